@@ -1,0 +1,133 @@
+#!/usr/bin/env node
+/**
+ * @file Builds the native addon into prebuilds/<platform>-<arch>/shacomp.node where a C++20 compiler is present.
+ *
+ * Sources are src/kernels/**\/*.cc, less wasm*.cc. A file named *.isa.cc is compiled once per instruction set, each time
+ * into its own namespace (SHACOMP_ISA); which one runs is decided when the addon is loaded. Without a compiler
+ * the script says so and succeeds: the WebAssembly engine serves then. SHACOMP_REQUIRE_NATIVE=1 makes that an error.
+ */
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const kernels = path.join(root, 'src/kernels');
+const arch = process.arch;
+
+/** Instruction sets per architecture: namespace -> compiler flags. The first needs nothing beyond the baseline. */
+const ISAS = {
+  x64: {
+    baseline: [],
+    avx2: ['-mavx2', '-mfma', '-mbmi2'],
+    avx512: '-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mbmi2'.split(' '),
+    avx512bf16: '-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mfma -mbmi2'.split(
+      ' ',
+    ),
+  },
+  arm64: {
+    baseline: [],
+    dotprod: ['-march=armv8.2-a+dotprod'],
+  },
+};
+
+/** "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in src/engines/native.ts. */
+function prebuildName() {
+  const musl = process.platform === 'linux' && !process.report.getReport().header.glibcVersionRuntime;
+  return `${process.platform}-${arch}${musl ? '-musl' : ''}`;
+}
+
+function findCompiler() {
+  const candidates = process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++'];
+  for (const cxx of candidates) {
+    try {
+      execFileSync(cxx, ['-std=c++20', '-x', 'c++', '-fsyntax-only', '-'], {
+        input: 'int main(){}',
+        stdio: 'pipe',
+      });
+      return cxx;
+    } catch {}
+  }
+  return null;
+}
+
+function listFiles(dir) {
+  return readdirSync(dir, { withFileTypes: true }).flatMap((e) =>
+    e.isDirectory() ? listFiles(path.join(dir, e.name)) : [path.join(dir, e.name)],
+  );
+}
+
+async function main() {
+  const cxx = findCompiler();
+  if (!cxx || process.platform === 'win32') {
+    console.log(
+      'shacomp: no C++20 compiler found; skipping the native addon, the WebAssembly engine will be used',
+    );
+    process.exit(process.env.SHACOMP_REQUIRE_NATIVE === '1' ? 1 : 0);
+  }
+  const { include_dir } = (await import('node-api-headers')).default;
+  const isas = ISAS[arch] ?? { baseline: [] };
+  const files = listFiles(kernels);
+  const sources = files.filter((f) => f.endsWith('.cc') && !path.basename(f).startsWith('wasm'));
+  const newest = Math.max(
+    ...files.map((f) => statSync(f).mtimeMs),
+    statSync(fileURLToPath(import.meta.url)).mtimeMs,
+  );
+  const objects = path.join(root, 'build/native');
+  mkdirSync(objects, { recursive: true });
+
+  const common = [
+    '-std=c++20',
+    '-O3',
+    '-fPIC',
+    '-fno-math-errno',
+    '-fvisibility=hidden',
+    '-Wall',
+    '-Wextra',
+    '-pthread',
+  ];
+  common.push(
+    `-I${include_dir}`,
+    `-I${kernels}`,
+    `-DSHACOMP_ISAS=${Object.keys(isas)
+      .map((i) => `X(${i})`)
+      .join(' ')}`,
+  );
+  const jobs = sources.flatMap((source) => {
+    const name = path.relative(kernels, source).replaceAll(path.sep, '_');
+    if (!source.endsWith('.isa.cc')) return [{ source, flags: [], object: path.join(objects, `${name}.o`) }];
+    return Object.entries(isas).map(([isa, flags]) => ({
+      source,
+      flags: [...flags, `-DSHACOMP_ISA=${isa}`, `-DSHACOMP_ISA_${isa}=1`],
+      object: path.join(objects, `${name}.${isa}.o`),
+    }));
+  });
+
+  const run = promisify(execFile);
+  const queue = jobs.filter((j) => !existsSync(j.object) || statSync(j.object).mtimeMs < newest);
+  const worker = async () => {
+    for (let job = queue.shift(); job; job = queue.shift()) {
+      const { stderr } = await run(cxx, [...common, ...job.flags, '-c', job.source, '-o', job.object]);
+      if (stderr) process.stderr.write(stderr);
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+
+  const target = path.join(root, 'prebuilds', prebuildName(), 'shacomp.node');
+  mkdirSync(path.dirname(target), { recursive: true });
+  const link = ['-shared', '-pthread', '-o', target, ...jobs.map((j) => j.object)];
+  // The C++ runtime goes into the addon, so that only libc's symbols are asked of the user's system.
+  if (process.platform === 'linux')
+    link.push('-static-libstdc++', '-static-libgcc', '-Wl,--gc-sections', '-s');
+  if (process.platform === 'darwin') link.push('-undefined', 'dynamic_lookup');
+  await run(cxx, link);
+  console.log(`shacomp: built ${path.relative(root, target)} with ${cxx}`);
+}
+
+main().catch((error) => {
+  process.stderr.write(`${error.stderr ?? error.stack}\n`);
+  console.log('shacomp: the native addon did not build; the WebAssembly engine will be used');
+  process.exit(process.env.SHACOMP_REQUIRE_NATIVE === '1' ? 1 : 0);
+});

@@ -1,0 +1,1 @@
+export { ShacompError, type ErrorCode } from './errors.js';

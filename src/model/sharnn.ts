@@ -1,0 +1,334 @@
+/** @file The integer model and its file format, `.sharnn` (docs/format.md specifies it byte by byte). */
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { ShacompError } from '../errors.js';
+import { type Architecture, SYMBOLS } from './architecture.js';
+
+/** An int8 matrix [rows][columns], row-major, with its rescale: one multiplier per row, one shift (9..31). */
+export interface IntegerMatrix {
+  weight: Int8Array;
+  /** multiplier of each row, below 2^15 */
+  multiplier: Uint16Array;
+  shift: number;
+}
+
+/** Elementwise gain (Q3.12) and bias (Q4.11) of a norm. */
+export interface Affine {
+  gain: Int16Array;
+  bias: Int32Array;
+}
+
+/** Attention of one layer; the paper's gates are folded into `query` and `value`. */
+export interface IntegerAttention {
+  /** fractional bits of the int8 memory */
+  memoryShift: number;
+  /** [d][d], result plus bias in Q4.11 */
+  query: IntegerMatrix;
+  queryBias: Int32Array;
+  /** maps the normalized query to int8: `sat8((n*gain + bias + half) >> shift)` */
+  queryFold: { gain: Int16Array; bias: Int32Array; shift: number };
+  /** score differences to Q.12 in units of log 2 */
+  score: { multiplier: number; shift: number };
+  mid: Affine;
+  value: Affine;
+}
+
+/** One block of the network. */
+export interface IntegerLayer {
+  /** fractional bits of the LSTM's int8 input (unused in the first layer, whose input is a table) */
+  startShift: number;
+  /** [4d][d], gates i, f, g, o */
+  inputWeight: IntegerMatrix;
+  /** [4d][d] */
+  stateWeight: IntegerMatrix;
+  /** int32[4d]: Q4.11 for i, f, o; Q3.12 for g */
+  gateBias: Int32Array;
+  attention: IntegerAttention | null;
+  residual: Affine;
+  /** fractional bits of the boom layer's int8 input */
+  boomShift: number;
+  /** [boom*d][d], result plus bias in Q4.11 */
+  boom: IntegerMatrix;
+  boomBias: Int32Array;
+}
+
+/** A quantized SHA-RNN. Immutable once parsed. */
+export interface IntegerModel {
+  name: string;
+  architecture: Architecture;
+  /** int8[256][d]: the first layer's normalized input for every byte */
+  input: Int8Array;
+  layers: IntegerLayer[];
+  /** fractional bits of the softmax layer's int8 input */
+  outputShift: number;
+  /** [256][d], result plus bias in Q.12 in units of log 2 */
+  output: IntegerMatrix;
+  outputBias: Int32Array;
+  /** the file's bytes: native engines read these */
+  bytes: Uint8Array;
+  /** SHA-256 of the file: what a `.sha` file names its model by */
+  id: Uint8Array;
+}
+
+const MAGIC = Uint8Array.of(0x8d, 0x53, 0x48, 0x41, 0x52, 0x4e, 0x4e, 0x0a);
+const VERSION = 1;
+const HEADER = 64;
+const NAME = 40;
+const RECORD = 16;
+/** Biases stay below this, so that no sum leaves 32 bits. */
+const BIAS_LIMIT = 2 ** 24;
+
+const invalid = (what: string) => new ShacompError('ERR_MODEL_INVALID', `not a usable model: ${what}`);
+
+/** Throws ERR_MODEL_INVALID unless engines can run this shape. */
+export function checkArchitecture(a: Architecture): void {
+  const inRange = (x: number, low: number, high: number) => Number.isInteger(x) && x >= low && x <= high;
+  if (!inRange(a.width, 64, 1024) || a.width % 64 !== 0)
+    throw invalid(`width ${a.width} is not a multiple of 64 up to 1024`);
+  if (!inRange(a.layers, 1, 16)) throw invalid(`${a.layers} layers, expected 1 to 16`);
+  if (!inRange(a.boom, 1, 8)) throw invalid(`boom factor ${a.boom}, expected 1 to 8`);
+  if (!inRange(a.window, 1, 8192)) throw invalid(`window ${a.window}, expected 1 to 8192`);
+  if (a.attention.some((l) => !inRange(l, 0, a.layers - 1)))
+    throw invalid('attention in a layer that is not there');
+}
+
+/**
+ * Walks a file's fields in order: the one place that knows the layout, for reading, writing and measuring.
+ * A visitor returns the value to use (reading) or passes the given one through (writing).
+ */
+interface Visitor {
+  record(values: number[]): number[];
+  int8(length: number, value?: Int8Array): Int8Array;
+  int16(length: number, value?: Int16Array): Int16Array;
+  uint16(length: number, value?: Uint16Array): Uint16Array;
+  int32(length: number, value?: Int32Array): Int32Array;
+}
+
+type Body = Pick<IntegerModel, 'input' | 'layers' | 'outputShift' | 'output' | 'outputBias'>;
+
+function walk(a: Architecture, v: Visitor, from?: Body): Body {
+  const d = a.width;
+  const input = v.int8(SYMBOLS * d, from?.input);
+  const layers: IntegerLayer[] = [];
+  for (let l = 0; l < a.layers; l++) {
+    const f = from?.layers[l];
+    const fa = f?.attention;
+    const [startShift, sx, sh, boomShift, sb, memoryShift, sq, foldShift, scoreShift, scoreLow, scoreHigh] =
+      v.record([
+        f?.startShift ?? 0,
+        f?.inputWeight.shift ?? 0,
+        f?.stateWeight.shift ?? 0,
+        f?.boomShift ?? 0,
+        f?.boom.shift ?? 0,
+        fa?.memoryShift ?? 0,
+        fa?.query.shift ?? 0,
+        fa?.queryFold.shift ?? 0,
+        fa?.score.shift ?? 0,
+        (fa?.score.multiplier ?? 0) & 0xff,
+        (fa?.score.multiplier ?? 0) >> 8,
+      ]);
+    const matrix = (rows: number, shift: number, m?: IntegerMatrix): IntegerMatrix => ({
+      weight: v.int8(rows * d, m?.weight),
+      multiplier: v.uint16(rows, m?.multiplier),
+      shift,
+    });
+    const affine = (m?: Affine): Affine => ({ gain: v.int16(d, m?.gain), bias: v.int32(d, m?.bias) });
+    const inputWeight = matrix(4 * d, sx, f?.inputWeight);
+    const stateWeight = matrix(4 * d, sh, f?.stateWeight);
+    const gateBias = v.int32(4 * d, f?.gateBias);
+    let attention: IntegerAttention | null = null;
+    if (a.attention.includes(l)) {
+      const query = matrix(d, sq, fa?.query);
+      const queryBias = v.int32(d, fa?.queryBias);
+      const fold = affine(fa?.queryFold);
+      attention = {
+        memoryShift,
+        query,
+        queryBias,
+        queryFold: { ...fold, shift: foldShift },
+        score: { multiplier: scoreLow | (scoreHigh << 8), shift: scoreShift },
+        mid: affine(fa?.mid),
+        value: affine(fa?.value),
+      };
+    }
+    const residual = affine(f?.residual);
+    const boom = matrix(a.boom * d, sb, f?.boom);
+    const boomBias = v.int32(a.boom * d, f?.boomBias);
+    layers.push({
+      startShift,
+      inputWeight,
+      stateWeight,
+      gateBias,
+      attention,
+      residual,
+      boomShift,
+      boom,
+      boomBias,
+    });
+  }
+  const [outputShift, se] = v.record([from?.outputShift ?? 0, from?.output.shift ?? 0]);
+  const output: IntegerMatrix = {
+    weight: v.int8(SYMBOLS * d, from?.output.weight),
+    multiplier: v.uint16(SYMBOLS, from?.output.multiplier),
+    shift: se,
+  };
+  const outputBias = v.int32(SYMBOLS, from?.outputBias);
+  return { input, layers, outputShift, output, outputBias };
+}
+
+/** Length in bytes of a model file of this shape. */
+export function modelFileLength(a: Architecture): number {
+  let length = HEADER + 4;
+  const count =
+    <T>(size: number, make: new (n: number) => T) =>
+    (n: number) => {
+      length += n * size;
+      return new make(0);
+    };
+  walk(a, {
+    record: (values) => {
+      length += RECORD;
+      return values;
+    },
+    int8: count(1, Int8Array),
+    int16: count(2, Int16Array),
+    uint16: count(2, Uint16Array),
+    int32: count(4, Int32Array),
+  });
+  return length;
+}
+
+/** Writes the `.sharnn` file of a model. The result parses to the same model, with `bytes` and `id` set. */
+export function encodeModel(model: Body & { name: string; architecture: Architecture }): Uint8Array {
+  const a = model.architecture;
+  checkArchitecture(a);
+  const name = new TextEncoder().encode(model.name);
+  if (name.length === 0 || name.length > NAME) throw invalid(`a name has 1 to ${NAME} bytes`);
+  const bytes = new Uint8Array(modelFileLength(a));
+  const view = new DataView(bytes.buffer);
+  bytes.set(MAGIC, 0);
+  view.setUint16(8, VERSION, true);
+  view.setUint16(10, a.width, true);
+  bytes[12] = a.layers;
+  bytes[13] = a.boom;
+  view.setUint16(14, a.window, true);
+  view.setUint32(16, a.attention.reduce((bits, l) => bits | (1 << l), 0) >>> 0, true);
+  view.setUint32(20, bytes.length, true);
+  bytes.set(name, 24);
+  let at = HEADER;
+  const write =
+    <T extends ArrayLike<number>>(size: number, put: (offset: number, value: number) => void) =>
+    (length: number, value?: T): T => {
+      if (!value || value.length !== length) throw invalid('a tensor has the wrong length');
+      for (let i = 0; i < length; i++) put(at + i * size, value[i]);
+      at += length * size;
+      return value;
+    };
+  walk(
+    a,
+    {
+      record: (values) => {
+        bytes.set(values, at);
+        at += RECORD;
+        return values;
+      },
+      int8: write<Int8Array>(1, (o, x) => view.setInt8(o, x)),
+      int16: write<Int16Array>(2, (o, x) => view.setInt16(o, x, true)),
+      uint16: write<Uint16Array>(2, (o, x) => view.setUint16(o, x, true)),
+      int32: write<Int32Array>(4, (o, x) => view.setInt32(o, x, true)),
+    },
+    model,
+  );
+  view.setUint32(at, crc32(bytes.subarray(0, at)), true);
+  return bytes;
+}
+
+/** Reads only the header: enough to name a model or to say how large it is. */
+export function parseModelHeader(bytes: Uint8Array): { name: string; architecture: Architecture } {
+  if (bytes.length < HEADER || MAGIC.some((x, i) => bytes[i] !== x))
+    throw invalid('this is not a .sharnn file');
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const version = view.getUint16(8, true);
+  if (version !== VERSION)
+    throw new ShacompError(
+      'ERR_UNSUPPORTED_VERSION',
+      `model format version ${version}; this program reads version ${VERSION}: update shacomp`,
+    );
+  const bits = view.getUint32(16, true);
+  const architecture: Architecture = {
+    width: view.getUint16(10, true),
+    layers: bytes[12],
+    boom: bytes[13],
+    window: view.getUint16(14, true),
+    attention: Array.from({ length: 32 }, (_, l) => l).filter((l) => (bits >>> l) & 1),
+  };
+  checkArchitecture(architecture);
+  const end = bytes.subarray(24, 24 + NAME).indexOf(0);
+  const name = new TextDecoder().decode(bytes.subarray(24, end < 0 ? 24 + NAME : 24 + end));
+  return { name, architecture };
+}
+
+/**
+ * Parses and validates a `.sharnn` file: everything that engines rely on holds afterwards.
+ * @throws ShacompError ERR_MODEL_INVALID or ERR_UNSUPPORTED_VERSION
+ */
+export function parseModel(bytes: Uint8Array): IntegerModel {
+  const { name, architecture } = parseModelHeader(bytes);
+  const length = modelFileLength(architecture);
+  if (bytes.length !== length) throw invalid(`${bytes.length} bytes long, its header says ${length}`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint32(20, true) !== length) throw invalid('its length field is wrong');
+  if (view.getUint32(length - 4, true) !== crc32(bytes.subarray(0, length - 4)))
+    throw invalid('its checksum is wrong, the file is damaged');
+  let at = HEADER;
+  const shiftOk = (s: number, low: number, high: number) => s >= low && s <= high;
+  const read =
+    <T extends { [i: number]: number; length: number }>(
+      make: new (n: number) => T,
+      size: number,
+      get: (offset: number) => number,
+      limit: number,
+    ) =>
+    (n: number): T => {
+      const array = new make(n);
+      for (let i = 0; i < n; i++) {
+        const x = get(at + i * size);
+        if (x >= limit || x <= -limit) throw invalid('a number is out of range');
+        array[i] = x;
+      }
+      at += n * size;
+      return array;
+    };
+  const body = walk(architecture, {
+    record: (values) => {
+      const record = Array.from(bytes.subarray(at, at + RECORD));
+      if (record.slice(values.length).some((x) => x !== 0)) throw invalid('reserved bytes are not zero');
+      at += RECORD;
+      return record;
+    },
+    int8: read(Int8Array, 1, (o) => view.getInt8(o), 128),
+    int16: read(Int16Array, 2, (o) => view.getInt16(o, true), 32768),
+    uint16: read(Uint16Array, 2, (o) => view.getUint16(o, true), 32768),
+    int32: read(Int32Array, 4, (o) => view.getInt32(o, true), BIAS_LIMIT),
+  });
+  const products = body.layers.flatMap((l) => [l.inputWeight, l.stateWeight, l.boom]).concat(body.output);
+  const sites = body.layers.map((l) => l.boomShift).concat(body.outputShift);
+  body.layers.forEach((l, i) => {
+    if (i > 0) sites.push(l.startShift);
+    if (!l.attention) return;
+    sites.push(l.attention.memoryShift);
+    products.push(l.attention.query);
+    if (!shiftOk(l.attention.queryFold.shift, 1, 24)) throw invalid('a query shift is out of range');
+    if (!shiftOk(l.attention.score.shift, 9, 31) || l.attention.score.multiplier >= 32768)
+      throw invalid('a score scale is out of range');
+  });
+  if (products.some((p) => !shiftOk(p.shift, 9, 31))) throw invalid('a rescale shift is out of range');
+  if (sites.some((s) => !shiftOk(s, 3, 6))) throw invalid('an activation shift is out of range');
+  return {
+    name,
+    architecture,
+    ...body,
+    bytes,
+    id: createHash('sha256').update(bytes).digest(),
+  };
+}
