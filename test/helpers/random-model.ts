@@ -1,0 +1,135 @@
+/** @file Random integer models for tests: any shape, ordinary or extreme numbers, reproducible from a seed. */
+import { type Architecture, PRESETS, type PresetName, SYMBOLS } from '../../src/model/architecture.js';
+import {
+  type Affine,
+  encodeModel,
+  type IntegerAttention,
+  type IntegerLayer,
+  type IntegerMatrix,
+  type IntegerModel,
+  parseModel,
+} from '../../src/model/sharnn.js';
+
+export interface RandomModelOptions {
+  seed: number;
+  /** Shape by name; `architecture` wins. Default: tiny. */
+  preset?: PresetName;
+  architecture?: Architecture;
+  /**
+   * - none (default): numbers of the size that training gives, so that every stage sees lively values
+   * - 'signs': every weight is +127 or -127 at random, every other number at either end of its range
+   * - 'ones': every weight is +127, gains, biases and multipliers are the largest, shifts the smallest
+   */
+  extreme?: 'signs' | 'ones';
+}
+
+/** Uniform random numbers in [0, 1), the same on every machine (mulberry32). */
+export function randomSource(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Reproducible bytes: runs, repeats and noise, so that states travel over their whole range. */
+export function randomBytes(length: number, seed: number): Uint8Array {
+  const random = randomSource(seed);
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; ) {
+    const value = random() * 256;
+    const run = random() < 0.1 ? 1 + Math.floor(random() * 40) : 1;
+    bytes.fill(value, i, i + run);
+    i += run;
+  }
+  return bytes;
+}
+
+/** A valid model with random numbers. The same options give the same bytes. */
+export function randomModel(options: RandomModelOptions): IntegerModel {
+  const architecture = options.architecture ?? PRESETS[options.preset ?? 'tiny'];
+  const { extreme } = options;
+  const { width: d, boom, attention, layers } = architecture;
+  const random = randomSource(options.seed);
+  const sign = () => (extreme === 'ones' || random() < 0.5 ? 1 : -1);
+  const between = (low: number, high: number) => Math.floor(low + random() * (high - low + 1));
+  const around = (center: number, spread: number) => Math.round(center + spread * (2 * random() - 1));
+
+  const int8 = (n: number) =>
+    Int8Array.from({ length: n }, () => (extreme ? 127 * sign() : between(-127, 127)));
+  const int16 = (n: number, center: number, spread: number) =>
+    Int16Array.from({ length: n }, () => (extreme ? 32767 * sign() : around(center, spread)));
+  const int32 = (n: number, spread: number) =>
+    Int32Array.from({ length: n }, () => (extreme ? (2 ** 24 - 1) * sign() : around(0, spread)));
+  const shift = () => (extreme === 'ones' ? 3 : between(3, 6));
+
+  /** `size`: standard deviation of the rescaled product, whose int8 input has one of about 40. */
+  const matrix = (rows: number, size: number): IntegerMatrix => {
+    const rescale = size / (73 * 40 * Math.sqrt(d));
+    const bits = extreme
+      ? extreme === 'ones'
+        ? 9
+        : between(9, 31)
+      : Math.floor(15 - Math.log2(rescale)) - 1;
+    const s = Math.max(9, Math.min(31, bits));
+    return {
+      weight: int8(rows * d),
+      multiplier: Uint16Array.from({ length: rows }, () =>
+        extreme
+          ? sign() > 0
+            ? 32767
+            : between(0, 2)
+          : Math.min(32767, Math.max(0, around(rescale * 2 ** s, 0.4 * rescale * 2 ** s))),
+      ),
+      shift: s,
+    };
+  };
+  const affine = (size: number): Affine => ({ gain: int16(d, 4096 * size, 2048), bias: int32(d, 1024) });
+
+  const randomAttention = (): IntegerAttention => ({
+    memoryShift: shift(),
+    query: matrix(d, 3000),
+    queryBias: int32(d, 1000),
+    queryFold: {
+      gain: int16(d, 0, 8000),
+      bias: int32(d, 2 ** 18),
+      shift: extreme ? (extreme === 'ones' ? 1 : between(1, 24)) : 18,
+    },
+    score: {
+      multiplier: extreme ? 32767 : between(16384, 32767),
+      // differences of a few times the scores' deviation should be a few bits: a fair share of weights is not 0
+      shift: extreme
+        ? extreme === 'ones'
+          ? 9
+          : between(9, 31)
+        : 15 + Math.round(Math.log2(Math.sqrt(d) / 8)),
+    },
+    mid: affine(1),
+    value: affine(0.5),
+  });
+  const randomLayer = (l: number): IntegerLayer => ({
+    startShift: shift(),
+    inputWeight: matrix(4 * d, 2500),
+    stateWeight: matrix(4 * d, 2500),
+    gateBias: int32(4 * d, 2000),
+    attention: attention.includes(l) ? randomAttention() : null,
+    residual: affine(1),
+    boomShift: shift(),
+    boom: matrix(boom * d, 2500),
+    boomBias: int32(boom * d, 1000),
+  });
+
+  return parseModel(
+    encodeModel({
+      name: `random-${options.seed}`,
+      architecture,
+      input: int8(SYMBOLS * d),
+      layers: Array.from({ length: layers }, (_, l) => randomLayer(l)),
+      outputShift: shift(),
+      output: matrix(SYMBOLS, 12000),
+      outputBias: int32(SYMBOLS, 8000),
+    }),
+  );
+}
