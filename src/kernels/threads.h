@@ -1,0 +1,108 @@
+/** @file A fixed-size thread pool with low-latency fork and join. Native only. */
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace shacomp {
+
+/**
+ * `size()` threads, the caller's own included. `parallel_for` may be called by one thread at a time.
+ * Idle workers spin for some microseconds, then sleep.
+ */
+class ThreadPool {
+ public:
+  explicit ThreadPool(unsigned threads) {
+    for (unsigned i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+  }
+
+  ~ThreadPool() {
+    stop_.store(true, std::memory_order_relaxed);
+    epoch_.fetch_add(1, std::memory_order_release);
+    epoch_.notify_all();
+    for (auto& worker : workers_) worker.join();
+  }
+
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  unsigned size() const { return static_cast<unsigned>(workers_.size()) + 1; }
+
+  /** Calls fn(0) ... fn(n - 1), each once, in any order and on any thread; returns when all are done. */
+  template <class F>
+  void parallel_for(std::size_t n, F&& fn) {
+    if (n <= 1 || workers_.empty()) {
+      for (std::size_t i = 0; i < n; ++i) fn(i);
+      return;
+    }
+    using Function = std::remove_reference_t<F>;
+    call_ = [](void* context, std::size_t i) { (*static_cast<Function*>(context))(i); };
+    context_ = const_cast<void*>(static_cast<const void*>(std::addressof(fn)));
+    count_ = n;
+    next_.store(0, std::memory_order_relaxed);
+    pending_.store(static_cast<std::uint32_t>(workers_.size()), std::memory_order_relaxed);
+    epoch_.fetch_add(1, std::memory_order_release);
+    epoch_.notify_all();
+    drain();
+    wait(pending_, [](std::uint32_t pending) { return pending == 0; });
+  }
+
+ private:
+  static constexpr int kSpins = 2000;
+
+  static void pause() {
+#if defined(__x86_64__)
+    _mm_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+  }
+
+  /** Spins, then sleeps, until done(value). */
+  template <class Done>
+  static std::uint32_t wait(std::atomic<std::uint32_t>& atomic, Done done) {
+    for (int spin = 0;; ++spin) {
+      const std::uint32_t value = atomic.load(std::memory_order_acquire);
+      if (done(value)) return value;
+      if (spin < kSpins)
+        pause();
+      else
+        atomic.wait(value, std::memory_order_acquire);
+    }
+  }
+
+  void drain() {
+    for (std::size_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) call_(context_, i);
+  }
+
+  void work() {
+    std::uint32_t seen = 0;
+    for (;;) {
+      seen = wait(epoch_, [seen](std::uint32_t epoch) { return epoch != seen; });
+      if (stop_.load(std::memory_order_relaxed)) return;
+      drain();
+      // Every worker checks out of every job, so none can take an index of the next one by mistake.
+      if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
+    }
+  }
+
+  void (*call_)(void*, std::size_t) = nullptr;
+  void* context_ = nullptr;
+  std::size_t count_ = 0;
+  alignas(64) std::atomic<std::size_t> next_{0};
+  alignas(64) std::atomic<std::uint32_t> epoch_{0};
+  alignas(64) std::atomic<std::uint32_t> pending_{0};
+  std::atomic<bool> stop_{false};
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace shacomp
