@@ -7,22 +7,12 @@ import {
   initialState,
   type Segment,
 } from '../src/model/float-reference.js';
-
-/** Uniform numbers in [0, 1) (mulberry32). */
-function generator(seed: number): () => number {
-  let a = seed;
-  return () => {
-    a = (a + 0x6d2b79f5) | 0;
-    let t = Math.imul(a ^ (a >>> 15), a | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import { randomSource } from './helpers/random-model.js';
 
 const arch: Architecture = { width: 8, layers: 3, boom: 2, window: 7, attention: [0, 2] };
 
 function randomParameters(seed: number): Map<string, Float64Array> {
-  const random = generator(seed);
+  const random = randomSource(seed);
   return new Map(
     parameters(arch).map((p) => [
       p.name,
@@ -36,7 +26,7 @@ function randomParameters(seed: number): Map<string, Float64Array> {
 
 /** Few symbols, so that embedding rows are used several times. */
 function randomSegment(seed: number, B: number, T: number, resets?: number[]): Segment {
-  const random = generator(seed);
+  const random = randomSource(seed);
   const bytes = () => Uint8Array.from({ length: B * T }, () => Math.floor(random() * 5));
   return { B, T, inputs: bytes(), targets: bytes(), resets };
 }
@@ -77,7 +67,7 @@ describe('float reference', () => {
 
     it.each(parameters(arch).map((p) => p.name))('differentiates %s', (name) => {
       const gradient = gradients.get(name) as Float64Array;
-      const random = generator(4);
+      const random = randomSource(4);
       const step = 1e-5;
       const directions: Float64Array[] = [gradient.map(() => (random() < 0.5 ? 1 : -1))];
       for (let n = 0; n < 3; n++) {
