@@ -1,1 +1,32 @@
-export { ShacompError, type ErrorCode } from './errors.js';
+/** @file The library: what `import ... from 'shacomp'` gives. */
+export type { ByteSource } from './codec/byte-reader.js';
+export { compress, compressChunks } from './codec/compress.js';
+export type {
+  BlockRecord,
+  ContainerRecord,
+  EndRecord,
+  LengthRecord,
+  MemberRecord,
+  ModelRecord,
+} from './codec/container.js';
+export { decompress, decompressChunks, inspect } from './codec/decompress.js';
+export type { Mode } from './codec/modes.js';
+export type { CodecOptions, CompressOptions, DecompressOptions, Progress } from './codec/options.js';
+export {
+  type ByteTransform,
+  compressStream,
+  createCompress,
+  createDecompress,
+  decompressStream,
+} from './codec/streams.js';
+export type { Engine, EngineName, Network } from './engines/engine.js';
+export { type ErrorCode, ShacompError } from './errors.js';
+export type { Architecture } from './model/architecture.js';
+export {
+  DEFAULT_MODEL,
+  type InstalledModel,
+  listModels,
+  loadModel,
+  type ModelSource,
+} from './model/registry.js';
+export type { IntegerModel } from './model/sharnn.js';

@@ -1,0 +1,110 @@
+/** @file Compression: the one implementation under the functions, the streams and the command line. */
+import { ShacompError } from '../errors.js';
+import { loadModel } from '../model/registry.js';
+import type { IntegerModel } from '../model/sharnn.js';
+import { encodeBlock } from './block.js';
+import { Breath } from './breath.js';
+import { ByteReader, type ByteSource } from './byte-reader.js';
+import { concat } from './bytes.js';
+import { checksum } from './checksum.js';
+import {
+  blockHeader,
+  blockTrailer,
+  endRecord,
+  lengthRecord,
+  memberHeader,
+  modelRecord,
+} from './container.js';
+import { streamCount } from './lockstep.js';
+import { blockMemory, checkMemory } from './memory.js';
+import { CODED_MODES } from './modes.js';
+import { Networks } from './networks.js';
+import { type CompressOptions, checkCompressOptions, DEFAULT_BLOCK_SIZE } from './options.js';
+
+/**
+ * Compresses a source of chunks to a `.sha` file, chunk by chunk, one chunk per block. Memory is bounded by the block
+ * size. The result depends on the bytes, the model and the block size alone: not on the chunks, engine or threads.
+ * @throws ShacompError ERR_OPTIONS, ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_ENGINE_UNAVAILABLE, ERR_MEMORY_LIMIT;
+ * the signal's reason; whatever the source throws
+ */
+export async function* compressChunks(
+  source: ByteSource,
+  options: CompressOptions = {},
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
+  checkCompressOptions(options);
+  const { blockSize = DEFAULT_BLOCK_SIZE, size, onProgress, signal } = options;
+  const mode = CODED_MODES.find((m) => m.name === (options.mode ?? 'network'));
+  const reader = new ByteReader(source);
+  const networks = new Networks(options);
+  const breath = new Breath(signal);
+  let model: IntegerModel | undefined;
+  let modelWritten = false;
+  let sum = 0;
+  let bytesOut = 0;
+  const parts: Uint8Array[] = [memberHeader()];
+  if (size !== undefined && size > blockSize) parts.push(lengthRecord(size));
+
+  try {
+    for (let first = true; ; first = false) {
+      await breath.take();
+      const block = await reader.read(blockSize);
+      const last = await reader.atEnd();
+      if (size !== undefined && (last ? reader.offset !== size : reader.offset > size))
+        throw new ShacompError(
+          'ERR_OPTIONS',
+          `the input does not have the ${size} bytes that were announced`,
+        );
+      if (block.length === 0 && first) {
+        parts.push(endRecord());
+      } else {
+        sum = checksum(block, sum);
+        const { length } = block;
+        const streams = streamCount(length);
+        const start = reader.offset - length;
+        let payload: Uint8Array | undefined;
+        if (mode) {
+          if (mode.network) model ??= await loadModel(options.model);
+          const architecture = model?.architecture;
+          checkMemory(
+            blockMemory({ length, codedLength: length, streams, mode, architecture }, true),
+            options.memoryLimit,
+          );
+          const network = mode.network && model ? await networks.open(model, streams) : undefined;
+          payload = await encodeBlock(block, streams, mode, network, breath, (symbols, coded) =>
+            onProgress?.({ bytesIn: start + symbols, bytesOut: bytesOut + coded }),
+          );
+        }
+        if (mode && payload) {
+          if (mode.network && model && !modelWritten) parts.push(modelRecord(model.id));
+          modelWritten ||= mode.network;
+          parts.push(
+            blockHeader({ mode: mode.name, length, codedLength: payload.length, streams, last }),
+            payload,
+          );
+        } else {
+          parts.push(blockHeader({ mode: 'stored', length, codedLength: length, streams: 0, last }), block);
+        }
+        parts.push(blockTrailer(sum));
+      }
+      const chunk = concat(parts.splice(0));
+      bytesOut += chunk.length;
+      onProgress?.({ bytesIn: reader.offset, bytesOut });
+      yield chunk;
+      if (last) return;
+    }
+  } finally {
+    networks.close();
+    await reader.close();
+  }
+}
+
+/**
+ * Compresses bytes to a `.sha` file.
+ * @throws as {@link compressChunks}
+ */
+export async function compress(data: Uint8Array, options: CompressOptions = {}): Promise<Uint8Array> {
+  if (!(data instanceof Uint8Array)) throw new ShacompError('ERR_OPTIONS', 'data must be a Uint8Array');
+  const parts: Uint8Array[] = [];
+  for await (const chunk of compressChunks([data], { size: data.length, ...options })) parts.push(chunk);
+  return parts.length === 1 ? parts[0] : concat(parts);
+}

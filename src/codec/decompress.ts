@@ -1,0 +1,124 @@
+/** @file Decompression: the one implementation under the functions, the streams and the command line. */
+import { ShacompError } from '../errors.js';
+import { findModel } from '../model/registry.js';
+import type { IntegerModel } from '../model/sharnn.js';
+import { decodeBlock } from './block.js';
+import { Breath } from './breath.js';
+import { ByteReader, type ByteSource } from './byte-reader.js';
+import { concat } from './bytes.js';
+import { checksum } from './checksum.js';
+import { type BlockRecord, ContainerReader, type ContainerRecord } from './container.js';
+import { blockMemory, checkMemory } from './memory.js';
+import { CODED_MODES } from './modes.js';
+import { Networks } from './networks.js';
+import { checkDecompressOptions, type DecompressOptions } from './options.js';
+
+/**
+ * Decompresses a source of chunks, block by block: a block is given out once its checksum has matched. Members that
+ * follow each other decode to the bytes of one after the other.
+ * @throws ShacompError ERR_NOT_SHACOMP, ERR_UNSUPPORTED_VERSION, ERR_TRUNCATED, ERR_CORRUPT, ERR_CHECKSUM,
+ * ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_ENGINE_UNAVAILABLE, ERR_MEMORY_LIMIT, ERR_OUTPUT_TOO_LARGE, ERR_OPTIONS;
+ * the signal's reason; whatever the source throws
+ */
+export async function* decompressChunks(
+  source: ByteSource,
+  options: DecompressOptions = {},
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
+  checkDecompressOptions(options);
+  const { maxOutputLength = Number.POSITIVE_INFINITY, onProgress, signal } = options;
+  const reader = new ByteReader(source);
+  const container = new ContainerReader(reader);
+  const networks = new Networks(options);
+  const breath = new Breath(signal);
+  let model: IntegerModel | undefined;
+  let sum = 0;
+  let bytesOut = 0;
+  const checkOutput = (length: number) => {
+    if (bytesOut + length > maxOutputLength)
+      throw new ShacompError(
+        'ERR_OUTPUT_TOO_LARGE',
+        `decompresses to more than the ${maxOutputLength} bytes allowed: raise maxOutputLength`,
+      );
+  };
+
+  const decode = async (record: BlockRecord): Promise<Uint8Array<ArrayBuffer>> => {
+    const { length, codedLength, streams } = record;
+    const mode = CODED_MODES.find((m) => m.name === record.mode);
+    const architecture = mode?.network ? model?.architecture : undefined;
+    checkOutput(length);
+    checkMemory(blockMemory({ length, codedLength, streams, mode, architecture }), options.memoryLimit);
+    const start = reader.offset;
+    const { payload, checksum: expected } = await container.payload();
+    let block = payload;
+    if (mode) {
+      const network = mode.network && model ? await networks.open(model, streams) : undefined;
+      block = await decodeBlock(payload, length, streams, mode, network, breath, (symbols, used) =>
+        onProgress?.({ bytesIn: start + used, bytesOut: bytesOut + symbols }),
+      );
+    }
+    sum = checksum(block, sum);
+    if (sum !== expected)
+      throw new ShacompError(
+        'ERR_CHECKSUM',
+        'the decompressed data is not what was compressed: the file is damaged',
+      );
+    return block;
+  };
+
+  try {
+    for (let record = await container.next(); record; record = await container.next()) {
+      await breath.take();
+      switch (record.kind) {
+        case 'member':
+          sum = 0;
+          break;
+        case 'length':
+          checkOutput(record.length);
+          break;
+        case 'model':
+          model = await findModel(record.id, options.model);
+          break;
+        case 'block': {
+          const block = await decode(record);
+          bytesOut += block.length;
+          onProgress?.({ bytesIn: reader.offset, bytesOut });
+          yield block;
+        }
+      }
+    }
+  } finally {
+    networks.close();
+    await reader.close();
+  }
+}
+
+/**
+ * Decompresses the bytes of a `.sha` file.
+ * @throws as {@link decompressChunks}
+ */
+export async function decompress(data: Uint8Array, options: DecompressOptions = {}): Promise<Uint8Array> {
+  if (!(data instanceof Uint8Array)) throw new ShacompError('ERR_OPTIONS', 'data must be a Uint8Array');
+  const parts: Uint8Array[] = [];
+  for await (const block of decompressChunks([data], options)) parts.push(block);
+  return parts.length === 1 ? parts[0] : concat(parts);
+}
+
+/**
+ * Reads what a `.sha` file is made of, without decoding it: its records in order, blocks without their payload.
+ * @param source chunks of the file, or all of it
+ * @throws ShacompError ERR_NOT_SHACOMP, ERR_UNSUPPORTED_VERSION, ERR_TRUNCATED, ERR_CORRUPT; whatever the source throws
+ */
+export async function* inspect(
+  source: Uint8Array | ByteSource,
+): AsyncGenerator<ContainerRecord, void, undefined> {
+  const reader = new ByteReader(source instanceof Uint8Array ? [source] : source);
+  const container = new ContainerReader(reader);
+  try {
+    for (let record = await container.next(); record; record = await container.next()) {
+      if (record.kind === 'block') await container.skip();
+      yield record;
+    }
+  } finally {
+    await reader.close();
+  }
+}

@@ -1,0 +1,79 @@
+/** @file Options of the codec, and what is checked about them. */
+import type { Engine, EngineName } from '../engines/engine.js';
+import { ShacompError } from '../errors.js';
+import type { ModelSource } from '../model/registry.js';
+import { MAX_BLOCK_SIZE } from './container.js';
+import { CODED_MODES, type Mode } from './modes.js';
+
+/** How far a run is. Decoded bytes are counted as they are decoded, before their checksum is known. */
+export interface Progress {
+  bytesIn: number;
+  bytesOut: number;
+}
+
+/** What compressing and decompressing share. */
+export interface CodecOptions {
+  /** Name, path, bytes or parsed form of the model. When decompressing, tried before the installed ones. */
+  model?: ModelSource;
+  /** Engine to run the network on: `auto` (default), a name, or an engine. All give the same bytes. */
+  engine?: 'auto' | EngineName | Engine;
+  /** Threads of the engine, where it has them; by default as many as it sees fit. */
+  threads?: number;
+  /** Most bytes of memory to use beside the model: ERR_MEMORY_LIMIT if a block needs more. */
+  memoryLimit?: number;
+  /** Aborts the run: it throws the signal's reason. */
+  signal?: AbortSignal;
+  /** Called now and then during the run. */
+  onProgress?: (progress: Progress) => void;
+}
+
+export interface CompressOptions extends CodecOptions {
+  /** Bytes per block, 8 KiB to 64 MiB, by default 4 MiB. Blocks are independent of each other. */
+  blockSize?: number;
+  /** `network` (default), or `stored` to only wrap the bytes. */
+  mode?: Mode;
+  /** Length of the input in bytes, if known: written to files of several blocks. ERR_OPTIONS if it is wrong. */
+  size?: number;
+}
+
+export interface DecompressOptions extends CodecOptions {
+  /** Most bytes to decompress to: ERR_OUTPUT_TOO_LARGE if there are more. */
+  maxOutputLength?: number;
+}
+
+export const DEFAULT_BLOCK_SIZE = 2 ** 22;
+/** Below this, block headers alone would make incompressible data grow by more than 0.1 %. */
+export const MIN_BLOCK_SIZE = 2 ** 13;
+
+/** @throws ShacompError ERR_OPTIONS */
+function checkInteger(
+  name: string,
+  value: number | undefined,
+  low: number,
+  high = Number.MAX_SAFE_INTEGER,
+): void {
+  if (value === undefined || (Number.isInteger(value) && value >= low && value <= high)) return;
+  const range = high === Number.MAX_SAFE_INTEGER ? `at least ${low}` : `from ${low} to ${high}`;
+  throw new ShacompError('ERR_OPTIONS', `${name} must be an integer ${range}, not ${value}`);
+}
+
+function checkCodecOptions(options: CodecOptions): void {
+  checkInteger('threads', options.threads, 1, 1024);
+  checkInteger('memoryLimit', options.memoryLimit, 1);
+}
+
+/** @throws ShacompError ERR_OPTIONS */
+export function checkCompressOptions(options: CompressOptions): void {
+  checkCodecOptions(options);
+  checkInteger('blockSize', options.blockSize, MIN_BLOCK_SIZE, MAX_BLOCK_SIZE);
+  checkInteger('size', options.size, 0);
+  const modes = ['stored', ...CODED_MODES.map((mode) => mode.name)];
+  if (options.mode !== undefined && !modes.includes(options.mode))
+    throw new ShacompError('ERR_OPTIONS', `mode must be one of ${modes.join(', ')}, not ${options.mode}`);
+}
+
+/** @throws ShacompError ERR_OPTIONS */
+export function checkDecompressOptions(options: DecompressOptions): void {
+  checkCodecOptions(options);
+  checkInteger('maxOutputLength', options.maxOutputLength, 0);
+}

@@ -1,0 +1,181 @@
+import { describe, expect, it } from 'vitest';
+import { ByteReader } from '../src/codec/byte-reader.js';
+import { compress } from '../src/codec/compress.js';
+import { ContainerReader, type ContainerRecord } from '../src/codec/container.js';
+import { deinterleave, interleave, stepCount, streamCount } from '../src/codec/lockstep.js';
+import { encodeVarint, readVarint } from '../src/codec/varint.js';
+import { compressChunks, decompress, inspect, ShacompError } from '../src/index.js';
+import { collect } from './helpers/collect.js';
+import { fakeEngine, fakeModel, likelyBytes } from './helpers/fake-engine.js';
+
+const MEMBER = [0x8d, 0x53, 0x48, 0x41, 1];
+const MODEL = [0x01, 1, 2, 3, 4, 5, 6, 7, 8];
+const CRC = [0, 0, 0, 0];
+
+async function records(bytes: number[]): Promise<ContainerRecord[]> {
+  return collect(inspect(Uint8Array.from(bytes)));
+}
+
+async function code(bytes: number[]): Promise<string> {
+  try {
+    await records(bytes);
+    return 'fine';
+  } catch (error) {
+    if (!(error instanceof ShacompError)) throw error;
+    expect(error.message).not.toContain('\n');
+    return error.code;
+  }
+}
+
+describe('varint', () => {
+  it('has one form for every number', async () => {
+    for (const value of [
+      0,
+      1,
+      127,
+      128,
+      300,
+      16383,
+      16384,
+      2 ** 26,
+      2 ** 31,
+      2 ** 35 + 5,
+      Number.MAX_SAFE_INTEGER,
+    ]) {
+      const bytes = encodeVarint(value);
+      expect(await readVarint(new ByteReader([Uint8Array.from(bytes)]), Number.MAX_SAFE_INTEGER, 'x')).toBe(
+        value,
+      );
+      const padded = [...bytes.slice(0, -1), bytes.at(-1)! | 0x80, 0];
+      await expect(
+        readVarint(new ByteReader([Uint8Array.from(padded)]), Number.MAX_SAFE_INTEGER, 'x'),
+      ).rejects.toMatchObject({ code: 'ERR_CORRUPT' });
+    }
+  });
+
+  it('refuses what is too large or does not end', async () => {
+    const read = (bytes: number[], limit: number) =>
+      readVarint(new ByteReader([Uint8Array.from(bytes)]), limit, 'x');
+    await expect(read([0x81, 0x01], 128)).rejects.toMatchObject({ code: 'ERR_CORRUPT' });
+    await expect(read(Array(20).fill(0x80), 2 ** 26)).rejects.toMatchObject({ code: 'ERR_CORRUPT' });
+    await expect(read(Array(20).fill(0xff), Number.MAX_SAFE_INTEGER)).rejects.toMatchObject({
+      code: 'ERR_CORRUPT',
+    });
+    await expect(read([0x80], 2 ** 26)).rejects.toMatchObject({ code: 'ERR_TRUNCATED' });
+  });
+});
+
+describe('streams of a block', () => {
+  it('are one per 64 KiB, at least one', () => {
+    expect([1, 65536, 65537, 2 ** 22, 2 ** 26].map(streamCount)).toEqual([1, 1, 2, 64, 1024]);
+  });
+
+  it('are contiguous slices of nearly equal length, the longer ones first', () => {
+    const block = Uint8Array.from({ length: 11 }, (_, i) => i + 1);
+    // slices 1-3, 4-6, 7-9, 10-11
+    expect(Array.from(interleave(block, 4))).toEqual([10, 10, 10, 10, 1, 4, 7, 10, 2, 5, 8, 11, 3, 6, 9, 10]);
+    for (let length = 1; length < 70; length++) {
+      for (let streams = 1; streams <= length; streams++) {
+        const data = Uint8Array.from({ length }, (_, i) => i + 100);
+        const rows = interleave(data, streams);
+        expect(rows.length).toBe((stepCount(length, streams) + 1) * streams);
+        expect(deinterleave(rows.subarray(streams), length, streams)).toEqual(data);
+      }
+    }
+  });
+});
+
+describe('container', () => {
+  it('reads every record', async () => {
+    const bytes = [...MEMBER, 0x06, 11, 0x02, 3, 97, 98, 99, ...CRC, ...MODEL, 0x83, 8, 2, 1, 7, 7, ...CRC];
+    expect(await records(bytes)).toEqual([
+      { kind: 'member', offset: 0, version: 1 },
+      { kind: 'length', length: 11 },
+      { kind: 'block', offset: 7, mode: 'stored', length: 3, codedLength: 3, streams: 0, last: false },
+      { kind: 'model', id: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) },
+      { kind: 'block', offset: 25, mode: 'network', length: 8, codedLength: 2, streams: 1, last: true },
+      { kind: 'end', offset: 35, length: 11 },
+    ]);
+    expect((await records([...bytes, ...bytes, ...MEMBER, 0])).map((r) => r.kind)).toHaveLength(14);
+  });
+
+  it('refuses foreign, newer and reserved', async () => {
+    expect(await code([])).toBe('ERR_TRUNCATED');
+    expect(await code([...Buffer.from('hello')])).toBe('ERR_NOT_SHACOMP');
+    expect(await code([0x8d, 0x53, 0x48, 0x42, 1, 0])).toBe('ERR_NOT_SHACOMP');
+    expect(await code([0x8d, 0x53])).toBe('ERR_TRUNCATED');
+    expect(await code([0x8d, 0x53, 0x48, 0x41])).toBe('ERR_TRUNCATED');
+    expect(await code([0x8d, 0x53, 0x48, 0x41, 2, 0])).toBe('ERR_UNSUPPORTED_VERSION');
+    for (const type of [0x04, 0x05, 0x84, 0x85, 0x07, 0x40, 0x7f, 0x80, 0x81, 0x86, 0xff])
+      expect(await code([...MEMBER, type, 0, 0, 0, 0, 0, 0, 0, 0])).toBe('ERR_UNSUPPORTED_VERSION');
+    expect(await code([...MEMBER, ...MODEL, 0x04, 1])).toBe('ERR_UNSUPPORTED_VERSION');
+  });
+
+  it('refuses records that contradict each other', async () => {
+    const stored = [0x02, 1, 65, ...CRC];
+    const last = [0x82, 1, 65, ...CRC];
+    expect(await code([...MEMBER, ...last])).toBe('fine');
+    for (const bad of [
+      [...stored, 0x00], // an end after blocks: the last block says it
+      [...last, 0x00], // something after the end
+      [0x00, 0x00],
+      [0x02, 0, ...CRC], // an empty block
+      [0x03, 3, 1, 1, 7, ...CRC], // no model
+      [...MODEL, 0x00], // a model for nothing
+      [...MODEL, ...last],
+      [...MODEL, ...MODEL, 0x83, 3, 1, 1, 7, ...CRC],
+      [...MODEL, 0x83, 3, 3, 1, 7, 7, 7, ...CRC], // coded, but not smaller
+      [...MODEL, 0x83, 3, 1, 0, 7, ...CRC], // no streams
+      [...MODEL, 0x83, 3, 1, 4, 7, ...CRC], // more streams than bytes
+      [0x06, 2, ...last], // less than the total length
+      [0x06, 1, ...stored, ...last], // more
+      [0x06, 1, 0x00],
+      [0x06, 1, 0x06, 1, ...last],
+      [...stored, 0x06, 2, ...last],
+      [0x82, 0x81, 0x80, 0x80, 0x20, ...CRC], // longer than 64 MiB
+      [0x82, 0x81, 0x00, 65, ...CRC], // not the shortest form
+    ])
+      expect([bad, await code([...MEMBER, ...bad])]).toEqual([bad, 'ERR_CORRUPT']);
+    expect(await code([...MEMBER, ...stored])).toBe('ERR_TRUNCATED');
+  });
+
+  it('does not allocate what a header declares but the file lacks', async () => {
+    // 64 MiB declared, 2 bytes there
+    const huge = [...MEMBER, 0x82, ...encodeVarint(2 ** 26), 1, 2];
+    expect(await code(huge)).toBe('ERR_TRUNCATED');
+    const before = process.memoryUsage().arrayBuffers;
+    const file = [...MEMBER, ...MODEL, 0x83, ...encodeVarint(2 ** 26), 2, 1, 7, 7, ...CRC];
+    const model = { ...fakeModel(), id: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) };
+    await expect(decompress(Uint8Array.from(file), { model, engine: fakeEngine() })).rejects.toMatchObject({
+      code: 'ERR_CORRUPT',
+    });
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 24);
+  });
+
+  it('finds missing, repeated and exchanged blocks', async () => {
+    const data = likelyBytes(5 * 8192);
+    const options = { model: fakeModel(), engine: fakeEngine() };
+    const parts = await collect(compressChunks([data], { ...options, blockSize: 8192 }));
+    expect(parts).toHaveLength(5);
+    const whole = await decompress(Buffer.concat(parts), options);
+    expect(Buffer.compare(whole, data)).toBe(0);
+    const [a, b, c, d, e] = parts;
+    for (const [list, expected] of [
+      [[a, c, d, e], 'ERR_CHECKSUM'],
+      [[a, b, b, c, d, e], 'ERR_CHECKSUM'],
+      [[a, c, b, d, e], 'ERR_CHECKSUM'],
+      [[a, b, c, d], 'ERR_TRUNCATED'],
+      [[a, b, c, d, e, e], 'ERR_CORRUPT'],
+    ] as [Uint8Array[], string][])
+      await expect(decompress(Buffer.concat(list), options)).rejects.toMatchObject({ code: expected });
+  });
+
+  it('is read the same from chunks of any size', async () => {
+    const file = await compress(likelyBytes(500), { model: fakeModel(), engine: fakeEngine() });
+    const whole = await collect(inspect(file));
+    const bytewise = Array.from(file, (byte) => Uint8Array.of(byte));
+    expect(await collect(inspect(bytewise))).toEqual(whole);
+    const reader = new ContainerReader(new ByteReader([new Uint8Array(0), file, new Uint8Array(0)]));
+    expect(await reader.next()).toEqual(whole[0]);
+  });
+});
