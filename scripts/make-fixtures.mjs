@@ -1,0 +1,244 @@
+#!/usr/bin/env node
+/**
+ * @file Writes fixtures/sha: `.sha` files that every engine must decode or refuse, with expected.json and README.md.
+ * Run after `npm run build`. Needs fixtures/tiny.sharnn. The files are the format's memory: write them anew only if the
+ * format version changes.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { encodeBlock } from '../dist/codec/block.js';
+import { Breath } from '../dist/codec/breath.js';
+import { checksum } from '../dist/codec/checksum.js';
+import * as container from '../dist/codec/container.js';
+import { CODED_MODES } from '../dist/codec/modes.js';
+import { referenceEngine as engine } from '../dist/engines/reference.js';
+import { compress, loadModel } from '../dist/index.js';
+
+const folder = new URL('../fixtures/sha/', import.meta.url);
+const model = await loadModel(new URL('../fixtures/tiny.sharnn', import.meta.url));
+const options = { model, engine };
+
+const text = new TextEncoder().encode(
+  'It was the best of times for compressors and the worst of times for entropy.\n' +
+    'The network guesses, the coder writes down how wrong the guess was.\n'.repeat(4),
+);
+const everyByte = Uint8Array.from({ length: 256 }, (_, i) => i);
+
+/** A member put together by hand: pieces of text with their modes, one block each. */
+async function member(blocks, { total, withModel = true, sums = true, last = true } = {}) {
+  const parts = [container.memberHeader()];
+  if (total !== undefined) parts.push(container.lengthRecord(total));
+  let sum = 0;
+  let named = !withModel;
+  for (const [i, { bytes, mode, streams = 1 }] of blocks.entries()) {
+    sum = checksum(bytes, sum);
+    const header = { length: bytes.length, last: last && i === blocks.length - 1 };
+    if (mode === 'stored') {
+      parts.push(container.blockHeader({ ...header, mode, codedLength: bytes.length, streams: 0 }), bytes);
+    } else {
+      const network = engine.open(model, streams);
+      const coder = CODED_MODES.find((m) => m.name === mode);
+      const payload = await encodeBlock(bytes, streams, coder, network, new Breath());
+      if (!payload) throw new Error('a fixture does not compress');
+      if (!named) parts.push(container.modelRecord(model.id));
+      named = true;
+      parts.push(container.blockHeader({ ...header, mode, codedLength: payload.length, streams }), payload);
+    }
+    parts.push(container.blockTrailer(sums ? sum : sum ^ 1));
+  }
+  return Buffer.concat(parts);
+}
+
+const network = (bytes, streams) => ({ bytes, mode: 'network', streams });
+const stored = (bytes) => ({ bytes, mode: 'stored' });
+const changed = (file, at, byte) => {
+  const copy = Buffer.from(file);
+  copy[at < 0 ? copy.length + at : at] = byte;
+  return copy;
+};
+const raw = (...bytes) => Buffer.from([...container.MAGIC, 1, ...bytes]);
+
+const plain = Buffer.from(await compress(text, options));
+const three = [network(text.subarray(0, 150)), stored(text.subarray(150, 160)), network(text.subarray(160))];
+const whole = await member(three);
+const modelBytes = [1, ...model.id.subarray(0, 8)];
+// member, model record, type, length (two bytes), coded length, streams
+const payloadStart = 5 + 9 + 1 + 2 + (plain[17] > 127 ? 2 : 1) + 1;
+
+const files = {
+  'good-empty': [
+    Buffer.from(await compress(new Uint8Array(0), options)),
+    'The shortest file: no bytes.',
+    new Uint8Array(0),
+  ],
+  'good-stored': [
+    Buffer.from(await compress(everyByte, { mode: 'stored' })),
+    'Every byte value, stored, no model.',
+    everyByte,
+  ],
+  'good-network': [plain, 'One network block, one stream.', text],
+  'good-streams': [await member([network(text, 7)]), 'Seven streams, the last ones a byte shorter.', text],
+  'good-blocks': [
+    whole,
+    'A network block, a stored one, a network block; the total length is not written.',
+    text,
+  ],
+  'good-length': [await member(three, { total: text.length }), 'The same with the total length.', text],
+  'good-members': [
+    Buffer.concat([
+      plain,
+      await compress(new Uint8Array(0), options),
+      await member([stored(everyByte)]),
+      plain,
+    ]),
+    'Four members, an empty one and a stored one among them.',
+    Buffer.concat([text, everyByte, text]),
+  ],
+  'bad-nothing': [Buffer.alloc(0), 'An empty file is not a compressed empty file.', 'ERR_TRUNCATED'],
+  'bad-magic': [Buffer.from('It was the best of times'), 'Not ours.', 'ERR_NOT_SHACOMP'],
+  'bad-cut-payload': [plain.subarray(0, plain.length - 20), 'Ends in the payload.', 'ERR_TRUNCATED'],
+  'bad-cut-sum': [plain.subarray(0, plain.length - 1), 'Ends in the sum.', 'ERR_TRUNCATED'],
+  'bad-cut-blocks': [
+    await member(three.slice(0, 2), { last: false }),
+    'The last block is missing.',
+    'ERR_TRUNCATED',
+  ],
+  'bad-flipped-payload': [
+    changed(plain, payloadStart + 8, plain[payloadStart + 8] ^ 16),
+    'One bit of the payload is wrong.',
+    ['ERR_CHECKSUM', 'ERR_CORRUPT'],
+  ],
+  'bad-sum': [
+    await member([network(text)], { sums: false }),
+    'The sum is not that of the bytes.',
+    'ERR_CHECKSUM',
+  ],
+  'bad-stored-byte': [
+    changed(await member([stored(text)]), 20, 0),
+    'A stored byte is wrong.',
+    'ERR_CHECKSUM',
+  ],
+  'bad-payload-tail': [
+    (() => {
+      // a payload byte more, which no decision depends on
+      const end = plain.length - 4;
+      const coded = end - payloadStart;
+      const header = container.blockHeader({
+        mode: 'network',
+        length: text.length,
+        codedLength: coded + 1,
+        streams: 1,
+        last: true,
+      });
+      return Buffer.concat([
+        plain.subarray(0, 14),
+        header,
+        plain.subarray(payloadStart, end),
+        Buffer.of(0),
+        plain.subarray(end),
+      ]);
+    })(),
+    'The payload is a byte longer than an encoder makes it, though it decodes to the right bytes.',
+    'ERR_CORRUPT',
+  ],
+  'bad-block-order': [
+    await (async () => {
+      const [a, b, c] = [text.subarray(0, 50), text.subarray(50, 100), text.subarray(100)].map(stored);
+      const good = await member([a, b, c]);
+      const size = 1 + 1 + 50 + 4;
+      return Buffer.concat([
+        good.subarray(0, 5),
+        good.subarray(5 + size, 5 + 2 * size),
+        good.subarray(5, 5 + size),
+        good.subarray(5 + 2 * size),
+      ]);
+    })(),
+    'Two stored blocks have changed places; each of them is intact.',
+    'ERR_CHECKSUM',
+  ],
+  'bad-total-length': [
+    await member(three, { total: text.length + 1 }),
+    'The blocks hold a byte less than the total length says.',
+    'ERR_CORRUPT',
+  ],
+  'bad-trailing': [Buffer.concat([plain, Buffer.from('\n')]), 'A line feed after the end.', 'ERR_CORRUPT'],
+  'bad-end-after-block': [
+    Buffer.concat([await member([stored(text)], { last: false }), Buffer.of(0)]),
+    'An end record after a block.',
+    'ERR_CORRUPT',
+  ],
+  'bad-no-model': [
+    await member([network(text)], { withModel: false }),
+    'A network block without a model record.',
+    'ERR_CORRUPT',
+  ],
+  'bad-model-unused': [
+    raw(...modelBytes, 0x82, 1, 65, 0x21, 0x0a, 0xd6, 0xd3),
+    'A model record before a stored block.',
+    'ERR_CORRUPT',
+  ],
+  'bad-empty-block': [raw(0x82, 0, 0, 0, 0, 0), 'A block of no bytes.', 'ERR_CORRUPT'],
+  'bad-varint': [
+    raw(0x82, 0x81, 0x00, 65, 0x8b, 0x9e, 0xd9, 0xd3),
+    'A length that is not in its shortest form.',
+    'ERR_CORRUPT',
+  ],
+  'bad-block-length': [raw(0x82, 0x81, 0x80, 0x80, 0x20, 0, 0), 'A block of 2^26 + 1 bytes.', 'ERR_CORRUPT'],
+  'bad-coded-length': [
+    raw(...modelBytes, 0x83, 3, 3, 1, 1, 2, 3, 0, 0, 0, 0),
+    'A network block that is not smaller than its bytes.',
+    'ERR_CORRUPT',
+  ],
+  'bad-no-streams': [
+    raw(...modelBytes, 0x83, 9, 3, 0, 1, 2, 3, 0, 0, 0, 0),
+    'A network block of no streams.',
+    'ERR_CORRUPT',
+  ],
+  'bad-many-streams': [
+    raw(...modelBytes, 0x83, 9, 3, 10, 1, 2, 3, 0, 0, 0, 0),
+    'More streams than bytes.',
+    'ERR_CORRUPT',
+  ],
+  'bad-hungry': [
+    raw(...modelBytes, 0x83, 0x80, 0x80, 0x80, 0x20, 3, 1, 1, 2, 3, 0, 0, 0, 0),
+    'Three bytes that claim to be 64 MiB.',
+    'ERR_CORRUPT',
+  ],
+  'bad-unknown-model': [
+    changed(plain, 6, plain[6] ^ 0xff),
+    'Needs a model that nobody has.',
+    'ERR_MODEL_NOT_FOUND',
+  ],
+  'unsupported-version': [changed(plain, 4, 2), 'Format version 2.', 'ERR_UNSUPPORTED_VERSION'],
+  'unsupported-mixing': [
+    changed(plain, 14, 0x84),
+    'A block of a mode that is set aside.',
+    'ERR_UNSUPPORTED_VERSION',
+  ],
+  'unsupported-record': [raw(0x40, 0), 'A record type without a meaning.', 'ERR_UNSUPPORTED_VERSION'],
+  'unsupported-flag': [raw(0x80), 'The mark of the last block on an end record.', 'ERR_UNSUPPORTED_VERSION'],
+};
+
+rmSync(folder, { recursive: true, force: true });
+mkdirSync(folder, { recursive: true });
+const expected = {};
+let readme = `# Files to check a decoder of \`.sha\` against
+
+Their model is \`fixtures/tiny.sharnn\`. \`good-*\` must decode; \`bad-*\` and \`unsupported-*\` must be refused.
+\`expected.json\` has the length and SHA-256 of what comes out, or the codes of this library's error.
+Written by \`scripts/make-fixtures.mjs\`; they stay as they are as long as the format version does.
+
+| file | what it is | what comes out |
+|---|---|---|
+`;
+for (const [name, [bytes, sentence, result]] of Object.entries(files)) {
+  writeFileSync(new URL(`${name}.sha`, folder), bytes);
+  const errors = typeof result === 'string' ? [result] : Array.isArray(result) ? result : undefined;
+  expected[name] = errors
+    ? { errors }
+    : { length: result.length, sha256: createHash('sha256').update(result).digest('hex') };
+  readme += `| \`${name}.sha\` | ${sentence} | ${errors ? errors.join(' or ') : `${result.length} bytes`} |\n`;
+}
+writeFileSync(new URL('expected.json', folder), `${JSON.stringify(expected, null, 2)}\n`);
+writeFileSync(new URL('README.md', folder), readme);
+console.log(`${Object.keys(files).length} files in fixtures/sha`);
