@@ -1,0 +1,156 @@
+/**
+ * The PyTorch program (training/torch) against this project's own code. The fixtures are its output (training/torch/parity.py);
+ * reading them needs no PyTorch. Where a Python with PyTorch is installed its own tests run too.
+ */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { referenceEngine } from '../src/engines/reference.js';
+import {
+  type Architecture,
+  elements,
+  PRESETS,
+  type PresetName,
+  parameters,
+  SYMBOLS,
+} from '../src/model/architecture.js';
+import { forward, forwardBackward, initialState } from '../src/model/float-reference.js';
+import { quantize, uniformShifts } from '../src/model/quantize.js';
+
+const path = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
+const fixture = (name: string) => path(`fixtures/torch/${name}`);
+
+/** The numbers of a safetensors file of float32 and uint8 tensors. */
+function readTensors(file: string): {
+  tensors: Map<string, Float32Array | Uint8Array>;
+  metadata: Record<string, string>;
+} {
+  const bytes = readFileSync(file);
+  const length = Number(bytes.readBigUInt64LE(0));
+  const { __metadata__: metadata, ...header } = JSON.parse(bytes.toString('utf8', 8, 8 + length));
+  const tensors = new Map<string, Float32Array | Uint8Array>();
+  for (const [name, { dtype, data_offsets }] of Object.entries<{ dtype: string; data_offsets: number[] }>(
+    header,
+  )) {
+    const data = bytes.subarray(8 + length + data_offsets[0], 8 + length + data_offsets[1]);
+    if (dtype === 'U8') tensors.set(name, Uint8Array.from(data));
+    else if (dtype === 'F32')
+      tensors.set(
+        name,
+        Float32Array.from({ length: data.length / 4 }, (_, i) => data.readFloatLE(4 * i)),
+      );
+    else throw new Error(`unexpected dtype ${dtype}`);
+  }
+  return { tensors, metadata };
+}
+
+/** Parameters in the order of their names. */
+const sorted = (arch: Architecture) => parameters(arch).sort((a, b) => (a.name < b.name ? -1 : 1));
+
+const largest = (x: ArrayLike<number>) => Array.from(x).reduce((a, v) => Math.max(a, Math.abs(v)), 0);
+const difference = (a: ArrayLike<number>, b: ArrayLike<number>) => largest(Array.from(a, (v, k) => v - b[k]));
+
+describe('PyTorch fixtures', () => {
+  it.each(Object.keys(PRESETS) as PresetName[])('%s has the same parameters', (preset) => {
+    const theirs = JSON.parse(readFileSync(fixture('parameters.json'), 'utf8'))[preset];
+    expect(theirs).toEqual(sorted(PRESETS[preset]).map((p) => [p.name, p.shape]));
+  });
+
+  describe('logits, loss and gradients of a small network', () => {
+    const { tensors, metadata } = readTensors(fixture('gradients.safetensors'));
+    const arch: Architecture = JSON.parse(metadata.architecture);
+    const bytes = (name: string) => tensors.get(name) as Uint8Array;
+    const floats = (name: string) => tensors.get(name) as Float32Array;
+    const B = bytes('resets').length;
+    const T = bytes('inputs').length / B;
+    const carry = Number(metadata.carry);
+    const params = new Map(parameters(arch).map((p) => [p.name, floats(`parameters/${p.name}`)]));
+    const first = { B, T, inputs: bytes('first/inputs'), targets: bytes('first/targets') };
+    const { state } = forward(arch, params, first, initialState(arch, B), carry);
+    const segment = { B, T, inputs: bytes('inputs'), targets: bytes('targets'), resets: bytes('resets') };
+    const ours = forwardBackward(arch, params, segment, state, carry);
+
+    it('agree on logits and loss within float32', () => {
+      expect(difference(ours.logits, floats('logits'))).toBeLessThan(1e-5);
+      expect(ours.loss).toBeCloseTo(floats('loss')[0], 5);
+    });
+
+    // float32 sums of some hundred terms: errors of a few 1e-7 of the largest gradient.
+    it.each(parameters(arch).map((p) => p.name))('agree on the gradient of %s', (name) => {
+      const theirs = floats(`gradients/${name}`);
+      expect(largest(theirs)).toBeGreaterThan(0);
+      expect(difference(ours.gradients.get(name) as Float64Array, theirs)).toBeLessThan(
+        1e-5 * largest(theirs) + 1e-8,
+      );
+    });
+  });
+
+  describe('a network rounded as the integer network rounds', () => {
+    const { tensors, metadata } = readTensors(fixture('rounding.safetensors'));
+    const arch: Architecture = JSON.parse(metadata.architecture);
+    const inputs = tensors.get('inputs') as Uint8Array;
+    const B = Number(metadata.streams);
+    const T = inputs.length / B;
+    const params = formulaParameters(arch);
+    const frequencies = new Uint32Array(T * B * SYMBOLS);
+    const model = quantize(arch, params, 'formula', uniformShifts(arch, 3));
+    referenceEngine.open(model, B).run(inputs, T, frequencies);
+    const exact = forward(arch, params, { B, T, inputs, targets: inputs }, initialState(arch, B)).logits;
+
+    /** Median divergence, bits per byte, of the integer network from the distributions of some logits. */
+    const divergence = (logits: ArrayLike<number>, t: number) => {
+      const bits = Array.from({ length: B }, (_, b) => {
+        const at = (t * B + b) * SYMBOLS;
+        const p = Array.from({ length: SYMBOLS }, (_, k) => Math.exp(logits[at + k]));
+        const q = frequencies.subarray(at, at + SYMBOLS);
+        const totalP = p.reduce((a, v) => a + v);
+        const totalQ = q.reduce((a, v) => a + v);
+        return p.reduce((s, v, k) => s + (v / totalP) * Math.log2(v / totalP / (q[k] / totalQ)), 0);
+      });
+      return bits.sort((a, b) => a - b)[B >> 1];
+    };
+
+    // The two differ where a number falls on the other side of a rounding boundary, in less than half of these streams.
+    it.each([0, 1, 2])('computes what the integer network does, unlike the float network: step %i', (t) => {
+      const float = divergence(exact, t);
+      expect(float).toBeLessThan(0.02); // the parameters are those that the program used
+      expect(divergence(tensors.get('logits') as Float32Array, t)).toBeLessThan(float / 8);
+    });
+  });
+});
+
+/** The parameters of `formula_parameters` in training/torch/parity.py. */
+function formulaParameters(arch: Architecture): Map<string, Float32Array> {
+  const uniform = (seed: number, i: number) => {
+    let x = (i + seed * 1000003) >>> 0;
+    x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
+    x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+    return ((x ^ (x >>> 16)) >>> 0) / 2 ** 31 - 1;
+  };
+  return new Map(
+    sorted(arch).map(({ name, shape }, seed) => {
+      const value = (u: number) => {
+        if (name.includes('norm') && name.endsWith('weight')) return 1 + 0.3 * u;
+        if (name === 'embedding.weight') return 0.35 * u;
+        return shape.length === 2 ? u * (1.7 / shape[1] ** 0.5) : 0.4 * u;
+      };
+      return [name, Float32Array.from({ length: elements(shape) }, (_, i) => value(uniform(seed, i)))];
+    }),
+  );
+}
+
+const python = [process.env.SHACOMP_PYTHON, 'python3', '/usr/bin/python3'].find(
+  (command) => command && spawnSync(command, ['-c', 'import torch']).status === 0,
+);
+
+describe.skipIf(!python)('PyTorch program', () => {
+  it('passes its own tests', () => {
+    const { status, stderr } = spawnSync(python as string, ['-m', 'unittest', '-q'], {
+      cwd: path('training/torch'),
+      encoding: 'utf8',
+    });
+    expect(stderr).toContain('OK');
+    expect(status).toBe(0);
+  });
+});
