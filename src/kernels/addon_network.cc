@@ -1,0 +1,298 @@
+/**
+ * @file The native engine's functions for src/engines/native.ts.
+ *
+ * Arguments are checked there: these functions are called by that file alone.
+ */
+#include <node_api.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <utility>
+#include <vector>
+
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+#include "network/memory.h"
+#include "network/network.h"
+#include "threads.h"
+
+namespace shacomp {
+
+#define X(isa)                              \
+  namespace isa {                           \
+  extern const NetworkKernels network_kernels; \
+  }
+#if defined(__x86_64__)
+X(baseline) X(avx2) X(avx512)
+#elif defined(__aarch64__)
+X(baseline) X(dotprod)
+#else
+X(baseline)
+#endif
+#undef X
+
+namespace {
+
+/** Fewest streams that are worth a thread of their own. */
+constexpr int kStreamsPerThread = 4;
+
+#if defined(__aarch64__) && defined(__linux__)
+bool has_dotprod() { return getauxval(AT_HWCAP) & (1 << 20); }
+#elif defined(__aarch64__)
+bool has_dotprod() { return true; }  // every Apple processor with this architecture
+#endif
+
+/** Instruction sets of this processor, best first. */
+std::vector<const NetworkKernels*> supported() {
+  std::vector<const NetworkKernels*> list;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni"))
+    list.push_back(&avx512::network_kernels);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
+    list.push_back(&avx2::network_kernels);
+#elif defined(__aarch64__)
+  if (has_dotprod()) list.push_back(&dotprod::network_kernels);
+#endif
+  list.push_back(&baseline::network_kernels);
+  return list;
+}
+
+struct Free {
+  void operator()(void* p) const { std::free(p); }
+};
+using Memory = std::unique_ptr<void, Free>;
+
+/** Aligned memory that the system hands out page by page as it is touched. */
+Memory allocate(size_t size) {
+  return Memory(std::aligned_alloc(kAlignment, (size + kAlignment - 1) / kAlignment * kAlignment));
+}
+
+struct PackedModel {
+  const NetworkKernels* kernels;
+  Shape shape;
+  Memory memory;
+  size_t size;
+};
+
+struct Network {
+  std::shared_ptr<const PackedModel> model;
+  int streams;
+  Position position;
+  Memory state;
+  std::vector<Memory> scratch;  // one per part
+  ThreadPool* pool;
+  size_t size;
+};
+
+/** One pool for all networks, as large as the largest that was asked for. JavaScript calls from one thread at a time. */
+ThreadPool& shared_pool(unsigned threads) {
+  static thread_local std::vector<std::unique_ptr<ThreadPool>> pools;
+  for (const auto& pool : pools)
+    if (pool->size() == threads) return *pool;
+  pools.push_back(std::make_unique<ThreadPool>(threads));
+  return *pools.back();
+}
+
+napi_value fail(napi_env env, const char* message) {
+  napi_throw_error(env, nullptr, message);
+  return nullptr;
+}
+
+/** The arguments of one call. */
+class Arguments {
+ public:
+  Arguments(napi_env env, napi_callback_info info) : env_(env) {
+    size_t count = kMost;
+    napi_get_cb_info(env, info, &count, values_, nullptr, nullptr);
+  }
+  int number(int i) const {
+    int32_t value = 0;
+    napi_get_value_int32(env_, values_[i], &value);
+    return value;
+  }
+  template <class T>
+  T* external(int i) const {
+    void* value = nullptr;
+    napi_get_value_external(env_, values_[i], &value);
+    return static_cast<T*>(value);
+  }
+  /** First element of a typed array. */
+  template <class T>
+  T* array(int i) const {
+    void* data = nullptr;
+    napi_get_typedarray_info(env_, values_[i], nullptr, nullptr, &data, nullptr, nullptr);
+    return static_cast<T*>(data);
+  }
+  const NetworkKernels* kernels(int i) const {
+    char name[32] = {};
+    napi_get_value_string_utf8(env_, values_[i], name, sizeof(name), nullptr);
+    for (const NetworkKernels* k : supported())
+      if (std::strcmp(k->name, name) == 0) return k;
+    return nullptr;
+  }
+
+ private:
+  static constexpr size_t kMost = 6;
+  napi_env env_;
+  napi_value values_[kMost];
+};
+
+/** Wraps a C++ object; JavaScript's garbage collector is told its size. */
+template <class T>
+napi_value wrap(napi_env env, std::unique_ptr<T> object, size_t size) {
+  int64_t total;
+  napi_adjust_external_memory(env, static_cast<int64_t>(size), &total);
+  napi_value external;
+  const auto finalize = [](napi_env e, void* data, void* hint) {
+    int64_t left;
+    napi_adjust_external_memory(e, -static_cast<int64_t>(reinterpret_cast<intptr_t>(hint)), &left);
+    delete static_cast<T*>(data);
+  };
+  napi_create_external(env, object.release(), finalize, reinterpret_cast<void*>(size), &external);
+  return external;
+}
+
+/** networkIsas(): names of the instruction sets that run here, best first. */
+napi_value network_isas(napi_env env, napi_callback_info) {
+  napi_value list;
+  napi_create_array(env, &list);
+  uint32_t i = 0;
+  for (const NetworkKernels* k : supported()) {
+    napi_value name;
+    napi_create_string_utf8(env, k->name, NAPI_AUTO_LENGTH, &name);
+    napi_set_element(env, list, i++, name);
+  }
+  return list;
+}
+
+using SharedModel = std::shared_ptr<const PackedModel>;
+
+/** packModel(file: Uint8Array, isa: string): model */
+napi_value pack_model(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  const uint8_t* const file = arguments.array<const uint8_t>(0);
+  auto model = std::make_shared<PackedModel>();
+  model->kernels = arguments.kernels(1);
+  if (!model->kernels) return fail(env, "unknown instruction set");
+  model->shape = read_shape(file);
+  model->size = model->kernels->model_size(model->shape);
+  model->memory = allocate(model->size);
+  if (!model->memory) return fail(env, "out of memory");
+  model->kernels->pack_model(file, model->memory.get());
+  const size_t size = model->size;
+  return wrap(env, std::make_unique<SharedModel>(std::move(model)), size);
+}
+
+/** openNetwork(model, streams, threads): network */
+napi_value open_network(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  const SharedModel& model = *arguments.external<SharedModel>(0);
+  auto network = std::make_unique<Network>();
+  network->model = model;
+  network->streams = arguments.number(1);
+  const int threads = arguments.number(2);
+  const int most = (network->streams + kStreamsPerThread - 1) / kStreamsPerThread;
+  const int parts = threads < most ? threads : most;
+  network->pool = parts > 1 ? &shared_pool(static_cast<unsigned>(threads)) : nullptr;
+  network->size = model->kernels->state_size(model->shape, network->streams);
+  network->state = allocate(network->size);
+  if (!network->state) return fail(env, "out of memory");
+  const size_t scratch = model->kernels->scratch_size(model->shape);
+  for (int i = 0; i < parts; i++) {
+    network->scratch.push_back(allocate(scratch));
+    if (!network->scratch.back()) return fail(env, "out of memory");
+    network->size += scratch;
+  }
+  model->kernels->reset_state(model->memory.get(), network->state.get(), network->streams);
+  const size_t size = network->size;
+  return wrap(env, std::move(network), size);
+}
+
+/** resetNetwork(network) */
+napi_value reset_network(napi_env env, napi_callback_info info) {
+  Network& network = *Arguments(env, info).external<Network>(0);
+  network.position = {};
+  network.model->kernels->reset_state(network.model->memory.get(), network.state.get(), network.streams);
+  return nullptr;
+}
+
+/** runNetwork(network, bytes: Uint8Array, steps, frequencies: Uint32Array) */
+napi_value run_network(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  Network& network = *arguments.external<Network>(0);
+  const uint8_t* const bytes = arguments.array<const uint8_t>(1);
+  const int steps = arguments.number(2);
+  uint32_t* const frequencies = arguments.array<uint32_t>(3);
+  const size_t parts = network.scratch.size();
+  const auto part = [&](size_t i) {
+    const int first = static_cast<int>(network.streams * i / parts);
+    const int last = static_cast<int>(network.streams * (i + 1) / parts);
+    network.model->kernels->run(network.model->memory.get(), network.state.get(), network.streams, network.position,
+                                first, last - first, steps, bytes, frequencies, network.scratch[i].get());
+  };
+  if (network.pool)
+    network.pool->parallel_for(parts, part);
+  else
+    part(0);
+  network.position.advance(steps, network.model->shape.window);
+  return nullptr;
+}
+
+/** closeNetwork(network): frees its memory now instead of at garbage collection. */
+napi_value close_network(napi_env env, napi_callback_info info) {
+  Network& network = *Arguments(env, info).external<Network>(0);
+  network.state.reset();
+  network.scratch.clear();
+  return nullptr;
+}
+
+napi_value number(napi_env env, double value) {
+  napi_value result;
+  napi_create_double(env, value, &result);
+  return result;
+}
+
+/** benchmarkDot(isa, repeats): multiply-adds done by the bare dot-product instruction. */
+napi_value benchmark_dot(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  const NetworkKernels* const kernels = arguments.kernels(0);
+  if (!kernels) return fail(env, "unknown instruction set");
+  return number(env, kernels->bare_dot(arguments.number(1)));
+}
+
+/** benchmarkProduct(model, columns, repeats): multiply-adds done by the first layer's recurrent product. */
+napi_value benchmark_product(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  const PackedModel& model = **arguments.external<SharedModel>(0);
+  const int columns = arguments.number(1);
+  const int repeats = arguments.number(2);
+  const Memory scratch = allocate(model.kernels->scratch_size(model.shape));
+  if (!scratch) return fail(env, "out of memory");
+  model.kernels->product(model.memory.get(), columns, repeats, scratch.get());
+  const double d = model.shape.width;
+  return number(env, 4 * d * d * columns * repeats);
+}
+
+}  // namespace
+
+void register_network(napi_env env, napi_value exports) {
+  const std::pair<const char*, napi_callback> functions[] = {
+      {"networkIsas", network_isas},     {"packModel", pack_model},
+      {"openNetwork", open_network},     {"resetNetwork", reset_network},
+      {"runNetwork", run_network},       {"closeNetwork", close_network},
+      {"benchmarkDot", benchmark_dot},   {"benchmarkProduct", benchmark_product},
+  };
+  for (const auto& [name, callback] : functions) {
+    napi_value function;
+    napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function);
+    napi_set_named_property(env, exports, name, function);
+  }
+}
+
+}  // namespace shacomp

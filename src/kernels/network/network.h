@@ -1,0 +1,64 @@
+/**
+ * @file The integer network (docs/model.md, sections 2 and 3) as its callers see it: one table of functions per
+ * instruction set. Nothing here allocates: the caller asks for sizes and hands in memory, aligned to 64 bytes.
+ */
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace shacomp {
+
+constexpr int kSymbols = 256;
+constexpr int kMaxLayers = 16;
+
+/** Rows (streams x steps) that one call works on at a time; bounds the scratch memory. */
+constexpr int kMaxRows = 64;
+
+/** Shape of a network: the header of a .sharnn file. */
+struct Shape {
+  int width;
+  int layers;
+  int boom;
+  int window;
+  uint32_t attention;  // bit l: layer l has attention
+};
+
+/** Reads the shape from a .sharnn file that parseModel (src/model/sharnn.ts) has accepted. */
+Shape read_shape(const uint8_t* file);
+
+/** How far a network's streams have come; all are at the same step. */
+struct Position {
+  int slot = 0;    // where the attention memory's ring goes on
+  int filled = 0;  // positions remembered, at most the window
+
+  void advance(int steps, int window) {
+    filled = filled + steps < window ? filled + steps : window;
+    slot = static_cast<int>((static_cast<int64_t>(slot) + steps) % window);
+  }
+};
+
+/** One instruction set's network. Sizes are in bytes. */
+struct NetworkKernels {
+  const char* name;
+  size_t (*model_size)(const Shape& shape);
+  /** Repacks a .sharnn file for this instruction set. */
+  void (*pack_model)(const uint8_t* file, void* model);
+  size_t (*state_size)(const Shape& shape, int streams);
+  /** Cold state of all streams. */
+  void (*reset_state)(const void* model, void* state, int streams);
+  size_t (*scratch_size)(const Shape& shape);
+  /**
+   * Runs streams [first, first + count) of `streams` for some steps from `position`. Calls for different streams may
+   * run at the same time, each with its own scratch; afterwards the caller advances the position.
+   * @param bytes [steps][streams]: the input of every step
+   * @param frequencies [steps][streams][256]
+   */
+  void (*run)(const void* model, void* state, int streams, Position position, int first, int count, int steps,
+              const uint8_t* bytes, uint32_t* frequencies, void* scratch);
+  /** For the benchmark: `repeats` times the products of an int8 matrix with `columns` vectors. Returns a checksum. */
+  int32_t (*product)(const void* model, int columns, int repeats, void* scratch);
+  /** For the benchmark: the bare dot-product instruction on registers; returns multiply-adds done. */
+  double (*bare_dot)(int repeats);
+};
+
+}  // namespace shacomp
