@@ -23,8 +23,11 @@ struct Shape {
   uint32_t attention;  // bit l: layer l has attention
 };
 
-/** Reads the shape from a .sharnn file that parseModel (src/model/sharnn.ts) has accepted. */
-Shape read_shape(const uint8_t* file);
+/** Reads the shape from the header of a .sharnn file that parseModel (src/model/sharnn.ts) has accepted. */
+inline Shape read_shape(const uint8_t* file) {
+  const auto uint16 = [file](int at) { return file[at] | file[at + 1] << 8; };
+  return {uint16(10), file[12], file[13], uint16(14), static_cast<uint32_t>(uint16(16) | uint16(18) << 16)};
+}
 
 /** How far a network's streams have come; all are at the same step. */
 struct Position {
