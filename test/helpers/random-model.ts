@@ -57,8 +57,11 @@ export function randomModel(options: RandomModelOptions): IntegerModel {
   const between = (low: number, high: number) => Math.floor(low + random() * (high - low + 1));
   const around = (center: number, spread: number) => Math.round(center + spread * (2 * random() - 1));
 
-  const int8 = (n: number) =>
-    Int8Array.from({ length: n }, () => (extreme ? 127 * sign() : between(-127, 127)));
+  const int8 = (n: number) => {
+    const values = new Int8Array(n);
+    for (let i = 0; i < n; i++) values[i] = extreme ? 127 * sign() : between(-127, 127);
+    return values;
+  };
   const int16 = (n: number, center: number, spread: number) =>
     Int16Array.from({ length: n }, () => (extreme ? 32767 * sign() : around(center, spread)));
   const int32 = (n: number, spread: number) =>

@@ -1,0 +1,178 @@
+import { describe, expect, it } from 'vitest';
+import type { Network } from '../src/engines/engine.js';
+import { nativeEngine } from '../src/engines/native.js';
+import { referenceEngine } from '../src/engines/reference.js';
+import { availableEngines, ENGINE_NAMES, selectEngine } from '../src/engines/select.js';
+import { type Architecture, SYMBOLS } from '../src/model/architecture.js';
+import { Case, candidates, expectSame, frequenciesOf } from './helpers/conformance.js';
+import { randomBytes, randomModel } from './helpers/random-model.js';
+
+const shape = (
+  width: number,
+  layers: number,
+  boom: number,
+  window: number,
+  attention: number[],
+): Architecture => ({ width, layers, boom, window, attention });
+
+const SHAPES: Record<string, Architecture> = {
+  'one layer, no attention': shape(64, 1, 1, 1, []),
+  'a window of one': shape(64, 2, 2, 1, [0, 1]),
+  'an odd window that wraps, a width that is no power of two': shape(192, 2, 3, 37, [1]),
+  'eight boom chunks': shape(128, 1, 8, 64, [0]),
+  'a window larger than the run': shape(64, 3, 4, 4096, [0, 2]),
+};
+
+const random = Object.entries(SHAPES).map(([name, architecture], i) => ({
+  name,
+  run: new Case(randomModel({ seed: 10 + i, architecture }), 2, 50),
+}));
+const extremes = (['signs', 'ones'] as const).flatMap((extreme) =>
+  [shape(64, 2, 8, 20, [0, 1]), shape(1024, 1, 1, 5, [0])].flatMap((architecture) =>
+    (extreme === 'signs' ? [1, 2, 3] : [1]).map((seed) => ({
+      name: `${extreme}, width ${architecture.width}, seed ${seed}`,
+      run: new Case(randomModel({ seed, architecture, extreme }), 1, architecture.width === 64 ? 60 : 8),
+    })),
+  ),
+);
+const small = randomModel({ seed: 4, architecture: shape(64, 2, 2, 12, [1]) });
+const batches = [1, 2, 3, 4, 5, 6, 7, 8, 11, 16, 23, 63, 64, 65, 129, 300].map(
+  (streams) => new Case(small, streams, streams < 20 ? 15 : 3),
+);
+const engines = await candidates();
+
+describe.each(engines)('$label gives the bits of the reference', ({ engine }) => {
+  it.each(random)('random weights, $name', ({ run }) => run.check(engine));
+  it.each(extremes)('extreme weights, $name', ({ run }) => run.check(engine));
+  it.each(batches)('$streams streams', (run) => run.check(engine));
+});
+
+describe.each([{ label: 'reference', engine: referenceEngine }, ...engines])('$label', ({ engine }) => {
+  const streams = 5;
+  const steps = 40;
+  const bytes = randomBytes(streams * steps, 1);
+  const whole = () => frequenciesOf(engine, small, bytes, streams, steps);
+  /** Runs `counts` steps at a time. */
+  const inParts = (network: Network, counts: number[]) => {
+    const frequencies = new Uint32Array(steps * streams * SYMBOLS);
+    let at = 0;
+    for (const n of counts) {
+      const part = frequencies.subarray(at * streams * SYMBOLS);
+      if (n === 1) network.step(bytes.subarray(at * streams), part);
+      else network.run(bytes.subarray(at * streams), n, part);
+      at += n;
+    }
+    expect(at).toBe(steps);
+    return frequencies;
+  };
+
+  it('gives the same for steps, for one run and for runs of any length', () => {
+    const expected = whole();
+    for (const counts of [Array(steps).fill(1), [1, 38, 1], [7, 0, 13, 20], [39, 1]])
+      expectSame(inParts(engine.open(small, streams), counts), expected, streams);
+  });
+
+  it('starts anew after reset', () => {
+    const expected = whole();
+    const network = engine.open(small, streams);
+    network.run(randomBytes(streams * 30, 2), 30, new Uint32Array(30 * streams * SYMBOLS));
+    network.reset();
+    expectSame(inParts(network, [steps]), expected, streams);
+  });
+
+  it('keeps networks apart, closed ones included', () => {
+    const expected = whole();
+    const networks = [engine.open(small, streams), engine.open(small, 3), engine.open(small, streams)];
+    const noise = new Uint32Array(20 * streams * SYMBOLS);
+    networks[1].run(randomBytes(3 * 20, 5), 20, noise);
+    expectSame(inParts(networks[0], [20, 20]), expected, streams);
+    networks[0].close();
+    networks[2].run(randomBytes(streams * 20, 6), 20, noise);
+    networks[2].close();
+    expectSame(inParts(engine.open(small, streams), [steps]), expected, streams);
+    expect(engine.open(small, 7).streams).toBe(7);
+  });
+
+  it('gives each stream what it would get alone', () => {
+    const together = whole();
+    const network = engine.open(small, 1);
+    const column = Uint8Array.from({ length: steps }, (_, t) => bytes[t * streams + 3]);
+    const alone = new Uint32Array(steps * SYMBOLS);
+    network.run(column, steps, alone);
+    for (let t = 0; t < steps; t++) {
+      const at = (t * streams + 3) * SYMBOLS;
+      expect(together.slice(at, at + SYMBOLS)).toEqual(alone.slice(t * SYMBOLS, (t + 1) * SYMBOLS));
+    }
+  });
+
+  it('keeps frequencies in 1..2^22, the best one at the top', () => {
+    const frequencies = whole();
+    for (let row = 0; row < streams * steps; row++) {
+      const of = frequencies.subarray(row * SYMBOLS, (row + 1) * SYMBOLS);
+      expect(Math.max(...of)).toBe(2 ** 22);
+      expect(Math.min(...of)).toBeGreaterThanOrEqual(1);
+    }
+  });
+});
+
+describe.each(engines)('$label refuses', ({ engine }) => {
+  const refused = (f: () => unknown) => expect(f).toThrow(expect.objectContaining({ code: 'ERR_OPTIONS' }));
+
+  it('a number of streams that is none', () => {
+    for (const streams of [0, -1, 1.5, Number.NaN, 2 ** 31]) refused(() => engine.open(small, streams));
+  });
+
+  it('arrays that are too short, and a network that is closed', () => {
+    const network = engine.open(small, 2);
+    refused(() => network.step(new Uint8Array(1), new Uint32Array(512)));
+    refused(() => network.step(new Uint8Array(2), new Uint32Array(511)));
+    refused(() => network.run(new Uint8Array(8), 5, new Uint32Array(5 * 512)));
+    refused(() => network.run(new Uint8Array(8), -1, new Uint32Array(5 * 512)));
+    network.close();
+    network.close();
+    refused(() => network.step(new Uint8Array(2), new Uint32Array(512)));
+    refused(() => network.reset());
+  });
+});
+
+describe('selection', () => {
+  it('finds every engine by name and reports all of them', async () => {
+    const report = await availableEngines();
+    expect(report.map((r) => r.name)).toEqual(ENGINE_NAMES);
+    for (const r of report) {
+      if ('detail' in r) {
+        expect(await selectEngine(r.name)).toMatchObject({ name: r.name, detail: r.detail });
+      } else {
+        expect(r.unavailable).toMatch(/does not run here/);
+        await expect(selectEngine(r.name)).rejects.toThrow(r.unavailable);
+      }
+    }
+    expect(report.find((r) => r.name === 'wasm')).toHaveProperty('detail');
+  });
+
+  it('takes the first that runs, or the one that SHACOMP_ENGINE names', async () => {
+    const report = await availableEngines();
+    const first = report.find((r) => 'detail' in r);
+    const before = process.env.SHACOMP_ENGINE;
+    try {
+      delete process.env.SHACOMP_ENGINE;
+      expect((await selectEngine('auto')).name).toBe(first?.name);
+      process.env.SHACOMP_ENGINE = 'reference';
+      expect((await selectEngine('auto')).name).toBe('reference');
+      expect((await selectEngine('wasm')).name).toBe('wasm');
+      process.env.SHACOMP_ENGINE = 'abacus';
+      await expect(selectEngine('auto')).rejects.toMatchObject({ code: 'ERR_OPTIONS' });
+    } finally {
+      if (before === undefined) delete process.env.SHACOMP_ENGINE;
+      else process.env.SHACOMP_ENGINE = before;
+    }
+  });
+
+  it.skipIf(engines.length === 1)('names threads and instruction set, and refuses unknown ones', () => {
+    expect(nativeEngine({ threads: 2, isa: 'baseline' }).detail).toMatch(/, 2 threads$/);
+    expect(() => nativeEngine({ isa: 'z80' })).toThrow(
+      expect.objectContaining({ code: 'ERR_ENGINE_UNAVAILABLE' }),
+    );
+    expect(() => nativeEngine({ threads: 0 })).toThrow(expect.objectContaining({ code: 'ERR_OPTIONS' }));
+  });
+});
