@@ -351,7 +351,7 @@ struct Coder {
 
     const uint32_t c1 = s.c4 & 255, c2 = s.c4 >> 8 & 255;
     const uint32_t lr_extra = static_cast<uint32_t>(16384 / (64 + (m->coded >> 4)));
-    const int32_t rate = (P::linear ? 10 : 28) + static_cast<int32_t>(lr_extra < 60 ? lr_extra : 60);
+    const int32_t rate = (P::linear ? 32 : 64) + static_cast<int32_t>(lr_extra < 60 ? lr_extra : 60);
     uint32_t expected[MATCH_MODELS] = {};
     uint32_t match_bucket[MATCH_MODELS] = {};
     for (int k = 0; k < P::matches; k++) {
@@ -496,7 +496,7 @@ struct Coder {
       apm_update(md.apm[1], index[1], y, 6);
       const int32_t target = static_cast<int32_t>(y << 16);
       for (int k = 0; k < 2; k++) {
-        const int32_t e = ((target - p2[k]) * 6) >> 8;
+        const int32_t e = ((target - p2[k]) * 32) >> 8;
         int32_t* w = md.final_weights[k][final_row[k]];
         for (int i = 0; i < 16; i++) w[i] = clamp_weight(w[i] + ((logit[i] * e + 8) >> 4));
       }
