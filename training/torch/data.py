@@ -42,7 +42,7 @@ class Sampler:
         weights = np.array([weight for _, weight in files])
         self.probability = weights / weights.sum()
         self.B, self.T, self.restart = B, T, restart
-        self.random = np.random.default_rng(seed)
+        self.seed, self.random = seed, np.random.default_rng(seed)
         self.file = np.zeros(B, int)
         self.at = np.full(B, -1)  # the next byte to predict; -1: nowhere yet
 
@@ -77,7 +77,7 @@ class Sampler:
 
 
 @torch.no_grad()
-def bits_per_byte(model, data: np.ndarray, rounding=None, limit: int = 1 << 20, streams: int = 64) -> float:
+def bits_per_byte(model, data: np.ndarray, rounding=None, limit: int = 1 << 18, streams: int = 64) -> float:
     """Held-out bits per byte of the first `limit` bytes, cut into streams that start cold, each query seeing the whole
     window: what the codec's network does."""
     data = data[:limit]
@@ -85,7 +85,7 @@ def bits_per_byte(model, data: np.ndarray, rounding=None, limit: int = 1 << 20, 
     steps = len(data) // streams
     segment = min(256, model.arch.window)
     device = model.output.bias.device
-    text = torch.from_numpy(np.ascontiguousarray(data[: steps * streams])).to(device).long().view(streams, steps).T
+    text = torch.from_numpy(np.array(data[: steps * streams])).to(device).long().view(streams, steps).T
     first = torch.full((1, streams), INITIAL_BYTE, device=device)
     inputs = torch.cat([first, text[:-1]])
     was_training = model.training
