@@ -1,0 +1,86 @@
+/** @file Every command, declared once: its words, its options and what runs it. */
+import { FILES, type Flags, NETWORK, type OptionName, TALK } from './options.js';
+
+export interface CommandSpec {
+  /** The word that starts it; '' is what runs without one. */
+  name: string;
+  /** what it takes, as usage lines write it */
+  operands: string;
+  summary: string;
+  options: readonly OptionName[];
+  run(operands: string[], flags: Flags): Promise<void>;
+}
+
+// commands are loaded late, so that none waits for what only another one needs
+const compress: CommandSpec['run'] = async (files, flags) =>
+  (await import('./compress.js')).compressFiles(files, flags);
+const decompress: CommandSpec['run'] = async (files, flags) =>
+  (await import('./decompress.js')).decompressFiles(files, flags);
+const test: CommandSpec['run'] = async (files, flags) =>
+  (await import('./decompress.js')).testFiles(files, flags);
+const list: CommandSpec['run'] = async (files, flags) => (await import('./info.js')).list(files, flags);
+
+const byMode = { compress, decompress, test, list };
+
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: '',
+    operands: '[files...]',
+    summary: 'compress files, or with -d decompress them',
+    options: [
+      'compress',
+      'decompress',
+      'test',
+      'list',
+      ...FILES,
+      'verify',
+      ...NETWORK,
+      'blockSize',
+      ...TALK,
+      'json',
+    ],
+    run: (files, flags) => byMode[flags.mode ?? 'compress'](files, flags),
+  },
+  {
+    name: 'compress',
+    operands: '[files...]',
+    summary: 'compress each FILE to FILE.sha',
+    options: [...FILES, 'verify', ...NETWORK, 'blockSize', ...TALK],
+    run: compress,
+  },
+  {
+    name: 'decompress',
+    operands: '[files...]',
+    summary: 'decompress each FILE.sha to FILE',
+    options: [...FILES, 'verify', ...NETWORK, ...TALK],
+    run: decompress,
+  },
+  {
+    name: 'test',
+    operands: '[files...]',
+    summary: 'check that compressed files decompress, without writing anything',
+    options: ['recursive', 'suffix', ...NETWORK, ...TALK],
+    run: test,
+  },
+  {
+    name: 'info',
+    operands: '[files...]',
+    summary: 'say what is in compressed files and models; without files, which engines and models are here',
+    options: ['json', 'recursive', 'quiet', 'verbose'],
+    run: async (files, flags) => (await import('./info.js')).info(files, flags),
+  },
+  {
+    name: 'eval',
+    operands: '[files...]',
+    summary: 'bits per byte of files: by the model’s cross-entropy, and really coded',
+    options: [...NETWORK, 'blockSize', 'recursive', 'json', ...TALK],
+    run: async (files, flags) => (await import('./eval.js')).evaluate(files, flags),
+  },
+  {
+    name: 'bench',
+    operands: '<files...>',
+    summary: 'size and speed beside gzip, brotli, zstd, xz and bzip2, with every round trip checked',
+    options: ['only', 'time', ...NETWORK, 'blockSize', 'recursive', 'json', ...TALK],
+    run: async (files, flags) => (await import('./bench.js')).bench(files, flags),
+  },
+];

@@ -1,0 +1,118 @@
+/** @file The command line: finds the command, reads its options, runs it, and turns errors into an exit code. */
+import { Command, CommanderError, Option } from 'commander';
+import { COMMANDS, type CommandSpec } from './commands.js';
+import { onPipeError } from './files.js';
+import { table } from './format.js';
+import { EXIT, exitCode, LEVEL, reportError, setLevel, UserError } from './messages.js';
+import { type Flags, OPTIONS, type OptionSpec } from './options.js';
+import { cleanUp, handleSignals, SignalInterrupt } from './signals.js';
+import { version } from './version.js';
+
+const MORE_HELP = `
+Commands (without one, files are compressed):
+${table(
+  COMMANDS.filter(({ name }) => name !== '').map(({ name, summary }) => [`  ${name}`, summary]),
+  [0, 1],
+)}
+  help COMMAND says more about each.
+
+Without files, standard input is compressed or decompressed to standard output; "-" stands for either.
+A file whose name is a command's is given as ./NAME.
+
+Exit codes: 0 all is well, 1 an error, 2 something was skipped.
+
+Environment:
+  SHACOMP_MODELS  folders with more models, separated as in PATH
+  SHACOMP_ENGINE  engine to use where --engine does not say
+  SHACOMP_DEBUG   if set, errors come with a stack trace
+
+Examples:
+  shacomp book.txt             writes book.txt.sha
+  shacomp -d book.txt.sha      writes book.txt
+  tar c src | shacomp > src.tar.sha
+  shacomp bench *.txt          compares with other compressors`;
+
+/** Runs the command line. Sets the exit code; never throws. */
+export async function main(argv: string[]): Promise<void> {
+  handleSignals();
+  process.stdout.on('error', onPipeError);
+  process.stderr.on('error', onPipeError);
+  const unexpected = (error: unknown) => {
+    cleanUp();
+    reportError(error);
+    process.exit(EXIT.error);
+  };
+  process.on('uncaughtException', unexpected);
+  process.on('unhandledRejection', unexpected);
+  try {
+    await run(argv);
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // commander has printed what it had to say
+      process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.error;
+      return;
+    }
+    cleanUp();
+    reportError(error);
+    if (error instanceof SignalInterrupt) process.kill(process.pid, error.signal);
+  }
+  process.exitCode = exitCode();
+}
+
+async function run(argv: string[]): Promise<void> {
+  let words = argv;
+  // "help COMMAND" is "COMMAND --help"
+  if (words[0] === 'help') words = [...words.slice(1, 2), '--help'];
+  const named = COMMANDS.find(({ name }) => name !== '' && name === words[0]);
+  if (argv[0] === 'help' && !named && words.length > 1)
+    throw new UserError(`there is no command "${words[0]}"; see shacomp --help`);
+  const command = build(named ?? COMMANDS[0]);
+  await command.parseAsync(named ? words.slice(1) : words, { from: 'user' });
+}
+
+/** The parser of one command. */
+export function build(spec: CommandSpec): Command {
+  const command = new Command(['shacomp', spec.name].join(' ').trim())
+    .description(
+      spec.name === '' ? 'Compresses files with a recurrent neural network.' : sentence(spec.summary),
+    )
+    .argument(spec.operands)
+    .helpOption('-h, --help', 'print this help')
+    .exitOverride()
+    .configureHelp({ helpWidth: 100 })
+    .configureOutput({
+      outputError(text, write) {
+        const message = text
+          .replace(' is invalid. ', ' is invalid: ')
+          .replace(/^error: /, '')
+          .trim()
+          .replace(/\.$/, '')
+          .replaceAll(/\s*\n\s*/g, ' ');
+        write(`shacomp: ${message}; see ${command.name()} --help\n`);
+      },
+    });
+  command.usage(`[options] ${spec.operands}`);
+  if (spec.name === '') {
+    command.version(`shacomp ${version}`, '-V, --version', 'print the version');
+    command.addHelpText('after', MORE_HELP);
+  }
+  let level: number = LEVEL.normal;
+  for (const name of spec.options) {
+    const from: OptionSpec = OPTIONS[name];
+    const option = new Option(from.flags, from.description);
+    if (from.choices) option.choices(from.choices);
+    if (from.parse) option.argParser(from.parse);
+    if (from.default !== undefined) option.default(from.default);
+    command.addOption(option);
+    command.on(`option:${option.name()}`, () => {
+      level += from.level ?? 0;
+      for (const [key, value] of Object.entries(from.sets ?? {})) command.setOptionValue(key, value);
+    });
+  }
+  return command.action(async (operands: string[]) => {
+    setLevel(level);
+    await spec.run(operands, { ...command.opts<Flags>(), level });
+  });
+}
+
+const sentence = (text: string) => `${text[0].toUpperCase()}${text.slice(1)}.`;

@@ -1,0 +1,223 @@
+/** @file Every option, declared once: the parser, the help and the tables of docs/cli.md are made from this list. */
+import { InvalidArgumentError } from 'commander';
+
+/** What the command line's options say. */
+export interface Flags {
+  mode?: 'compress' | 'decompress' | 'test' | 'list';
+  output?: string;
+  stdout?: boolean;
+  force?: boolean;
+  rm?: boolean;
+  recursive?: boolean;
+  suffix: string;
+  /** -v counts up from 0, -q down */
+  level: number;
+  progress?: boolean;
+  verify: boolean;
+  model?: string;
+  engine: 'auto' | 'native' | 'wasm' | 'reference';
+  /** 0: as many as the engine sees fit */
+  threads: number;
+  /** bytes */
+  memory?: number;
+  /** bytes */
+  blockSize?: number;
+  json?: boolean;
+  only?: string[];
+  /** seconds */
+  time: number;
+  preset?: string;
+  from?: string;
+  resume?: string | true;
+  steps?: number;
+  /** seconds */
+  timeLimit?: number;
+  seed: number;
+  name?: string;
+  heldout?: number;
+  calibrate?: string;
+}
+
+export interface OptionSpec {
+  /** as commander reads them: "-o, --output <file>" */
+  flags: string;
+  description: string;
+  /** turns the text given into the value */
+  parse?: (text: string) => unknown;
+  default?: unknown;
+  choices?: readonly string[];
+  /** other values that the flag sets; the last flag on the line wins */
+  sets?: Partial<Flags>;
+  /** added to `level` each time the flag is given */
+  level?: 1 | -1;
+}
+
+/** @throws InvalidArgumentError */
+export function parseSize(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?$/i.exec(text);
+  const bytes = match
+    ? Number(match[1]) * 1024 ** ' KMGT'.indexOf(match[2].toUpperCase() || ' ')
+    : Number.NaN;
+  if (!Number.isSafeInteger(bytes) || bytes < 1)
+    throw new InvalidArgumentError('give a number of bytes such as 65536, 64K, 16M or 2G.');
+  return bytes;
+}
+
+/** Seconds from "90", "90s", "15m", "1.5h", "2d" or "1h30m". @throws InvalidArgumentError */
+export function parseDuration(text: string): number {
+  const units: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86400 };
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)([smhd]|$)/g)];
+  const seconds = parts.reduce((sum, [, number, unit]) => sum + Number(number) * units[unit || 's'], 0);
+  if (parts.map(([part]) => part).join('') !== text || !(seconds > 0))
+    throw new InvalidArgumentError('give a time such as 90s, 15m, 1h30m or 2d.');
+  return seconds;
+}
+
+const integer =
+  (low: number, high = Number.MAX_SAFE_INTEGER) =>
+  (text: string): number => {
+    const n = Number(text);
+    if (!/^\d+$/.test(text) || n < low || n > high)
+      throw new InvalidArgumentError(
+        high === Number.MAX_SAFE_INTEGER
+          ? `give an integer of at least ${low}.`
+          : `give an integer from ${low} to ${high}.`,
+      );
+    return n;
+  };
+
+const suffix = (text: string): string => {
+  if (!/^\.[^/\\]+$/.test(text)) throw new InvalidArgumentError('give a dot and letters, such as .sha.');
+  return text;
+};
+
+const share = (text: string): number => {
+  const x = Number(text);
+  if (!(x >= 0 && x < 1)) throw new InvalidArgumentError('give a share such as 0.01.');
+  return x;
+};
+
+const list = (text: string): string[] => text.split(',').filter(Boolean);
+
+export const OPTIONS = {
+  compress: { flags: '-z, --compress', description: 'compress (the default)', sets: { mode: 'compress' } },
+  decompress: { flags: '-d, --decompress', description: 'decompress', sets: { mode: 'decompress' } },
+  test: {
+    flags: '-t, --test',
+    description: 'check that files decompress, write nothing',
+    sets: { mode: 'test' },
+  },
+  list: { flags: '-l, --list', description: 'say what is in files', sets: { mode: 'list' } },
+  output: {
+    flags: '-o, --output <file>',
+    description: 'write to this file; only with one input',
+    sets: { stdout: false },
+  },
+  stdout: { flags: '-c, --stdout', description: 'write to standard output', sets: { output: undefined } },
+  force: {
+    flags: '-f, --force',
+    description: 'overwrite files, follow symbolic links, write compressed bytes to a terminal',
+  },
+  keep: { flags: '-k, --keep', description: 'keep the input (the default)', sets: { rm: false } },
+  rm: { flags: '--rm', description: 'remove the input once the output was read back and verified' },
+  recursive: { flags: '-r, --recursive', description: 'go into folders' },
+  suffix: {
+    flags: '-S, --suffix <.suf>',
+    description: 'suffix of compressed files',
+    parse: suffix,
+    default: '.sha',
+  },
+  verify: { flags: '--no-verify', description: 'do not decompress the result to check it; twice as fast' },
+  model: {
+    flags: '-m, --model <name>',
+    description: 'model to use: the name of an installed one, or a .sharnn file',
+  },
+  engine: {
+    flags: '-e, --engine <name>',
+    description: 'what runs the network; all engines write and read the same files',
+    choices: ['auto', 'native', 'wasm', 'reference'],
+    default: 'auto',
+  },
+  threads: {
+    flags: '-T, --threads <n>',
+    description: 'threads to use; 0 for all',
+    parse: integer(0, 1024),
+    default: 0,
+  },
+  memory: {
+    flags: '-M, --memory <size>',
+    description: 'refuse what would take more memory than this, beside the model',
+    parse: parseSize,
+  },
+  blockSize: {
+    flags: '--block-size <size>',
+    description:
+      'cut the input into blocks of this size, 8K to 64M (default: 4M); larger is smaller but takes memory',
+    parse: parseSize,
+  },
+  quiet: { flags: '-q, --quiet', description: 'print errors only; -qq not even these', level: -1 },
+  verbose: { flags: '-v, --verbose', description: 'print more', level: 1 },
+  progress: { flags: '--progress', description: 'show progress even where standard error is not a terminal' },
+  noProgress: { flags: '--no-progress', description: 'show no progress' },
+  json: { flags: '--json', description: 'print JSON' },
+  only: {
+    flags: '--only <names>',
+    description: 'compressors to measure, such as shacomp,xz',
+    parse: list,
+  },
+  time: {
+    flags: '--time <time>',
+    description: 'repeat a measurement until it has taken this long; the best run counts',
+    parse: parseDuration,
+    default: 1,
+  },
+  modelOutput: { flags: '-o, --output <model.sharnn>', description: 'the model to write (required)' },
+  preset: { flags: '-p, --preset <name>', description: 'size of a new network', default: 'lite' },
+  from: {
+    flags: '--from <model>',
+    description: 'start from this float checkpoint (.safetensors) instead of random weights',
+  },
+  resume: {
+    flags: '--resume',
+    description: 'go on with the training that left a checkpoint beside the output',
+  },
+  steps: { flags: '--steps <n>', description: 'steps to train', parse: integer(1) },
+  timeLimit: {
+    flags: '--time-limit <time>',
+    description: 'train this long: 90s, 15m, 1h30m',
+    parse: parseDuration,
+  },
+  seed: {
+    flags: '--seed <n>',
+    description: 'seed of all randomness',
+    parse: integer(0, 2 ** 32 - 1),
+    default: 1,
+  },
+  name: { flags: '--name <text>', description: 'name in the model file (default: the name of the output)' },
+  heldout: {
+    flags: '--heldout <share>',
+    description: 'share of the text to measure on instead of training',
+    parse: share,
+  },
+  calibrate: {
+    flags: '--calibrate <file>',
+    description: 'text to fit the rounding of activations to; without it none is fitted',
+  },
+} satisfies Record<string, OptionSpec>;
+
+export type OptionName = keyof typeof OPTIONS;
+
+/** Options of everything that speaks while it works. */
+export const TALK = ['quiet', 'verbose', 'progress', 'noProgress'] as const satisfies OptionName[];
+/** Options of everything that runs a network. */
+export const NETWORK = ['model', 'engine', 'threads', 'memory'] as const satisfies OptionName[];
+/** Options of everything that writes one file per input. */
+export const FILES = [
+  'output',
+  'stdout',
+  'force',
+  'keep',
+  'rm',
+  'recursive',
+  'suffix',
+] as const satisfies OptionName[];
