@@ -87,7 +87,7 @@ bool valid(const TrainConfig& c) {
          c.window <= 1 << 16 && c.batch >= 1 && c.batch <= 4096 && c.workers >= 1 && c.workers <= 64;
 }
 
-/** trainCreate(config): { session, arena, kernel, parameters, weights, gradient, m, v, ema } (byte offsets in arena). */
+/** trainCreate(config): { session, arena, kernel, parameters, weights, gradient, m, v, ema, state, stateBytes } (byte offsets in arena). */
 napi_value create(napi_env env, napi_callback_info info) {
   std::size_t argc = 1;
   napi_value argv[1];
@@ -141,6 +141,8 @@ napi_value create(napi_env env, napi_callback_info info) {
   set(env, result, "m", double(s->layout.m + skip));
   set(env, result, "v", double(s->layout.v + skip));
   set(env, result, "ema", double(s->layout.ema + skip));
+  set(env, result, "state", double(s->layout.state + skip));
+  set(env, result, "stateBytes", double(s->layout.state_bytes));
   return result;
 }
 

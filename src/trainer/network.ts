@@ -16,6 +16,8 @@ interface TrainAddon {
     m: number;
     v: number;
     ema: number;
+    state: number;
+    stateBytes: number;
   };
   trainStep(
     session: unknown,
@@ -85,6 +87,8 @@ export class TrainingNetwork {
   readonly v: Float32Array;
   /** exponential moving average of the weights */
   readonly ema: Float32Array;
+  /** what the sequences carry from segment to segment */
+  readonly state: Uint8Array;
   /** what it runs on, for people */
   readonly detail: string;
   private readonly addon: TrainAddon;
@@ -119,6 +123,7 @@ export class TrainingNetwork {
     this.m = view(created.m);
     this.v = view(created.v);
     this.ema = view(created.ema);
+    this.state = new Uint8Array(created.arena, created.state, created.stateBytes);
     this.session = created.session;
     this.losses = new Float64Array(batch);
     this.detail = `${created.kernel}, ${created.bf16 ? 'bfloat16' : 'float32'} products, ${workers} thread${workers > 1 ? 's' : ''}`;

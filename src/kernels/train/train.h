@@ -22,6 +22,8 @@ struct TrainConfig {
 struct TrainLayout {
   std::size_t arena_bytes, parameters;
   std::size_t weights, gradient, m, v, ema;
+  /** what the sequences carry from segment to segment, as bytes */
+  std::size_t state, state_bytes;
 };
 
 /** One optimizer step. Everything is per segment; bytes are sequence-major [batch][steps]. */

@@ -98,6 +98,7 @@ struct State {
   float* c;    // [layers][batch][d]
   E* keys;     // [attention layers][batch][past + steps][d], the past ones first
   int* valid;  // [batch] past positions that exist, at the end of the past
+  std::size_t bytes;  // all of the above, contiguous from h
 };
 
 template <class E>
@@ -183,12 +184,14 @@ struct Trainer {
   State<E> lay_out_state(Arena& arena) {
     State<E> s;
     const std::size_t n = std::size_t(cfg.batch) * d;
+    const std::size_t begin = arena.used;
     int attentions = 0;
     for (int l = 0; l < cfg.layers; ++l) attentions += at[l].attention;
     s.h = arena.take<E>(cfg.layers * n);
     s.c = arena.take<float>(cfg.layers * n);
     s.keys = arena.take<E>(attentions * n * keys);
     s.valid = arena.take<int>(cfg.batch);
+    s.bytes = arena.used - begin;
     return s;
   }
 
@@ -852,12 +855,14 @@ void* create(const TrainConfig& config, void* base, TrainLayout* layout) {
   layout->arena_bytes = arena.used + 64;
   layout->parameters = t->count;
   if (!base) return nullptr;
-  const auto at = [&](float* p) { return std::size_t(reinterpret_cast<char*>(p) - static_cast<char*>(base)); };
+  const auto at = [&](void* p) { return std::size_t(static_cast<char*>(p) - static_cast<char*>(base)); };
   layout->weights = at(t->weights);
   layout->gradient = at(t->gradient);
   layout->m = at(t->m);
   layout->v = at(t->v);
   layout->ema = at(t->ema);
+  layout->state = at(t->train.h);
+  layout->state_bytes = t->train.bytes;
   return trainer;
 }
 

@@ -1,0 +1,199 @@
+/** @file Text to train on: a mixture of files, read as many long streams; and held-out pieces. */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { ShacompError } from '../errors.js';
+import { INITIAL_BYTE } from '../model/architecture.js';
+import type { Segment } from './network.js';
+import { Random } from './random.js';
+
+/** A file to train on; without a weight it counts by its length in bytes. */
+export interface TextSource {
+  path: string;
+  weight?: number;
+}
+
+/** Part of an open file. Bytes are read where they are needed: the operating system keeps what fits. */
+export class TextFile {
+  private constructor(
+    readonly path: string,
+    private readonly fd: number,
+    readonly begin: number,
+    readonly end: number,
+  ) {}
+
+  /** @throws ShacompError ERR_FILE if the file cannot be opened or is not a regular file */
+  static open(path: string): TextFile {
+    try {
+      const fd = openSync(path, 'r');
+      const stat = fstatSync(fd);
+      if (!stat.isFile()) {
+        closeSync(fd);
+        throw new Error('not a regular file');
+      }
+      return new TextFile(path, fd, 0, stat.size);
+    } catch (error) {
+      throw new ShacompError('ERR_FILE', `${path}: cannot read (${(error as Error).message})`, {
+        cause: error,
+      });
+    }
+  }
+
+  get length(): number {
+    return this.end - this.begin;
+  }
+
+  /** Both parts share the descriptor; close one of them. */
+  split(at: number): [TextFile, TextFile] {
+    const middle = this.begin + at;
+    return [
+      new TextFile(this.path, this.fd, this.begin, middle),
+      new TextFile(this.path, this.fd, middle, this.end),
+    ];
+  }
+
+  /** Fills `to` from `at` on; throws ERR_FILE if the file has become shorter. */
+  read(at: number, to: Uint8Array): void {
+    for (let done = 0; done < to.length; ) {
+      const n = readSync(this.fd, to, done, to.length - done, this.begin + at + done);
+      if (n === 0) throw new ShacompError('ERR_FILE', `${this.path}: became shorter while it was read`);
+      done += n;
+    }
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+}
+
+/** Mean lengths of the pieces that streams read: most long, some short, so that cold starts are trained too. */
+const LONG = 48 * 1024;
+const SHORT = 3 * 1024;
+const SHORT_SHARE = 0.5;
+/** How far after a random place a line's start is looked for. */
+const LINE_SEARCH = 4096;
+
+/** A stream reads `left` more bytes at `at` of file `file`. */
+interface Stream {
+  file: number;
+  at: number;
+  left: number;
+}
+
+export interface SamplerState {
+  random: number;
+  streams: Stream[];
+}
+
+/** B streams that read contiguous text, each jumping to a random line when its piece ends. Deterministic from the seed. */
+export class Sampler {
+  private readonly random: Random;
+  private readonly cumulative: number[];
+  private streams: Stream[];
+
+  /**
+   * @param weights how often each file is read, relative to each other
+   * @throws ShacompError ERR_OPTIONS if nothing can be read
+   */
+  constructor(
+    private readonly files: readonly TextFile[],
+    weights: readonly number[],
+    readonly batch: number,
+    readonly steps: number,
+    seed: number,
+  ) {
+    let sum = 0;
+    this.cumulative = files.map((file, i) => (sum += file.length > 1 ? weights[i] : 0));
+    if (!(sum > 0 && Number.isFinite(sum)))
+      throw new ShacompError('ERR_OPTIONS', 'there is no text to train on');
+    this.random = new Random(seed);
+    this.streams = Array.from({ length: batch }, () => ({ file: 0, at: 0, left: 0 }));
+  }
+
+  get state(): SamplerState {
+    return { random: this.random.state, streams: structuredClone(this.streams) };
+  }
+
+  set state({ random, streams }: SamplerState) {
+    this.random.state = random;
+    this.streams = structuredClone(streams);
+  }
+
+  /** The next segment of every stream. */
+  next(): Segment {
+    const { batch, steps } = this;
+    const inputs = new Uint8Array(batch * steps);
+    const targets = new Uint8Array(batch * steps);
+    const resets = new Uint8Array(batch);
+    const text = new Uint8Array(steps + 1);
+    this.streams.forEach((stream, b) => {
+      if (stream.left < steps) {
+        Object.assign(stream, this.jump());
+        resets[b] = 1;
+      }
+      const file = this.files[stream.file];
+      if (resets[b]) {
+        text[0] = INITIAL_BYTE;
+        const available = Math.min(steps, file.length - stream.at);
+        file.read(stream.at, text.subarray(1, 1 + available));
+        // A file shorter than a segment repeats.
+        for (let i = 1 + available; i <= steps; i++) text[i] = text[i - available];
+      } else file.read(stream.at - 1, text);
+      stream.at += steps;
+      stream.left -= steps;
+      inputs.set(text.subarray(0, steps), b * steps);
+      targets.set(text.subarray(1), b * steps);
+    });
+    return { inputs, targets, resets };
+  }
+
+  private jump(): Stream {
+    const { random, steps } = this;
+    const total = this.cumulative[this.cumulative.length - 1];
+    const x = random.uniform() * total;
+    const index = this.cumulative.findIndex((c) => x < c);
+    const file = this.files[index];
+    const room = file.length - steps;
+    const mean = random.uniform() < SHORT_SHARE ? SHORT : LONG;
+    const wanted = Math.max(steps, random.exponential(mean));
+    if (room <= 0) return { file: index, at: 0, left: steps };
+    const place = Math.floor(random.uniform() * room);
+    const ahead = new Uint8Array(Math.min(LINE_SEARCH, room - place));
+    file.read(place, ahead);
+    const at = place + ahead.indexOf(INITIAL_BYTE) + 1;
+    return { file: index, at, left: Math.floor(Math.min(wanted, file.length - at)) };
+  }
+}
+
+/** A held-out file's text, cut into pieces that start cold. */
+export interface HeldOut {
+  path: string;
+  /** each `length` bytes long */
+  pieces: Uint8Array[];
+}
+
+/**
+ * Takes about `bytes` bytes of each file as `count` equal pieces spread over it, whole segments long. Files shorter than a
+ * segment are left out.
+ */
+export function heldOutPieces(
+  files: readonly TextFile[],
+  bytes: number,
+  count: number,
+  steps: number,
+): HeldOut[] {
+  return files.flatMap((file) => {
+    const total = Math.min(bytes, file.length);
+    const pieces = Math.max(1, Math.min(count, Math.floor(total / (4 * steps))));
+    const length = Math.floor(total / pieces / steps) * steps;
+    if (length === 0) return [];
+    return [
+      {
+        path: file.path,
+        pieces: Array.from({ length: pieces }, (_, i) => {
+          const piece = new Uint8Array(length);
+          file.read(Math.floor((file.length * i) / pieces), piece);
+          return piece;
+        }),
+      },
+    ];
+  });
+}
