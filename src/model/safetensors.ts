@@ -65,7 +65,8 @@ export function parseSafetensors(bytes: Uint8Array): SafeTensors {
   }
   if (typeof header !== 'object' || header === null || Array.isArray(header))
     throw invalid('the header is not an object');
-  const body = bytes.subarray(8 + length);
+  // Not subarray: the slice() of a Buffer would not copy.
+  const body = new Uint8Array(bytes.buffer, bytes.byteOffset + 8 + length, bytes.length - 8 - length);
   const { __metadata__: given = {}, ...rest } = header;
   if (typeof given !== 'object' || given === null || Object.values(given).some((v) => typeof v !== 'string'))
     throw invalid('the metadata are not text');

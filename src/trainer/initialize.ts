@@ -11,7 +11,8 @@ export function initialize(arch: Architecture, weights: Float32Array, seed: numb
   const d = arch.width;
   let at = 0;
   for (const { name, shape } of parameters(arch)) {
-    const tensor = weights.subarray(at, (at += elements(shape)));
+    const tensor = weights.subarray(at, at + elements(shape));
+    at += tensor.length;
     const normal = (deviation: number) => {
       for (let i = 0; i < tensor.length; i++) tensor[i] = deviation * random.normal();
     };
