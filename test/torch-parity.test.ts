@@ -17,32 +17,16 @@ import {
 } from '../src/model/architecture.js';
 import { forward, forwardBackward, initialState } from '../src/model/float-reference.js';
 import { quantize, uniformShifts } from '../src/model/quantize.js';
+import { parseSafetensors } from '../src/model/safetensors.js';
+import { TrainingNetwork, tensorsOf } from '../src/trainer/network.js';
 
 const path = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const fixture = (name: string) => path(`fixtures/torch/${name}`);
 
-/** The numbers of a safetensors file of float32 and uint8 tensors. */
-function readTensors(file: string): {
-  tensors: Map<string, Float32Array | Uint8Array>;
-  metadata: Record<string, string>;
-} {
-  const bytes = readFileSync(file);
-  const length = Number(bytes.readBigUInt64LE(0));
-  const { __metadata__: metadata, ...header } = JSON.parse(bytes.toString('utf8', 8, 8 + length));
-  const tensors = new Map<string, Float32Array | Uint8Array>();
-  for (const [name, { dtype, data_offsets }] of Object.entries<{ dtype: string; data_offsets: number[] }>(
-    header,
-  )) {
-    const data = bytes.subarray(8 + length + data_offsets[0], 8 + length + data_offsets[1]);
-    if (dtype === 'U8') tensors.set(name, Uint8Array.from(data));
-    else if (dtype === 'F32')
-      tensors.set(
-        name,
-        Float32Array.from({ length: data.length / 4 }, (_, i) => data.readFloatLE(4 * i)),
-      );
-    else throw new Error(`unexpected dtype ${dtype}`);
-  }
-  return { tensors, metadata };
+function readTensors(name: string) {
+  const { tensors, metadata } = parseSafetensors(readFileSync(fixture(name)));
+  const data = new Map([...tensors].map(([key, tensor]) => [key, tensor.data]));
+  return { tensors: data, metadata };
 }
 
 /** Parameters in the order of their names. */
@@ -58,7 +42,7 @@ describe('PyTorch fixtures', () => {
   });
 
   describe('logits, loss and gradients of a small network', () => {
-    const { tensors, metadata } = readTensors(fixture('gradients.safetensors'));
+    const { tensors, metadata } = readTensors('gradients.safetensors');
     const arch: Architecture = JSON.parse(metadata.architecture);
     const bytes = (name: string) => tensors.get(name) as Uint8Array;
     const floats = (name: string) => tensors.get(name) as Float32Array;
@@ -86,8 +70,42 @@ describe('PyTorch fixtures', () => {
     });
   });
 
+  it('the C++ trainer follows the same run of AdamW, step by step', () => {
+    const { tensors, metadata } = readTensors('training.safetensors');
+    const arch: Architecture = JSON.parse(metadata.architecture);
+    const { T, B, steps, lr, decay, clip } = JSON.parse(metadata.options);
+    const text = tensors.get('text') as Uint8Array;
+    const losses = tensors.get('losses') as Float32Array;
+    const products = tensors.get('products') as Float32Array;
+    const network = new TrainingNetwork(arch, { batch: B, steps: T, threads: 2, bf16: false });
+    for (const [name, value] of tensorsOf(arch, network.weights))
+      value.set(formulaParameters(arch).get(name) as Float32Array);
+    for (let n = 0; n < steps; n++) {
+      const bytes = (from: number) =>
+        Uint8Array.from({ length: B * T }, (_, i) => text[(n * T + (i % T) + from) * B + Math.floor(i / T)]);
+      const resets = (tensors.get('resets') as Uint8Array).slice(n * B, (n + 1) * B);
+      const { loss } = network.step(
+        { inputs: bytes(0), targets: bytes(1), resets },
+        { rate: lr, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay, clip, ema: 0, time: n + 1 },
+      );
+      expect(Math.abs(loss - losses[n])).toBeLessThan(1e-4 * losses[n]);
+    }
+    expect(losses[steps - 1]).toBeLessThan(0.8 * losses[0]);
+    // The norm of every gradient and its products with two directions. Errors have grown over ten steps.
+    const gradients = tensorsOf(arch, network.gradient);
+    sorted(arch).forEach(({ name }, p) => {
+      const gradient = gradients.get(name) as Float32Array;
+      const [norm, ...expected] = products.subarray(3 * p, 3 * p + 3);
+      expect(Math.abs(Math.hypot(...gradient) - norm)).toBeLessThan(1e-2 * norm);
+      [400, 401].forEach((seed, i) => {
+        const product = gradient.reduce((sum, g, k) => sum + g * uniform(seed, k), 0);
+        expect(Math.abs(product - expected[i])).toBeLessThan(1e-2 * norm);
+      });
+    });
+  });
+
   describe('a network rounded as the integer network rounds', () => {
-    const { tensors, metadata } = readTensors(fixture('rounding.safetensors'));
+    const { tensors, metadata } = readTensors('rounding.safetensors');
     const arch: Architecture = JSON.parse(metadata.architecture);
     const inputs = tensors.get('inputs') as Uint8Array;
     const B = Number(metadata.streams);
@@ -120,14 +138,16 @@ describe('PyTorch fixtures', () => {
   });
 });
 
+/** `uniform` in training/torch/parity.py: a number in [-1, 1). */
+function uniform(seed: number, i: number): number {
+  let x = (i + seed * 1000003) >>> 0;
+  x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
+  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+  return ((x ^ (x >>> 16)) >>> 0) / 2 ** 31 - 1;
+}
+
 /** The parameters of `formula_parameters` in training/torch/parity.py. */
 function formulaParameters(arch: Architecture): Map<string, Float32Array> {
-  const uniform = (seed: number, i: number) => {
-    let x = (i + seed * 1000003) >>> 0;
-    x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
-    x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
-    return ((x ^ (x >>> 16)) >>> 0) / 2 ** 31 - 1;
-  };
   return new Map(
     sorted(arch).map(({ name, shape }, seed) => {
       const value = (u: number) => {

@@ -79,8 +79,8 @@ export function parseSafetensors(bytes: Uint8Array): SafeTensors {
   for (const [name, { dtype, shape, data_offsets }] of entries) {
     if (data_offsets[0] < end) throw invalid(`${name} overlaps another tensor`);
     end = data_offsets[1];
-    // A copy, so that the numbers are aligned (Buffer's slice would not copy). Little-endian, as every machine that Node runs on.
-    const copy = Uint8Array.from(body.subarray(...data_offsets));
+    // slice() copies, so that the numbers are aligned. Little-endian, as every machine that Node runs on.
+    const copy = body.slice(...data_offsets);
     tensors.set(name, {
       shape,
       data: dtype === 'U8' ? copy : new Float32Array(copy.buffer, 0, copy.length / 4),

@@ -53,7 +53,7 @@ def save(path, model: SharNN, parameters: dict = None, **metadata) -> None:
     """Writes the model, or the given values of its parameters (averaged ones, for instance)."""
     values = parameters if parameters is not None else dict(model.named_parameters())
     arrays = {name: values[name].detach().float().cpu().numpy() for name, _ in model.named_parameters()}
-    write_safetensors(path, arrays, {"architecture": model.arch.to_json(), **metadata})
+    write_safetensors(path, arrays, {"format": "pt", "architecture": model.arch.to_json(), **metadata})
 
 
 def architecture_of(path) -> Architecture:

@@ -30,50 +30,64 @@ def parse_corpus(arguments: list) -> list:
     return files
 
 
-class Sampler:
-    """B streams, each reading a file from a random place on.
+# Mean lengths of the pieces that streams read: most long, some short, so that cold starts are trained too. These and
+# the line search are those of src/trainer/data.ts.
+LONG, SHORT, SHORT_SHARE = 48 * 1024, 3 * 1024, 0.5
+LINE_SEARCH = 4096
 
-    Before each segment a stream jumps with probability `restart` (and whenever its file ends) to a new place, where it starts
-    from the cold state as the codec's streams do: the byte before its first one is INITIAL_BYTE.
+
+class Sampler:
+    """B streams that read contiguous text; when its piece ends a stream jumps to a random line, from the cold state.
+
+    The byte before a piece's first one is INITIAL_BYTE, as it is for the codec's streams.
     """
 
-    def __init__(self, files: list, B: int, T: int, restart: float, seed: int):
+    def __init__(self, files: list, B: int, T: int, seed: int):
         self.files = [data for data, _ in files]
         weights = np.array([weight for _, weight in files])
         self.probability = weights / weights.sum()
-        self.B, self.T, self.restart = B, T, restart
+        self.B, self.T = B, T
         self.seed, self.random = seed, np.random.default_rng(seed)
-        self.file = np.zeros(B, int)
-        self.at = np.full(B, -1)  # the next byte to predict; -1: nowhere yet
+        self.file, self.at, self.left = np.zeros(B, int), np.zeros(B, int), np.zeros(B, int)
 
     def next(self):
         """inputs [T, B], targets [T, B] (long), resets [B] (bool)."""
         inputs = np.empty((self.T, self.B), np.uint8)
         targets = np.empty((self.T, self.B), np.uint8)
-        resets = self.random.random(self.B) < self.restart
+        resets = self.left < self.T
         for b in range(self.B):
-            data = self.files[self.file[b]]
-            resets[b] |= self.at[b] < 0 or self.at[b] + self.T > len(data)
             if resets[b]:
-                self.file[b] = self.random.choice(len(self.files), p=self.probability)
-                data = self.files[self.file[b]]
-                self.at[b] = self.random.integers(0, max(1, len(data) - self.T))
-            piece = data[self.at[b] : self.at[b] + self.T]
-            piece = np.resize(piece, self.T)  # repeats a file shorter than a segment
-            targets[:, b] = piece
-            inputs[1:, b] = piece[:-1]
-            inputs[0, b] = INITIAL_BYTE if resets[b] else data[self.at[b] - 1]
-            self.at[b] += self.T
+                self.file[b], self.at[b], self.left[b] = self.jump()
+            data, at = self.files[self.file[b]], self.at[b]
+            targets[:, b] = np.resize(data[at : at + self.T], self.T)  # a file shorter than a segment repeats
+            inputs[0, b] = INITIAL_BYTE if resets[b] else data[at - 1]
+        inputs[1:] = targets[:-1]
+        self.at += self.T
+        self.left -= self.T
         return torch.from_numpy(inputs).long(), torch.from_numpy(targets).long(), torch.from_numpy(resets)
 
+    def jump(self) -> tuple:
+        """A random file, a line's start in it, and the length of the piece to read from there."""
+        file = self.random.choice(len(self.files), p=self.probability)
+        data = self.files[file]
+        room = len(data) - self.T
+        mean = SHORT if self.random.random() < SHORT_SHARE else LONG
+        wanted = max(self.T, int(self.random.exponential(mean)))
+        if room <= 0:
+            return file, 0, self.T
+        at = int(self.random.integers(room))
+        ahead = bytes(data[at : at + min(LINE_SEARCH, room - at)])
+        at += ahead.find(INITIAL_BYTE) + 1
+        return file, at, min(wanted, len(data) - at)
+
     def state_dict(self) -> dict:
-        return {"random": self.random.bit_generator.state, "file": self.file.copy(), "at": self.at.copy()}
+        return {"random": self.random.bit_generator.state, "streams": (self.file.copy(), self.at.copy(), self.left.copy())}
 
     def load_state_dict(self, state: dict) -> None:
         """A different number of streams (another batch or number of GPUs) starts them anew."""
         self.random.bit_generator.state = state["random"]
-        if len(state["file"]) == self.B:
-            self.file, self.at = state["file"].copy(), state["at"].copy()
+        if len(state["streams"][0]) == self.B:
+            self.file, self.at, self.left = (x.copy() for x in state["streams"])
 
 
 @torch.no_grad()

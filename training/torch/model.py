@@ -236,9 +236,10 @@ class SharNN(nn.Module):
         self.layers = nn.ModuleList(Block(arch, l in arch.attention, dtype) for l in range(arch.layers))
         self.norm_final = Norm(d)
         self.output = Output()
-        nn.init.normal_(self.embedding.weight, std=1 / math.sqrt(d))
-        for name, p in self.named_parameters():
-            if name.endswith("query.weight") or name.endswith("boom.weight"):
+        for name, p in self.named_parameters():  # the others have been set where they are made
+            if name.endswith("query.weight"):
+                nn.init.normal_(p, std=1 / math.sqrt(d))
+            elif name == "embedding.weight" or name.endswith("boom.weight"):
                 nn.init.normal_(p, std=0.5 / math.sqrt(d))
             elif name.endswith("query.bias") or name.endswith("boom.bias"):
                 nn.init.zeros_(p)

@@ -9,6 +9,8 @@ gradients.safetensors
 rounding.safetensors
     the logits of a network rounded as its integer form rounds; its parameters come from a formula (`formula_parameters`)
     that the test knows too
+training.safetensors
+    losses of some steps of AdamW from such parameters, and the gradient's product with some directions at the last one
 """
 
 import json
@@ -20,10 +22,12 @@ import torch
 
 from checkpoint import write_safetensors
 from model import Architecture, SharNN, preset_names, reset
+from optimizer import make_optimizer
 from rounding import Rounding
 
 FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "torch"
 SMALL = Architecture(width=16, layers=2, boom=2, window=10, attention=(0, 1))
+TRAINED = Architecture(width=64, layers=2, boom=2, window=128, attention=(0, 1))
 ROUNDED = Architecture(width=64, layers=1, boom=2, window=24, attention=(0,))
 
 
@@ -90,6 +94,36 @@ def rounded() -> tuple:
     return arrays, {"architecture": ROUNDED.to_json(), "streams": str(B)}
 
 
+def training() -> tuple:
+    """Losses before each of some steps; then, for every parameter, its last gradient's norm and its products with
+    two directions given by the formula."""
+    T, B, steps, options = 64, 3, 10, {"lr": 3e-3, "decay": 0.05, "clip": 0.5}
+    model = SharNN(TRAINED)
+    formula_parameters(model)
+    optimizer = make_optimizer("adamw", model, options["lr"], options["decay"])
+    state = model.initial_state(B, TRAINED.window - T)
+    text = random_bytes(300, steps * T + 1, B, 9)
+    resets = random_bytes(301, steps, B, 4) == 0
+    losses = []
+    for n in range(steps):
+        piece = text[n * T : (n + 1) * T + 1]
+        loss, state = model(piece[:-1], reset(state, resets[n]), piece[1:])
+        optimizer.zero_grad()
+        loss.backward()
+        gradients = {name: p.grad.double().flatten() for name, p in sorted(model.named_parameters())}
+        gradients = {name: g.clone() for name, g in gradients.items()}
+        torch.nn.utils.clip_grad_norm_(model.parameters(), options["clip"])
+        optimizer.step()
+        losses.append(loss.item())
+    products = [
+        [g.norm().item()] + [(g @ torch.from_numpy(uniform(seed, len(g)))).item() for seed in (400, 401)]
+        for g in gradients.values()
+    ]
+    arrays = {"text": text.numpy().astype(np.uint8), "resets": resets.numpy().astype(np.uint8)}
+    arrays |= {"losses": np.float32(losses), "products": np.float32(products)}
+    return arrays, {"architecture": TRAINED.to_json(), "options": json.dumps({"T": T, "B": B, "steps": steps, **options})}
+
+
 def shapes(preset: str) -> list:
     with torch.no_grad():
         return sorted([name, list(p.shape)] for name, p in SharNN(Architecture.preset(preset)).named_parameters())
@@ -104,6 +138,7 @@ def main(folder: Path) -> None:
     (folder / "parameters.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
     write_safetensors(folder / "gradients.safetensors", *gradients())
     write_safetensors(folder / "rounding.safetensors", *rounded())
+    write_safetensors(folder / "training.safetensors", *training())
 
 
 if __name__ == "__main__":

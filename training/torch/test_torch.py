@@ -37,14 +37,14 @@ class Model(unittest.TestCase):
             self.assertEqual(parity.shapes(preset), expected[preset])
 
     def test_fixtures_are_what_this_program_computes(self):
-        for name, compute in (("gradients", parity.gradients), ("rounding", parity.rounded)):
+        for name, compute in (("gradients", parity.gradients), ("rounding", parity.rounded), ("training", parity.training)):
             stored, metadata = read_safetensors(parity.FOLDER / f"{name}.safetensors")
             arrays, expected = compute()
             self.assertEqual(metadata, expected)
             self.assertEqual(set(stored), set(arrays))
-            if name == "gradients":  # rounding enlarges the last bit of a float
-                for key, array in arrays.items():
-                    np.testing.assert_allclose(stored[key], array, rtol=1e-4, atol=1e-5, err_msg=key)
+            for key, array in arrays.items():
+                if (name, key) != ("rounding", "logits"):  # rounding enlarges the last bit of a float
+                    np.testing.assert_allclose(stored[key], array, rtol=1e-3, atol=1e-5, err_msg=key)
 
     @torch.no_grad()
     def test_two_segments_are_one(self):
@@ -118,18 +118,20 @@ class Files(unittest.TestCase):
                 self.assertTrue(torch.equal(a, b))
 
     def test_sampler_reads_streams_and_resumes(self):
-        sampler = Sampler([(TEXT, 1.0)], B=3, T=16, restart=0.2, seed=1)
-        last = [None] * 3
-        for _ in range(30):
+        sampler = Sampler([(TEXT, 1.0)], B=3, T=16, seed=1)
+        last, jumps = [None] * 3, 0
+        for _ in range(400):
             inputs, targets, resets = sampler.next()
             self.assertTrue(torch.equal(inputs[1:], targets[:-1]))
             for b in range(3):
                 self.assertIn(bytes(targets[:, b].tolist()), TEXT.tobytes())
                 self.assertEqual(inputs[0, b], INITIAL_BYTE if resets[b] else last[b])
+            jumps += resets.sum().item()
             last = targets[-1].tolist()
+        self.assertGreater(jumps, 3)
         saved = sampler.state_dict()
         expected = [sampler.next() for _ in range(5)]
-        other = Sampler([(TEXT, 1.0)], B=3, T=16, restart=0.2, seed=7)
+        other = Sampler([(TEXT, 1.0)], B=3, T=16, seed=7)
         other.load_state_dict(saved)
         for batch in expected:
             for a, b in zip(batch, other.next()):
@@ -142,7 +144,7 @@ class Files(unittest.TestCase):
             plain, packed = f"{folder}/a.txt", f"{folder}/b.txt.xz"
             Path(plain).write_bytes(b"a" * 1000)
             Path(packed).write_bytes(lzma.compress(b"b" * 500))
-            sampler = Sampler(parse_corpus([f"{plain}=1", f"{packed}=3"]), 1, 8, 1, 1)
+            sampler = Sampler(parse_corpus([f"{plain}=1", f"{packed}=3"]), 1, 800, 1)
             drawn = [sampler.next()[1][0, 0].item() for _ in range(400)]
             self.assertAlmostEqual(drawn.count(ord("b")) / 400, 0.75, delta=0.1)
 
@@ -154,7 +156,7 @@ class Training(unittest.TestCase):
             model = SharNN(ARCH)
             optimizer = make_optimizer(kind, model, lr, 0.01)
             average = Average(model, 0.9)
-            sampler = Sampler([(TEXT, 1.0)], 8, 16, 0.1, 1)
+            sampler = Sampler([(TEXT, 1.0)], 8, 16, 1)
             state = model.initial_state(8, ARCH.window - 16)
             before = bits_per_byte(model, TEXT, limit=2048)
             for _ in range(60):

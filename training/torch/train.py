@@ -39,7 +39,6 @@ def arguments():
     a("--steps", type=int, help="length of the run in steps instead")
     a("--batch", type=int, default=128, help="sequences, per GPU")
     a("--length", type=int, default=256, help="bytes of each sequence per step; at most the window")
-    a("--restart", type=float, default=0.02, help="probability that a sequence jumps elsewhere and starts cold")
     a("--optimizer", choices=["adamw", "lamb"], default="adamw")
     a("--lr", type=float, help="peak learning rate; default 2e-3 * sqrt(512 / width)")
     a("--warmup", type=float, default=0.02, help="share of the run")
@@ -123,7 +122,7 @@ class Trainer:
         self.optimizer = make_optimizer(args.optimizer, self.model, self.peak, args.decay)
         scaler = getattr(torch.amp, "GradScaler", torch.cuda.amp.GradScaler)  # moved in newer versions
         self.scaler = scaler(enabled=machine.dtype == torch.float16)
-        self.sampler = Sampler(files, args.batch, args.length, args.restart, args.seed + 1000 * machine.rank)
+        self.sampler = Sampler(files, args.batch, args.length, args.seed + 1000 * machine.rank)
         self.average = Average(self.model, args.average) if args.average else None
         self.state = self.cold_state()
         self.steps, self.failures = 0, 0
@@ -156,8 +155,8 @@ class Trainer:
         return loss.detach()
 
     def rounding_effect(self, rounding) -> tuple:
-        """Loss of a fresh segment without and with rounding."""
-        sampler = Sampler([(f, 1.0) for f in self.sampler.files], self.args.batch, self.args.length, 1, 99)
+        """Loss of a segment from the cold state without and with rounding."""
+        sampler = Sampler([(f, 1.0) for f in self.sampler.files], self.args.batch, self.args.length, 99)
         inputs, targets, _ = [t.to(self.machine.device) for t in sampler.next()]
         with torch.no_grad():
             return tuple(self.model(inputs, self.cold_state(), targets, r)[0].item() for r in (None, rounding))
