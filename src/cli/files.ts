@@ -13,7 +13,7 @@ import {
   stat,
   unlink,
 } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, UserError, warn } from './messages.js';
 import { addPartialFile, endBySignal, removePartialFile } from './signals.js';
 
@@ -283,33 +283,36 @@ export interface Expansion {
   recursive: boolean;
   /** which of a folder's files are taken */
   accept?: (name: string) => boolean;
+  /** whether to take files and folders whose names begin with a dot (default: yes) */
+  hidden?: boolean;
 }
 
 /** The operands with folders replaced by the files in them, in order of name; folders are warned about without -r. */
 export async function* expand(
   paths: readonly string[],
-  { recursive, accept }: Expansion,
+  { recursive, accept = () => true, hidden = true }: Expansion,
 ): AsyncGenerator<string> {
+  const wanted = (name: string) => hidden || !name.startsWith('.');
+  async function* walk(folder: string): AsyncGenerator<string> {
+    const entries = await readdir(folder, { withFileTypes: true }).catch((error) => {
+      throw about(folder, error);
+    });
+    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const path = join(folder, entry.name);
+      if (!wanted(entry.name)) continue;
+      if (entry.isDirectory()) yield* walk(path);
+      else if (entry.isFile() && accept(entry.name)) yield path;
+    }
+  }
   for (const path of paths) {
-    const isFolder =
-      path !== STANDARD &&
-      (await stat(path).then(
-        (stats) => stats.isDirectory(),
-        () => false,
-      ));
-    if (!isFolder) yield path;
-    else if (recursive) yield* filesIn(path, accept);
+    if (path === STANDARD || !(await isFolder(path))) yield path;
+    else if (recursive) yield* walk(path);
     else warn('is a folder; skipped (use -r to go into folders)', path);
   }
 }
 
-async function* filesIn(folder: string, accept?: (name: string) => boolean): AsyncGenerator<string> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((error) => {
-    throw new UserError(`cannot be listed (${(error as NodeJS.ErrnoException).code})`, folder);
-  });
-  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) yield* filesIn(path, accept);
-    else if (entry.isFile() && (accept?.(basename(path)) ?? true)) yield path;
-  }
-}
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  );

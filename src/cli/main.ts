@@ -5,7 +5,7 @@ import { onPipeError } from './files.js';
 import { table } from './format.js';
 import { EXIT, exitCode, LEVEL, reportError, setLevel, UserError } from './messages.js';
 import { type Flags, OPTIONS, type OptionSpec } from './options.js';
-import { cleanUp, handleSignals, SignalInterrupt } from './signals.js';
+import { cleanUp, endBySignal, handleSignals, SignalInterrupt } from './signals.js';
 import { version } from './version.js';
 
 const MORE_HELP = `
@@ -52,9 +52,10 @@ export async function main(argv: string[]): Promise<void> {
       process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.error;
       return;
     }
+    // its work is saved and said
+    if (error instanceof SignalInterrupt) return endBySignal(error.signal);
     cleanUp();
     reportError(error);
-    if (error instanceof SignalInterrupt) process.kill(process.pid, error.signal);
   }
   process.exitCode = exitCode();
 }
@@ -109,9 +110,9 @@ export function build(spec: CommandSpec): Command {
       for (const [key, value] of Object.entries(from.sets ?? {})) command.setOptionValue(key, value);
     });
   }
-  return command.action(async (operands: string[]) => {
+  return command.action(async () => {
     setLevel(level);
-    await spec.run(operands, { ...command.opts<Flags>(), level });
+    await spec.run(command.args, { ...command.opts<Flags>(), level });
   });
 }
 

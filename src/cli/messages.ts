@@ -1,7 +1,6 @@
 /** @file All that is printed: messages to standard error, results to standard output, and the exit code they lead to. */
 import { getSystemErrorMap } from 'node:util';
 import { ShacompError } from '../errors.js';
-import { SignalInterrupt } from './signals.js';
 
 /** What the exit codes say. */
 export const EXIT = { ok: 0, error: 1, warning: 2 } as const;
@@ -79,8 +78,7 @@ export function resultJson(value: unknown): void {
 
 /** An error in one line, for people. */
 export function describe(error: unknown): string {
-  if (error instanceof ShacompError || error instanceof UserError || error instanceof SignalInterrupt)
-    return oneLine(error.message);
+  if (error instanceof ShacompError || error instanceof UserError) return oneLine(error.message);
   const { errno, code: name } = error as NodeJS.ErrnoException;
   const known = errno === undefined ? undefined : getSystemErrorMap().get(errno);
   if (known) return known[1];

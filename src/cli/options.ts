@@ -1,5 +1,6 @@
 /** @file Every option, declared once: the parser, the help and the tables of docs/cli.md are made from this list. */
 import { InvalidArgumentError } from 'commander';
+import { PRESETS, type PresetName } from '../model/architecture.js';
 
 /** What the command line's options say. */
 export interface Flags {
@@ -26,24 +27,26 @@ export interface Flags {
   only?: string[];
   /** seconds */
   time: number;
-  preset?: string;
+  preset?: PresetName;
   from?: string;
-  resume?: string | true;
+  resume?: boolean;
   steps?: number;
   /** seconds */
   timeLimit?: number;
   seed: number;
+  rate?: number;
+  batch?: number;
   name?: string;
-  heldout?: number;
-  calibrate?: string;
+  heldOut?: string[];
+  calibrate?: string[];
 }
 
 export interface OptionSpec {
   /** as commander reads them: "-o, --output <file>" */
   flags: string;
   description: string;
-  /** turns the text given into the value */
-  parse?: (text: string) => unknown;
+  /** turns the text given into the value; `previous` is what the same option gave before */
+  parse?: (text: string, previous: unknown) => unknown;
   default?: unknown;
   choices?: readonly string[];
   /** other values that the flag sets; the last flag on the line wins */
@@ -91,11 +94,13 @@ const suffix = (text: string): string => {
   return text;
 };
 
-const share = (text: string): number => {
+const positive = (text: string): number => {
   const x = Number(text);
-  if (!(x >= 0 && x < 1)) throw new InvalidArgumentError('give a share such as 0.01.');
+  if (!(x > 0 && x < 1)) throw new InvalidArgumentError('give a number between 0 and 1, such as 0.001.');
   return x;
 };
+
+const repeated = (text: string, previous: unknown): string[] => [...((previous as string[]) ?? []), text];
 
 const list = (text: string): string[] => text.split(',').filter(Boolean);
 
@@ -172,20 +177,35 @@ export const OPTIONS = {
     default: 1,
   },
   modelOutput: { flags: '-o, --output <model.sharnn>', description: 'the model to write (required)' },
-  preset: { flags: '-p, --preset <name>', description: 'size of a new network', default: 'lite' },
+  preset: {
+    flags: '-p, --preset <name>',
+    description: 'size of a new network (default: lite)',
+    choices: Object.keys(PRESETS),
+  },
   from: {
-    flags: '--from <model>',
-    description: 'start from this float checkpoint (.safetensors) instead of random weights',
+    flags: '--from <checkpoint>',
+    description:
+      'start from these weights instead of random ones: a .safetensors file, or a model whose checkpoint is installed',
   },
   resume: {
     flags: '--resume',
-    description: 'go on with the training that left a checkpoint beside the output',
+    description: 'go on with the run whose checkpoint lies beside the output',
   },
-  steps: { flags: '--steps <n>', description: 'steps to train', parse: integer(1) },
   timeLimit: {
     flags: '--time-limit <time>',
-    description: 'train this long: 90s, 15m, 1h30m',
+    description: 'length of the run: 90s, 15m, 1h30m (default: 1h, unless --steps is given)',
     parse: parseDuration,
+  },
+  steps: { flags: '--steps <n>', description: 'length of the run in steps', parse: integer(1) },
+  batch: {
+    flags: '--batch <n>',
+    description: 'streams that are trained side by side',
+    parse: integer(1, 4096),
+  },
+  rate: {
+    flags: '--rate <x>',
+    description: 'highest learning rate (default: 0.003, with --from 0.001)',
+    parse: positive,
   },
   seed: {
     flags: '--seed <n>',
@@ -193,15 +213,18 @@ export const OPTIONS = {
     parse: integer(0, 2 ** 32 - 1),
     default: 1,
   },
-  name: { flags: '--name <text>', description: 'name in the model file (default: the name of the output)' },
-  heldout: {
-    flags: '--heldout <share>',
-    description: 'share of the text to measure on instead of training',
-    parse: share,
+  heldOut: {
+    flags: '--held-out <file>',
+    description:
+      'text to measure on, may be repeated (default: the last 2 % of every input, which is not trained on)',
+    parse: repeated,
   },
+  name: { flags: '--name <text>', description: 'name in the model file (default: the name of the output)' },
   calibrate: {
     flags: '--calibrate <file>',
-    description: 'text to fit the rounding of activations to; without it none is fitted',
+    description:
+      'text like that the model is for, may be repeated: rounding is fitted to it, and its cost printed',
+    parse: repeated,
   },
 } satisfies Record<string, OptionSpec>;
 

@@ -22,8 +22,8 @@ export interface ProgressOptions {
   total?: number;
   /** the value of --progress or --no-progress */
   flag?: boolean;
-  /** text about `done` of `total` after some seconds; bytes and their speed by default */
-  describe?: (done: number, seconds: number, total?: number) => string;
+  /** text about where it is; by default bytes, their speed and the time left */
+  describe?: () => string;
 }
 
 /** Shows how far one run is. */
@@ -56,8 +56,14 @@ export class Progress {
   line(): string {
     const { verb, name, total } = this.#options;
     const share = total ? ` ${Math.floor((100 * this.#done) / total)}%,` : '';
-    const { about, left } = this.#payload();
-    return `${verb} ${name}:${share} ${about}${left}`;
+    return `${verb} ${name}:${share} ${this.#about()}`;
+  }
+
+  /** Prints above the bar. */
+  above(print: () => void): void {
+    this.#bar?.stop();
+    print();
+    if (this.#bar) this.#show();
   }
 
   /** Takes the bar away. */
@@ -69,11 +75,17 @@ export class Progress {
   }
 
   #payload() {
-    const { total, describe = describeBytes } = this.#options;
+    return { about: this.#about() };
+  }
+
+  #about(): string {
+    const { total, describe } = this.#options;
+    if (describe) return describe();
     const { seconds } = this;
-    const remaining = total && this.#done > 0 ? (seconds * (total - this.#done)) / this.#done : undefined;
-    const about = describe(this.#done, seconds, total);
-    return { about, left: remaining === undefined ? '' : `, ${clock(remaining)} left` };
+    const size = total === undefined ? '' : ` of ${humanBytes(total)}`;
+    const left = total && this.#done > 0 ? (seconds * (total - this.#done)) / this.#done : undefined;
+    const remaining = left === undefined ? '' : `, ${clock(left)} left`;
+    return `${humanBytes(this.#done)}${size}, ${rate(this.#done, seconds)}${remaining}`;
   }
 
   #show(): void {
@@ -81,7 +93,7 @@ export class Progress {
     const label = basename(name).slice(0, 24);
     const bar = total ? '{bar} {percentage}% ' : '';
     this.#bar = new SingleBar({
-      format: `${verb} ${label} ${bar}{about}{left}`,
+      format: `${verb} ${label} ${bar}{about}`,
       stream: process.stderr,
       barsize: 20,
       barCompleteChar: '#',
@@ -96,9 +108,4 @@ export class Progress {
     });
     this.#bar.start(total ?? 0, this.#done, this.#payload());
   }
-}
-
-function describeBytes(done: number, seconds: number, total?: number): string {
-  const size = total === undefined ? '' : ` of ${humanBytes(total)}`;
-  return `${humanBytes(done)}${size}, ${rate(done, seconds)}`;
 }

@@ -6,12 +6,16 @@ import type { IntegerModel } from './sharnn.js';
 /** Length of the streams that a text is cut into: long enough that cold starts hardly count. */
 const STREAM_LENGTH = 4096;
 
+/** Number of lockstep streams that a text of `length` bytes is cut into. */
+export const streamsOf = (length: number): number =>
+  Math.max(1, Math.min(64, Math.floor(length / STREAM_LENGTH)));
+
 /**
  * Bits that the model gives to `text`, cut into equal lockstep streams that all start cold.
  * @returns the sum of -log2 of the probability of every byte
  */
 export async function crossEntropy(engine: Engine, model: IntegerModel, text: Uint8Array): Promise<number> {
-  const streams = Math.max(1, Math.min(64, Math.floor(text.length / STREAM_LENGTH)));
+  const streams = streamsOf(text.length);
   const steps = Math.ceil(text.length / streams);
   const network = engine.open(model, streams);
   try {
