@@ -40,13 +40,13 @@ describe('errors', () => {
   it('of models', async () => {
     const f = folder();
     f.write('a', text);
-    expect((await f.run(['-m', 'nope', 'a'])).stderr).toMatch(
+    expect((await f.run(['--mode', 'network', '-m', 'nope', 'a'])).stderr).toMatch(
       /^shacomp: no model is called "nope" \(installed: lite, other.*\n$/,
     );
-    expect((await f.run(['-m', './nope.sharnn', 'a'])).stderr).toBe(
+    expect((await f.run(['--mode', 'network', '-m', './nope.sharnn', 'a'])).stderr).toBe(
       'shacomp: ./nope.sharnn: no such model file\n',
     );
-    expect((await f.run(['-m', 'other', 'a'])).code).toBe(0);
+    expect((await f.run(['--mode', 'network', '-m', 'other', 'a'])).code).toBe(0);
     expect((await f.run(['-d', 'a.sha', '-o', 'b'])).code).toBe(0);
     const elsewhere = await f.run(['-d', 'a.sha', '-o', 'c'], { env: { SHACOMP_MODELS: f.path } });
     expect(elsewhere.code).toBe(1);
@@ -95,9 +95,9 @@ describe('errors', () => {
     expect(await f.run(['-q', 'a', 'd'])).toMatchObject({ code: 2, stderr: '' });
     expect(await f.run(['-q', 'a'])).toMatchObject({ code: 1 });
     expect(await f.run(['-qq', 'a'])).toMatchObject({ code: 1, stderr: '' });
-    const run = await f.run(['-fv', '-e', 'wasm', 'a']);
+    const run = await f.run(['-fv', '-e', 'wasm', '--mode', 'network', 'a']);
     expect(run.stderr).toMatch(/\n {2}model letters \([0-9a-f]{16}\), engine wasm \(.*\)\n/);
-    expect(run.stderr).toMatch(/\n {2}1 block of 1 stream, .*\/s, verified\n$/);
+    expect(run.stderr).toMatch(/\n {2}1 block network \(1 stream\), .*\/s, verified\n$/);
     expect((await f.run(['-fv', '--no-verify', 'a'])).stderr).toContain('not verified');
   });
 });

@@ -43,7 +43,9 @@ describe('compress and decompress', () => {
     const f = folder();
     f.write('a.txt', sampleText(600));
     for (const engine of ['auto', 'wasm', 'reference'])
-      expect(await f.run(['-e', engine, 'a.txt', '-o', engine])).toMatchObject({ code: 0 });
+      expect(await f.run(['--mode', 'network', '-e', engine, 'a.txt', '-o', engine])).toMatchObject({
+        code: 0,
+      });
     expect(f.read('wasm').equals(f.read('auto'))).toBe(true);
     expect(f.read('reference').equals(f.read('auto'))).toBe(true);
     const back = await f.run(['-dc', 'auto'], { env: { SHACOMP_ENGINE: 'reference' } });
@@ -89,7 +91,7 @@ describe('compress and decompress', () => {
   it('--block-size, --memory and --threads are obeyed', async () => {
     const f = folder();
     f.write('a', sampleText(20_000));
-    expect((await f.run(['--block-size', '8K', '-T', '1', 'a'])).code).toBe(0);
+    expect((await f.run(['--mode', 'network', '--block-size', '8K', '-T', '1', 'a'])).code).toBe(0);
     const [facts] = JSON.parse((await f.run(['info', '--json', 'a.sha'])).stdout.toString());
     expect(facts.blocks).toHaveLength(3);
     const refused = await f.run(['-d', '-M', '1K', 'a.sha', '-o', 'b']);

@@ -5,7 +5,7 @@ import { sampleText } from './helpers/letters-model.js';
 
 const folder = eachInFolder();
 /** The reference engine takes long enough over it to be interrupted. */
-const slow = ['-e', 'reference'];
+const slow = ['-e', 'reference', '--mode', 'network'];
 const text = sampleText(400_000);
 
 describe.skipIf(process.platform === 'win32')('signals', () => {

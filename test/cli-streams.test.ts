@@ -18,7 +18,7 @@ describe('standard input and output', () => {
     expect(unpacked).toMatchObject({ code: 0, stderr: '' });
     expect(unpacked.stdout.equals(text)).toBe(true);
     expect(f.list()).toEqual([]);
-    const details = await f.run(['-v'], { input: text });
+    const details = await f.run(['-v', '--mode', 'network'], { input: text });
     expect(details.stderr).toMatch(/^standard input : .*bytes\)\n {2}model letters/);
   });
 

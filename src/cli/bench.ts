@@ -1,9 +1,9 @@
 /** @file The command `bench`: size and speed beside other compressors, on the user's own files. */
 import { readFile } from 'node:fs/promises';
-import { loadModel } from '../index.js';
+import { DEFAULT_LEVEL } from '../codec/levels.js';
 import { type Compressor, compressors } from './compressors.js';
 import { bothBytes, count, rate, table } from './format.js';
-import { codecOptions, forEachFile } from './inputs.js';
+import { compressOptions, forEachFile } from './inputs.js';
 import { detail, reportError, result, resultJson, UserError } from './messages.js';
 import type { Flags } from './options.js';
 import { showsProgress } from './progress.js';
@@ -20,10 +20,10 @@ interface Measurement {
 
 export async function bench(files: string[], flags: Flags): Promise<void> {
   if (files.length === 0) throw new UserError('bench needs files to measure');
-  const model = await loadModel(flags.model);
-  const options = { ...(await codecOptions(flags)), model, blockSize: flags.blockSize };
-  const { engine } = options;
-  const settings = `model ${model.name}, engine ${engine.name} (${engine.detail})`;
+  const options = await compressOptions(flags);
+  const { engine, model } = options;
+  const how = flags.mode ?? `level ${options.level ?? DEFAULT_LEVEL}`;
+  const settings = `${how}, ${model ? `model ${model.name}, ` : ''}engine ${engine.name} (${engine.detail})`;
   const all = await compressors(options, settings);
   const unknown = flags.only?.filter((name) => !all.some((c) => c.name === name)) ?? [];
   if (unknown.length > 0)

@@ -1,5 +1,5 @@
 /** @file Every command, declared once: its words, its options and what runs it. */
-import { FILES, type Flags, NETWORK, type OptionName, TALK } from './options.js';
+import { CODING, FILES, type Flags, NETWORK, type OptionName, TALK } from './options.js';
 
 export interface CommandSpec {
   /** The word that starts it; '' is what runs without one. */
@@ -20,7 +20,7 @@ const test: CommandSpec['run'] = async (files, flags) =>
   (await import('./decompress.js')).testFiles(files, flags);
 const list: CommandSpec['run'] = async (files, flags) => (await import('./info.js')).list(files, flags);
 
-const byMode = { compress, decompress, test, list };
+const byOperation = { compress, decompress, test, list };
 
 export const COMMANDS: readonly CommandSpec[] = [
   {
@@ -34,18 +34,18 @@ export const COMMANDS: readonly CommandSpec[] = [
       'list',
       ...FILES,
       'verify',
+      ...CODING,
       ...NETWORK,
-      'blockSize',
       ...TALK,
       'json',
     ],
-    run: (files, flags) => byMode[flags.mode ?? 'compress'](files, flags),
+    run: (files, flags) => byOperation[flags.operation ?? 'compress'](files, flags),
   },
   {
     name: 'compress',
     operands: '[files...]',
     summary: 'compress each FILE to FILE.sha',
-    options: [...FILES, 'verify', ...NETWORK, 'blockSize', ...TALK],
+    options: [...FILES, 'verify', ...CODING, ...NETWORK, ...TALK],
     run: compress,
   },
   {
@@ -73,14 +73,14 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'eval',
     operands: '[files...]',
     summary: 'bits per byte of files: by the model’s cross-entropy, and really coded',
-    options: [...NETWORK, 'blockSize', 'recursive', 'json', ...TALK],
+    options: [...CODING, ...NETWORK, 'recursive', 'json', ...TALK],
     run: async (files, flags) => (await import('./eval.js')).evaluate(files, flags),
   },
   {
     name: 'bench',
     operands: '<files...>',
     summary: 'size and speed beside gzip, brotli, zstd, xz and bzip2, with every round trip checked',
-    options: ['only', 'time', ...NETWORK, 'blockSize', 'recursive', 'json', ...TALK],
+    options: ['only', 'time', ...CODING, ...NETWORK, 'recursive', 'json', ...TALK],
     run: async (files, flags) => (await import('./bench.js')).bench(files, flags),
   },
   {

@@ -1,9 +1,9 @@
 /** @file The command `compress`. */
-import { type CompressOptions, compressChunks, type IntegerModel, inspect, loadModel } from '../index.js';
+import { type CompressOptions, compressChunks, inspect, type Mode } from '../index.js';
 import { shortId } from '../model/registry.js';
 import { fileChunks, openOutput, removeInput, STANDARD, standardOutput } from './files.js';
 import { count, percent, rate } from './format.js';
-import { checkSingleOutput, codecOptions, forEachFile, openWithTarget, operands } from './inputs.js';
+import { checkSingleOutput, compressOptions, forEachFile, openWithTarget, operands } from './inputs.js';
 import { detail, note, verbose, warn } from './messages.js';
 import type { Flags } from './options.js';
 import { Progress } from './progress.js';
@@ -12,8 +12,7 @@ import { Tally, verifiedChunks, verifyCompressed } from './verify.js';
 export async function compressFiles(operandFiles: string[], flags: Flags): Promise<void> {
   const files = operands(operandFiles);
   checkSingleOutput(files, flags);
-  const model = await loadModel(flags.model);
-  const options = { ...(await codecOptions(flags)), model, blockSize: flags.blockSize };
+  const options = await compressOptions(flags);
   const width = Math.max(...files.map((file) => file.length));
   const totals = { files: 0, before: 0, after: 0 };
   await forEachFile(
@@ -31,7 +30,7 @@ export async function compressFiles(operandFiles: string[], flags: Flags): Promi
   if (totals.files > 1) note(summary(count(totals.files, 'file'), totals.before, totals.after, width));
 }
 
-type Options = CompressOptions & { model: IntegerModel; engine: { name: string; detail: string } };
+type Options = Awaited<ReturnType<typeof compressOptions>>;
 
 async function compressFile(
   path: string,
@@ -130,19 +129,23 @@ async function describeRun(
   written: string | undefined,
   verified: boolean,
 ): Promise<void> {
-  detail(`  model ${model.name} (${shortId(model.id)}), engine ${engine.name} (${engine.detail})`);
-  let structure = '';
-  if (written !== undefined) {
-    const streams: number[] = [];
-    let stored = 0;
-    for await (const record of inspect(fileChunks(written))) {
-      if (record.kind !== 'block') continue;
-      if (record.mode === 'stored') stored++;
-      else streams.push(record.streams);
-    }
-    if (streams.length > 0)
-      structure += `${count(streams.length, 'block')} of ${streams.length > 1 ? 'up to ' : ''}${count(Math.max(...streams), 'stream')}, `;
-    if (stored > 0) structure += `${count(stored, 'stored block')}, `;
+  const network = model ? `model ${model.name} (${shortId(model.id)}), ` : '';
+  detail(`  ${network}engine ${engine.name} (${engine.detail})`);
+  const modes = written === undefined ? '' : `${await describeBlocks(written)}, `;
+  detail(`  ${modes}${rate(length, seconds)}, ${verified ? 'verified' : 'not verified'}`);
+}
+
+/** "2 blocks network (64 streams), 1 block stored". */
+async function describeBlocks(path: string): Promise<string> {
+  const modes = new Map<Mode, { blocks: number; streams: number }>();
+  for await (const record of inspect(fileChunks(path))) {
+    if (record.kind !== 'block') continue;
+    const { blocks, streams } = modes.get(record.mode) ?? { blocks: 0, streams: 0 };
+    modes.set(record.mode, { blocks: blocks + 1, streams: Math.max(streams, record.streams) });
   }
-  detail(`  ${structure}${rate(length, seconds)}, ${verified ? 'verified' : 'not verified'}`);
+  const parts = [...modes].map(
+    ([mode, { blocks, streams }]) =>
+      `${count(blocks, 'block')} ${mode}${streams > 0 ? ` (${count(streams, 'stream')})` : ''}`,
+  );
+  return parts.join(', ') || 'no blocks';
 }

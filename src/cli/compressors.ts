@@ -106,7 +106,8 @@ async function runs(name: string): Promise<boolean> {
 
 /** All that can be measured here, ours first. */
 export async function compressors(options: CompressOptions, settings: string): Promise<Compressor[]> {
-  const { blockSize, ...decoding } = options;
+  const { model, engine, threads, memoryLimit } = options;
+  const decoding = { model, engine, threads, memoryLimit };
   const list: Compressor[] = [
     {
       name: 'shacomp',

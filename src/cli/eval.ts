@@ -1,7 +1,7 @@
 /** @file The command `eval`: what the model thinks a file costs beside what coding it really takes. */
 import { BATCH_SYMBOLS } from '../codec/block.js';
+import { levelSettings } from '../codec/levels.js';
 import { interleave, stepCount, streamCount } from '../codec/lockstep.js';
-import { DEFAULT_BLOCK_SIZE } from '../codec/options.js';
 import {
   compressChunks,
   type Engine,
@@ -15,7 +15,7 @@ import { cost } from '../model/cross-entropy.js';
 import { shortId } from '../model/registry.js';
 import { type Input, openInput } from './files.js';
 import { table } from './format.js';
-import { codecOptions, displayName, forEachFile, operands } from './inputs.js';
+import { codecOptions, displayName, forEachFile, levelOf, operands } from './inputs.js';
 import { result, resultJson } from './messages.js';
 import type { Flags } from './options.js';
 import { Progress } from './progress.js';
@@ -25,9 +25,9 @@ interface Evaluation {
   bytes: number;
   /** the model's cross-entropy, in bits */
   modelBits: number;
-  /** bits of arithmetic code, or of bytes where blocks are stored */
+  /** bits of code with the network alone, or of bytes where blocks are stored */
   codedBits: number;
-  /** the whole compressed file */
+  /** the whole compressed file, as the level makes it */
   fileBytes: number;
   storedBlocks: number;
 }
@@ -36,30 +36,41 @@ export async function evaluate(operandFiles: string[], flags: Flags): Promise<vo
   const files = operands(operandFiles);
   const model = await loadModel(flags.model);
   const options = { ...(await codecOptions(flags)), model };
-  const blockSize = flags.blockSize ?? DEFAULT_BLOCK_SIZE;
+  const level = levelOf(flags);
+  const settings = levelSettings(level);
+  const blockSize = flags.blockSize ?? settings.blockSize;
   const found: ({ file: string } & Evaluation)[] = [];
   await forEachFile(files, flags, async (path) => {
     const bytes = await readAll(await openInput(path));
     const progress = new Progress({
       verb: 'evaluating',
       name: displayName(path),
-      total: 2 * bytes.length,
+      total: 3 * bytes.length,
       flag: flags.progress,
     });
-    try {
-      const modelBits = await modelCost(options.engine, model, bytes, blockSize, (done) =>
-        progress.update(done),
-      );
-      const compressed: Uint8Array[] = [];
+    const code = async (mode: Flags['mode'], done: number) => {
+      const parts: Uint8Array[] = [];
       for await (const chunk of compressChunks([bytes], {
         ...options,
+        level,
         blockSize,
-        mode: 'network',
+        mode,
         size: bytes.length,
-        onProgress: ({ bytesIn }) => progress.update(bytes.length + bytesIn),
+        onProgress: ({ bytesIn }) => progress.update(done + bytesIn),
       }))
-        compressed.push(chunk);
-      const file = Buffer.concat(compressed);
+        parts.push(chunk);
+      return Buffer.concat(parts);
+    };
+    try {
+      const modelBits = await modelCost(
+        options.engine,
+        model,
+        bytes,
+        { blockSize, bytesPerStream: settings.bytesPerStream },
+        (done) => progress.update(done),
+      );
+      const coded = await code('network', bytes.length);
+      const file = flags.mode === 'network' ? coded : await code(flags.mode, 2 * bytes.length);
       const evaluation = {
         bytes: bytes.length,
         modelBits,
@@ -67,7 +78,7 @@ export async function evaluate(operandFiles: string[], flags: Flags): Promise<vo
         fileBytes: file.length,
         storedBlocks: 0,
       };
-      for await (const record of inspect(file)) {
+      for await (const record of inspect(coded)) {
         if (record.kind !== 'block') continue;
         evaluation.codedBits += 8 * record.codedLength;
         if (record.mode === 'stored') evaluation.storedBlocks++;
@@ -103,7 +114,7 @@ async function modelCost(
   engine: Engine,
   model: IntegerModel,
   bytes: Uint8Array,
-  blockSize: number,
+  { blockSize, bytesPerStream }: { blockSize: number; bytesPerStream: number },
   progress: (done: number) => void,
 ): Promise<number> {
   let bits = 0;
@@ -111,7 +122,7 @@ async function modelCost(
   try {
     for (let start = 0; start < bytes.length; start += blockSize) {
       const block = bytes.subarray(start, start + blockSize);
-      const streams = streamCount(block.length);
+      const streams = streamCount(block.length, bytesPerStream);
       if (network?.streams !== streams) {
         network?.close();
         network = engine.open(model, streams);

@@ -1,8 +1,9 @@
 /** @file The command `info`: what is in a `.sha` or `.sharnn` file, and what this installation can do. */
 import { readFile } from 'node:fs/promises';
 import { blockMemory, streamMemory } from '../codec/memory.js';
+import { mixKernels } from '../codec/mixing/select.js';
 import { CODED_MODES } from '../codec/modes.js';
-import { availableEngines } from '../engines/select.js';
+import { availableEngines, selectEngine } from '../engines/select.js';
 import { type Architecture, inspect, listModels, type Mode, ShacompError } from '../index.js';
 import { parameterCount } from '../model/architecture.js';
 import { modelFolders, shortId } from '../model/registry.js';
@@ -157,7 +158,8 @@ async function examineCompressed(file: string, chunks: AsyncIterable<Uint8Array>
       facts.blocks.push({ offset, mode: name, originalBytes: length, codedBytes: codedLength, streams });
       const mode = CODED_MODES.find((m) => m.name === name);
       const known = !mode?.network || architecture !== undefined;
-      const need = blockMemory({ length, codedLength, streams, mode, architecture });
+      const mixing = mode?.profile ? await mixKernels((await selectEngine('auto')).name) : undefined;
+      const need = blockMemory({ length, codedLength, streams, mode, architecture, mixing });
       facts.memory = known && facts.memory !== null ? Math.max(facts.memory, need) : null;
     } else if (record.kind === 'end') {
       facts.originalBytes += record.length;

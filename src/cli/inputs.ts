@@ -1,8 +1,16 @@
 /** @file What compress, decompress and test share: which files they take, where outputs go, what is refused. */
 import { lstat, stat } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
+import { planFor } from '../codec/choose.js';
+import { levelSettings } from '../codec/levels.js';
 import { selectEngine } from '../engines/select.js';
-import type { CodecOptions, Engine } from '../index.js';
+import {
+  type CodecOptions,
+  type CompressOptions,
+  type Engine,
+  type IntegerModel,
+  loadModel,
+} from '../index.js';
 import { alreadyExists, expand, type Input, openInput, STANDARD, sameFile, wouldOverwrite } from './files.js';
 import { reportError, UserError, warn } from './messages.js';
 import type { Flags } from './options.js';
@@ -23,6 +31,26 @@ export async function codecOptions(flags: Flags): Promise<CodecOptions & { engin
   const threads = flags.threads || undefined;
   const engine = await selectEngine(flags.engine, { threads });
   return { model: flags.model, engine, threads, memoryLimit: flags.memory };
+}
+
+/** The level asked for: by a flag, else by SHACOMP_LEVEL. @throws UserError */
+export function levelOf(flags: Flags): number | undefined {
+  const wanted = process.env['SHACOMP_LEVEL'];
+  if (flags.level !== undefined || !wanted) return flags.level;
+  if (!/^[1-9]$/.test(wanted))
+    throw new UserError(`SHACOMP_LEVEL must be a level from 1 to 9, not "${wanted}"`);
+  return Number(wanted);
+}
+
+/** Compression options from flags; the model is loaded only if they make use of one. */
+export async function compressOptions(
+  flags: Flags,
+): Promise<CompressOptions & { model: IntegerModel | undefined; engine: Engine }> {
+  const { mode, blockSize } = flags;
+  const level = levelOf(flags);
+  const usesNetwork = planFor(levelSettings(level), mode ?? 'auto').mode?.network;
+  const model = usesNetwork ? await loadModel(flags.model) : undefined;
+  return { ...(await codecOptions(flags)), model, level, mode, blockSize };
 }
 
 /** Runs `work` for every file; a file that fails is reported and the next one taken. */

@@ -3,7 +3,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { COMMANDS, type CommandSpec } from './commands.js';
 import { onPipeError } from './files.js';
 import { table } from './format.js';
-import { EXIT, exitCode, LEVEL, reportError, setLevel, UserError } from './messages.js';
+import { EXIT, exitCode, LEVEL, reportError, setVerbosity, UserError } from './messages.js';
 import { type Flags, OPTIONS, type OptionSpec } from './options.js';
 import { cleanUp, endBySignal, handleSignals, SignalInterrupt } from './signals.js';
 import { version } from './version.js';
@@ -24,6 +24,7 @@ Exit codes: 0 all is well, 1 an error, 2 something was skipped.
 Environment:
   SHACOMP_MODELS  folders with more models, separated as in PATH
   SHACOMP_ENGINE  engine to use where --engine does not say
+  SHACOMP_LEVEL   level to compress at where no flag says
   SHACOMP_DEBUG   if set, errors come with a stack trace
 
 Examples:
@@ -97,22 +98,23 @@ export function build(spec: CommandSpec): Command {
     command.version(`shacomp ${version}`, '-V, --version', 'print the version');
     command.addHelpText('after', MORE_HELP);
   }
-  let level: number = LEVEL.normal;
+  let verbosity: number = LEVEL.normal;
   for (const name of spec.options) {
     const from: OptionSpec = OPTIONS[name];
     const option = new Option(from.flags, from.description);
     if (from.choices) option.choices(from.choices);
+    if (from.hidden) option.hideHelp();
     if (from.parse) option.argParser(from.parse);
     if (from.default !== undefined) option.default(from.default);
     command.addOption(option);
     command.on(`option:${option.name()}`, () => {
-      level += from.level ?? 0;
+      verbosity += from.verbosity ?? 0;
       for (const [key, value] of Object.entries(from.sets ?? {})) command.setOptionValue(key, value);
     });
   }
   return command.action(async () => {
-    setLevel(level);
-    await spec.run(command.args, { ...command.opts<Flags>(), level });
+    setVerbosity(verbosity);
+    await spec.run(command.args, { ...command.opts<Flags>(), verbosity });
   });
 }
 

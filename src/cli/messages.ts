@@ -8,15 +8,15 @@ export const EXIT = { ok: 0, error: 1, warning: 2 } as const;
 /** How much is said: -qq nothing, -q errors, then warnings and summaries, -v details. */
 export const LEVEL = { silent: -2, quiet: -1, normal: 0, verbose: 1 } as const;
 
-let level: number = LEVEL.normal;
+let verbosity: number = LEVEL.normal;
 let code: number = EXIT.ok;
 
-export function setLevel(to: number): void {
-  level = to;
+export function setVerbosity(to: number): void {
+  verbosity = to;
 }
 
-export const verbose = (): boolean => level >= LEVEL.verbose;
-export const quiet = (): boolean => level < LEVEL.normal;
+export const verbose = (): boolean => verbosity >= LEVEL.verbose;
+export const quiet = (): boolean => verbosity < LEVEL.normal;
 
 /** The code to exit with, from what was reported so far. */
 export const exitCode = (): number => code;
@@ -38,7 +38,7 @@ function print(text: string): void {
 /** Reports an error, about a file or about all; the run will end with exit code 1. */
 export function reportError(error: unknown, file?: string): void {
   code = EXIT.error;
-  if (level > LEVEL.silent) {
+  if (verbosity > LEVEL.silent) {
     const about = error instanceof UserError ? (error.file ?? file) : file;
     print(['shacomp', ...(about === undefined ? [] : [about]), describe(error)].join(': '));
   }
@@ -48,17 +48,17 @@ export function reportError(error: unknown, file?: string): void {
 /** Reports something that was passed over; the run will end with exit code 2 unless there are errors. */
 export function warn(text: string, file?: string): void {
   if (code === EXIT.ok) code = EXIT.warning;
-  if (level >= LEVEL.normal) print(['shacomp', ...(file === undefined ? [] : [file]), text].join(': '));
+  if (verbosity >= LEVEL.normal) print(['shacomp', ...(file === undefined ? [] : [file]), text].join(': '));
 }
 
 /** A line about the run, such as a summary. */
 export function note(text: string): void {
-  if (level >= LEVEL.normal) print(text);
+  if (verbosity >= LEVEL.normal) print(text);
 }
 
 /** A line for those who asked for details. */
 export function detail(text: string): void {
-  if (level >= LEVEL.verbose) print(text);
+  if (verbosity >= LEVEL.verbose) print(text);
 }
 
 /** A line that was asked for: printed at every level. */

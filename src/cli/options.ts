@@ -1,10 +1,12 @@
 /** @file Every option, declared once: the parser, the help and the tables of docs/cli.md are made from this list. */
 import { InvalidArgumentError } from 'commander';
+import { CODED_MODES, type Mode } from '../codec/modes.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
 
 /** What the command line's options say. */
 export interface Flags {
-  mode?: 'compress' | 'decompress' | 'test' | 'list';
+  /** what a line without a command word asks for */
+  operation?: 'compress' | 'decompress' | 'test' | 'list';
   output?: string;
   stdout?: boolean;
   force?: boolean;
@@ -12,9 +14,12 @@ export interface Flags {
   recursive?: boolean;
   suffix: string;
   /** -v counts up from 0, -q down */
-  level: number;
+  verbosity: number;
   progress?: boolean;
   verify: boolean;
+  /** 1 to 9 */
+  level?: number;
+  mode?: 'auto' | Mode;
   model?: string;
   engine: 'auto' | 'native' | 'wasm' | 'reference';
   /** 0: as many as the engine sees fit */
@@ -51,8 +56,10 @@ export interface OptionSpec {
   choices?: readonly string[];
   /** other values that the flag sets; the last flag on the line wins */
   sets?: Partial<Flags>;
-  /** added to `level` each time the flag is given */
-  level?: 1 | -1;
+  /** added to `verbosity` each time the flag is given */
+  verbosity?: 1 | -1;
+  /** left out of the help, because another entry speaks for it */
+  hidden?: boolean;
 }
 
 /** @throws InvalidArgumentError */
@@ -104,15 +111,27 @@ const repeated = (text: string, previous: unknown): string[] => [...((previous a
 
 const list = (text: string): string[] => text.split(',').filter(Boolean);
 
+/** -2 to -8: the help speaks of them at -1. */
+const middleLevels = Object.fromEntries(
+  [2, 3, 4, 5, 6, 7, 8].map((level): [string, OptionSpec] => [
+    `level${level}`,
+    { flags: `-${level}`, description: `level ${level}`, sets: { level }, hidden: true },
+  ]),
+) as Record<`level${2 | 3 | 4 | 5 | 6 | 7 | 8}`, OptionSpec>;
+
 export const OPTIONS = {
-  compress: { flags: '-z, --compress', description: 'compress (the default)', sets: { mode: 'compress' } },
-  decompress: { flags: '-d, --decompress', description: 'decompress', sets: { mode: 'decompress' } },
+  compress: {
+    flags: '-z, --compress',
+    description: 'compress (the default)',
+    sets: { operation: 'compress' },
+  },
+  decompress: { flags: '-d, --decompress', description: 'decompress', sets: { operation: 'decompress' } },
   test: {
     flags: '-t, --test',
     description: 'check that files decompress, write nothing',
-    sets: { mode: 'test' },
+    sets: { operation: 'test' },
   },
-  list: { flags: '-l, --list', description: 'say what is in files', sets: { mode: 'list' } },
+  list: { flags: '-l, --list', description: 'say what is in files', sets: { operation: 'list' } },
   output: {
     flags: '-o, --output <file>',
     description: 'write to this file; only with one input',
@@ -133,6 +152,18 @@ export const OPTIONS = {
     default: '.sha',
   },
   verify: { flags: '--no-verify', description: 'do not decompress the result to check it; twice as fast' },
+  level1: {
+    flags: '-1, --fast',
+    description: 'the fastest level; -2 to -8 lie between (default: -6)',
+    sets: { level: 1 },
+  },
+  ...middleLevels,
+  level9: { flags: '-9, --best', description: 'the level of the smallest files', sets: { level: 9 } },
+  mode: {
+    flags: '--mode <mode>',
+    description: 'code all blocks this way, instead of as the level finds best',
+    choices: ['auto', 'stored', ...CODED_MODES.map(({ name }) => name)],
+  },
   model: {
     flags: '-m, --model <name>',
     description: 'model to use: the name of an installed one, or a .sharnn file',
@@ -156,12 +187,11 @@ export const OPTIONS = {
   },
   blockSize: {
     flags: '--block-size <size>',
-    description:
-      'cut the input into blocks of this size, 8K to 64M (default: 4M); larger is smaller but takes memory',
+    description: 'cut the input into blocks of this size, 8K to 64M, instead of those of the level',
     parse: parseSize,
   },
-  quiet: { flags: '-q, --quiet', description: 'print errors only; -qq not even these', level: -1 },
-  verbose: { flags: '-v, --verbose', description: 'print more', level: 1 },
+  quiet: { flags: '-q, --quiet', description: 'print errors only; -qq not even these', verbosity: -1 },
+  verbose: { flags: '-v, --verbose', description: 'print more', verbosity: 1 },
   progress: { flags: '--progress', description: 'show progress even where standard error is not a terminal' },
   noProgress: { flags: '--no-progress', description: 'show no progress' },
   json: { flags: '--json', description: 'print JSON' },
@@ -234,6 +264,20 @@ export type OptionName = keyof typeof OPTIONS;
 export const TALK = ['quiet', 'verbose', 'progress', 'noProgress'] as const satisfies OptionName[];
 /** Options of everything that runs a network. */
 export const NETWORK = ['model', 'engine', 'threads', 'memory'] as const satisfies OptionName[];
+/** Options of everything that compresses. */
+export const CODING = [
+  'level1',
+  'level2',
+  'level3',
+  'level4',
+  'level5',
+  'level6',
+  'level7',
+  'level8',
+  'level9',
+  'mode',
+  'blockSize',
+] as const satisfies OptionName[];
 /** Options of everything that writes one file per input. */
 export const FILES = [
   'output',

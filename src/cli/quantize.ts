@@ -48,13 +48,9 @@ export function textOf(paths: readonly string[], from: number): Uint8Array {
   const pieces: Uint8Array[] = [];
   for (const path of chosen) {
     const file = TextFile.open(path);
-    try {
-      const [, text] = file.split(Math.ceil(file.length * from));
-      const [held] = heldOutPieces([text], Math.ceil(CALIBRATION_BYTES / chosen.length), 4, LEAST_TEXT);
-      if (held) pieces.push(...held.pieces);
-    } finally {
-      file.close();
-    }
+    const [, text] = file.split(Math.ceil(file.length * from));
+    const [held] = heldOutPieces([text], Math.ceil(CALIBRATION_BYTES / chosen.length), 4, LEAST_TEXT);
+    if (held) pieces.push(...held.pieces);
   }
   return Buffer.concat(pieces);
 }

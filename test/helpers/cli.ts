@@ -55,7 +55,8 @@ export class Folder {
   }
 
   #environment(extra: Record<string, string> = {}) {
-    const env = { ...process.env, SHACOMP_MODELS: this.models, ...extra };
+    // the fastest level: tests that want the network say so
+    const env = { ...process.env, SHACOMP_MODELS: this.models, SHACOMP_LEVEL: '1', ...extra };
     for (const name of ['SHACOMP_ENGINE', 'SHACOMP_DEBUG'])
       if (!(name in extra)) delete (env as Record<string, string | undefined>)[name];
     return env;
