@@ -160,6 +160,7 @@ function formulaParameters(arch: Architecture): Map<string, Float32Array> {
   );
 }
 
+/** A Python with PyTorch, if there is one. */
 const python = [process.env.SHACOMP_PYTHON, 'python3', '/usr/bin/python3'].find(
   (command) => command && spawnSync(command, ['-c', 'import torch']).status === 0,
 );
@@ -172,5 +173,5 @@ describe.skipIf(!python)('PyTorch program', () => {
     });
     expect(stderr).toContain('OK');
     expect(status).toBe(0);
-  });
+  }, 300_000);
 });
