@@ -35,7 +35,7 @@ const COMPILE = [
   ...'--target=wasm32 -std=c++20 -O3 -msimd128 -mbulk-memory -mnontrapping-fptoint'.split(' '),
   ...'-ffreestanding -nostdlib -fno-exceptions -fno-rtti -fno-math-errno -fvisibility=hidden'.split(' '),
   ...'-fno-ident -Wall -Wextra'.split(' '),
-  ...'-DSHACOMP_ISA=wasm -DSHACOMP_ISA_wasm=1'.split(' '),
+  ...'-DSHACOMP_ISA=wasm -DSHACOMP_ISA_wasm=1 -DSHACOMP_ISAS=X(wasm)'.split(' '),
 ];
 const LINK = [
   ...'--no-entry --gc-sections --strip-all --stack-first'.split(' '),

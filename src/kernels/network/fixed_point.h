@@ -40,7 +40,7 @@ constexpr TableData kTanh[4] = {
 /** tanh16 and sigmoid16, with their tables in registers. */
 class Sigmoid {
  public:
-  INLINE Sigmoid make() {
+  [[gnu::always_inline]] static Sigmoid make() {
     return {load_table(kTanh[0]), load_table(kTanh[1]), load_table(kTanh[2]), load_table(kTanh[3])};
   }
   [[gnu::always_inline]] I16 tanh(I16 x) const {

@@ -109,29 +109,29 @@ void read_affine(Reader& file, Affine& affine, int d) {
   file.numbers(affine.bias, d);
 }
 
-/** Rescaled products, biases added: kRowVectors I32 for rows row, row + 1, ... */
-INLINE I32 rescaled(const Linear& linear, int row, int v, I32 sum) {
-  const int at = row + v * kLanes32;
-  return scale(sum, load32(linear.multiplier + at), linear.shift);
+/** Rescaled sums of the rows from `row` on. */
+INLINE I32 rescaled(const Linear& linear, int row, const int32_t* sums) {
+  return scale(load32(sums), load32(linear.multiplier + row), linear.shift);
 }
-INLINE I32 with_bias(const Linear& linear, int row, int v, I32 sum) {
-  return rescaled(linear, row, v, sum) + load32(linear.bias + row + v * kLanes32);
+INLINE I32 with_bias(const Linear& linear, int row, const int32_t* sums) {
+  return rescaled(linear, row, sums) + load32(linear.bias + row);
 }
 
 /** int32 results [columns][rows]. */
 INLINE void product_wide(const Linear& linear, int rows, int depth, const Operand* x, int columns, int32_t* out) {
-  product(linear.matrix, rows, depth, x, depth, columns, [&](int row, int column, const I32* sums) {
+  product(linear.matrix, rows, depth, x, depth, columns, [&](int row, int column, const int32_t* sums) {
     int32_t* const to = out + static_cast<size_t>(column) * rows + row;
-    UNROLL for (int v = 0; v < kRowVectors; v++) store32(to + v * kLanes32, with_bias(linear, row, v, sums[v]));
+    UNROLL for (int i = 0; i < kBlockRows; i += kLanes32) store32(to + i, with_bias(linear, row + i, sums + i));
   });
 }
 
 /** int16 results [columns][rows], saturated. */
 INLINE void product_narrow(const Linear& linear, int rows, int depth, const Operand* x, int columns, int16_t* out) {
-  product(linear.matrix, rows, depth, x, depth, columns, [&](int row, int column, const I32* sums) {
+  product(linear.matrix, rows, depth, x, depth, columns, [&](int row, int column, const int32_t* sums) {
     int16_t* const to = out + static_cast<size_t>(column) * rows + row;
-    UNROLL for (int v = 0; v < kRowVectors; v += 2) {
-      store16(to + v * kLanes32, sat16(with_bias(linear, row, v, sums[v]), with_bias(linear, row, v + 1, sums[v + 1])));
+    UNROLL for (int i = 0; i < kBlockRows; i += kLanes16) {
+      const I32 first = with_bias(linear, row + i, sums + i);
+      store16(to + i, sat16(first, with_bias(linear, row + i + kLanes32, sums + i + kLanes32)));
     }
   });
 }
@@ -289,7 +289,7 @@ struct Batch {
 };
 
 /** LSTM gates [4d] to cell and hidden state of one stream. */
-INLINE void lstm_cell(const Sigmoid& sigmoid, const int16_t* gates, int d, int32_t* cell, Operand* hidden, int16_t* y) {
+void lstm_cell(const Sigmoid& sigmoid, const int16_t* gates, int d, int32_t* cell, Operand* hidden, int16_t* y) {
   const I32 limit = set32(kCellLimit);
   const I32 least = set32(-kCellLimit);
   const I32 half = set32(2048);
@@ -321,13 +321,13 @@ void lstm(const Model& model, int l, const LayerState& state, const Batch& batch
   for (int t = 0; t < batch.steps; t++) {
     const int32_t* const* const rows = input + t * batch.count;
     product(recurrent.matrix, 4 * d, d, state.hidden + from, d, batch.count,
-            [&](int row, int column, const I32* sums) {
+            [&](int row, int column, const int32_t* sums) {
               int16_t* const to = scratch.products + static_cast<size_t>(column) * 4 * d + row;
               const int32_t* const in = rows[column] + row;
-              UNROLL for (int v = 0; v < kRowVectors; v += 2) {
-                const int at = v * kLanes32;
-                store16(to + at, sat16(rescaled(recurrent, row, v, sums[v]) + load32(in + at),
-                                       rescaled(recurrent, row, v + 1, sums[v + 1]) + load32(in + at + kLanes32)));
+              UNROLL for (int i = 0; i < kBlockRows; i += kLanes16) {
+                const int j = i + kLanes32;
+                store16(to + i, sat16(rescaled(recurrent, row + i, sums + i) + load32(in + i),
+                                      rescaled(recurrent, row + j, sums + j) + load32(in + j)));
               }
             });
     for (int s = 0; s < batch.count; s++) {
@@ -339,7 +339,7 @@ void lstm(const Model& model, int l, const LayerState& state, const Batch& batch
 }
 
 /** Scores to weights 0..127 in scratch.weights; returns their sum. `padded` positions are written, `filled` count. */
-INLINE int32_t softmax_weights(const Attention& attention, int filled, int padded, const Scratch& scratch) {
+int32_t softmax_weights(const Attention& attention, int filled, int padded, const Scratch& scratch) {
   for (int j = filled; j < padded; j++) scratch.scores[j] = -(1 << 30);
   I32 top = load32(scratch.scores);
   for (int j = 0; j < padded; j += kLanes32) top = max(top, load32(scratch.scores + j));
@@ -366,7 +366,7 @@ INLINE int32_t softmax_weights(const Attention& attention, int filled, int padde
 }
 
 /** scratch.sums = sum of weight * memory over the positions whose weight is not 0. */
-INLINE void weighted_sum(Matrix memory, int d, int padded, const Scratch& scratch) {
+void weighted_sum(Matrix memory, int d, int padded, const Scratch& scratch) {
   constexpr int kGroupBytes = kRowVectors * kVectorBytes;
   int active = 0;
   for (int j = 0; j < padded; j += kLanes32) {
@@ -391,12 +391,12 @@ INLINE void weighted_sum(Matrix memory, int d, int padded, const Scratch& scratc
 }
 
 /** One query against one stream's memory; y = mid(n) + value(mean memory). */
-INLINE void attend(const Model& model, const Attention& attention, Matrix memory, int filled, const Operand* query,
+void attend(const Model& model, const Attention& attention, Matrix memory, int filled, const Operand* query,
                    const int16_t* n, int16_t* y, const Scratch& scratch) {
   const int d = model.shape.width;
   const int padded = (filled + kBlockRows - 1) / kBlockRows * kBlockRows;
-  product(memory, padded, d, query, d, 1, [&](int row, int, const I32* sums) {
-    UNROLL for (int v = 0; v < kRowVectors; v++) store32(scratch.scores + row + v * kLanes32, sums[v]);
+  product(memory, padded, d, query, d, 1, [&](int row, int, const int32_t* sums) {
+    UNROLL for (int i = 0; i < kBlockRows; i += kLanes32) store32(scratch.scores + row + i, load32(sums + i));
   });
   const int32_t Z = softmax_weights(attention, filled, padded, scratch);
   weighted_sum(memory, d, padded, scratch);
@@ -505,10 +505,10 @@ void output_layer(const Model& model, const Batch& batch, uint32_t* const* out, 
   const I32 least = set32(-kLogitLimit);
   // The logits wait where their frequencies will be.
   product(model.output.matrix, kSymbols, d, scratch.operand, d, batch.rows(),
-          [&](int row, int column, const I32* sums) {
+          [&](int row, int column, const int32_t* sums) {
             int32_t* const to = reinterpret_cast<int32_t*>(out[column]) + row;
-            UNROLL for (int v = 0; v < kRowVectors; v++)
-              store32(to + v * kLanes32, max(min(with_bias(model.output, row, v, sums[v]), limit), least));
+            UNROLL for (int i = 0; i < kBlockRows; i += kLanes32)
+              store32(to + i, max(min(with_bias(model.output, row + i, sums + i), limit), least));
           });
   for (int r = 0; r < batch.rows(); r++) {
     int32_t* const z = reinterpret_cast<int32_t*>(out[r]);
@@ -582,24 +582,25 @@ int32_t benchmark_product(const void* model_memory, int columns, int repeats, vo
   return scratch.products[0];
 }
 
+// The micro-kernel of block_product on one vector of weights and one operand that are always in the first cache.
 double benchmark_dot(int repeats) {
   constexpr int kSums = kRowVectors * kMaxColumns;
-  int8_t bytes[kVectorBytes + 64] = {};
-  Operand operands[kDepth] = {};
-  for (int8_t& b : bytes) b = 3;
-  for (Operand& o : operands) o = 5;
-  const Weights w = load_weights(bytes);
-  const Broadcast x = broadcast(operands);
+  int8_t bytes[kVectorBytes + 64];
+  Operand operands[kDepth + 64];
+  for (int i = 0; i < kVectorBytes + 64; i++) bytes[i] = static_cast<int8_t>(i % 7);
+  for (int i = 0; i < kDepth + 64; i++) operands[i] = static_cast<Operand>(i % 5);
   I32 sums[kSums];
   UNROLL for (int i = 0; i < kSums; i++) sums[i] = set32(i);
   for (int i = 0; i < repeats; i++) {
+    const Weights w = load_weights(bytes + i % 64);
+    const Broadcast x = broadcast(operands + i % 64);
     UNROLL for (int k = 0; k < kSums; k++) sums[k] = dot(sums[k], w, x);
   }
   I32 total = set32(0);
   UNROLL for (int i = 0; i < kSums; i++) total = total + sums[i];
-  // Depends on every sum, so that none is dropped; never true.
-  const double unused = sum(total) == 12345678 ? 1e-9 : 0;
-  return static_cast<double>(repeats) * kSums * kLanes32 * kDepth + unused;
+  // Depends on every sum, so that none is dropped.
+  const double none = sum(total) == 12345678 ? 1e-9 : 0;
+  return static_cast<double>(repeats) * kSums * kLanes32 * kDepth + none;
 }
 
 }  // namespace

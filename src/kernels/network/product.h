@@ -28,10 +28,13 @@ INLINE void pack_row(Matrix m, int row, const int8_t* values, int depth) {
   m.start[row] = -kOperandOffset * total;
 }
 
-/** One block of rows times kColumns vectors (stride apart), started at m.start; handed to `consume` per column. */
-template <int kColumns, class Consumer>
-INLINE void block_product(Matrix m, int depth, int row, const Operand* x, size_t stride, int column,
-                          Consumer& consume) {
+/**
+ * One block of rows times kColumns columns, `stride` apart: sums [kColumns][kBlockRows]. A function of its own, so that
+ * the sums stay in registers whatever is done with them (compilers of WebAssembly give up in larger functions).
+ */
+template <int kColumns>
+[[gnu::noinline]] static void block_product(Matrix m, int depth, int row, const Operand* x, size_t stride,
+                                            int32_t* out) {
   // A single column leaves too few independent sums to hide the instruction's latency: two sets take turns.
   constexpr int kSets = kColumns == 1 ? 2 : 1;
   I32 sums[kSets][kColumns][kRowVectors];
@@ -41,49 +44,51 @@ INLINE void block_product(Matrix m, int depth, int row, const Operand* x, size_t
     if (kSets == 2) sums[kSets - 1][0][v] = set32(0);
   }
   const int8_t* w = m.packed + static_cast<size_t>(row) * depth;
-  const Operand* const columns = x + column * stride;
   for (int k = 0; k < depth; k += kSets * kDepth) {
     UNROLL for (int set = 0; set < kSets; set++) {
       Weights weights[kRowVectors];
       UNROLL for (int v = 0; v < kRowVectors; v++) weights[v] = load_weights(w + v * kVectorBytes);
       UNROLL for (int c = 0; c < kColumns; c++) {
-        const Broadcast operand = broadcast(columns + c * stride + k + set * kDepth);
+        const Broadcast operand = broadcast(x + c * stride + k + set * kDepth);
         UNROLL for (int v = 0; v < kRowVectors; v++) sums[set][c][v] = dot(sums[set][c][v], weights[v], operand);
       }
       w += kRowVectors * kVectorBytes;
     }
   }
   UNROLL for (int c = 0; c < kColumns; c++) {
-    if (kSets == 2) UNROLL for (int v = 0; v < kRowVectors; v++) sums[0][c][v] = sums[0][c][v] + sums[kSets - 1][c][v];
-    consume(row, column + c, sums[0][c]);
+    UNROLL for (int v = 0; v < kRowVectors; v++) {
+      const I32 sum = kSets == 2 ? sums[0][c][v] + sums[kSets - 1][c][v] : sums[0][c][v];
+      store32(out + c * kBlockRows + v * kLanes32, sum);
+    }
   }
 }
 
-/** `columns` columns, in even groups of at most kMaxColumns. */
-template <int kColumns, class Consumer>
-INLINE void block_columns(Matrix m, int depth, int row, const Operand* x, size_t stride, int column, int group,
-                          Consumer& consume) {
-  if constexpr (kColumns > 0) {
-    if (group == kColumns)
-      block_product<kColumns>(m, depth, row, x, stride, column, consume);
-    else
-      block_columns<kColumns - 1>(m, depth, row, x, stride, column, group, consume);
+/** block_product for a number of columns known at run time, 1 <= columns <= kMost. */
+template <int kMost>
+INLINE void block_product_of(int columns, Matrix m, int depth, int row, const Operand* x, size_t stride,
+                             int32_t* out) {
+  if constexpr (kMost > 1) {
+    if (columns < kMost) return block_product_of<kMost - 1>(columns, m, depth, row, x, stride, out);
   }
+  block_product<kMost>(m, depth, row, x, stride, out);
 }
 
 /**
- * rows x depth times depth x columns. `consume(row, column, sums)` gets kRowVectors I32: rows row, row + 1, ... of
+ * rows x depth times depth x columns. `consume(row, column, sums)` gets the sums of rows row ... row + kBlockRows - 1 of
  * one column.
  * @param x column c at x + c*stride
  */
 template <class Consumer>
 INLINE void product(Matrix m, int rows, int depth, const Operand* x, size_t stride, int columns, Consumer consume) {
+  alignas(64) int32_t sums[kMaxColumns * kBlockRows];
   const int groups = (columns + kMaxColumns - 1) / kMaxColumns;
   for (int row = 0; row < rows; row += kBlockRows) {
     for (int g = 0; g < groups; g++) {
+      // even groups: 16 columns are better done as 6 + 5 + 5 than as 6 + 6 + 4
       const int from = columns * g / groups;
       const int to = columns * (g + 1) / groups;
-      block_columns<kMaxColumns>(m, depth, row, x, stride, from, to - from, consume);
+      block_product_of<kMaxColumns>(to - from, m, depth, row, x + from * stride, stride, sums);
+      for (int c = from; c < to; c++) consume(row, c, sums + (c - from) * kBlockRows);
     }
   }
 }
