@@ -61,7 +61,7 @@ describe('errors', () => {
   it('of usage', async () => {
     const f = folder();
     const cases: [string[], string][] = [
-      [['--nope'], "unknown option '--nope'; see shacomp --help"],
+      [['--nowhere'], "unknown option '--nowhere'; see shacomp --help"],
       [['test', '--rm'], "unknown option '--rm'; see shacomp test --help"],
       [
         ['-T', 'x'],

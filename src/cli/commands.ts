@@ -101,7 +101,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       'name',
       'engine',
       'threads',
-      'force',
+      'overwrite',
       ...TALK,
     ],
     run: async (files, flags) => (await import('./train.js')).trainModel(files, flags),
@@ -110,7 +110,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'quantize',
     operands: '<checkpoint>',
     summary: 'make a model of a float checkpoint',
-    options: ['modelOutput', 'name', 'calibrate', 'engine', 'threads', 'force', ...TALK],
+    options: ['modelOutput', 'name', 'calibrate', 'engine', 'threads', 'overwrite', ...TALK],
     run: async (files, flags) => (await import('./quantize.js')).quantizeFile(files, flags),
   },
 ];

@@ -8,7 +8,7 @@ import { type Architecture, inspect, listModels, type Mode, ShacompError } from 
 import { parameterCount } from '../model/architecture.js';
 import { modelFolders, shortId } from '../model/registry.js';
 import { parseModel } from '../model/sharnn.js';
-import { openInput } from './files.js';
+import { openInput, STANDARD } from './files.js';
 import { bothBytes, count, humanBytes, percent, table } from './format.js';
 import { forEachFile, operands } from './inputs.js';
 import { result, resultJson, verbose } from './messages.js';
@@ -61,9 +61,7 @@ export async function list(operandFiles: string[], flags: Flags): Promise<void> 
     files,
     flags,
     async (path) => {
-      const facts = await examine(path);
-      if (facts.kind !== 'compressed') throw new ShacompError('ERR_NOT_SHACOMP', 'not in shacomp format');
-      found.push(facts);
+      found.push(await examineCompressed(path));
     },
     (name) => name.endsWith(flags.suffix),
   );
@@ -103,18 +101,16 @@ export async function list(operandFiles: string[], flags: Flags): Promise<void> 
 /** Reads what a file is. @throws ShacompError if it is neither a compressed file nor a model */
 async function examine(path: string): Promise<CompressedInfo | ModelInfo> {
   if (path.endsWith('.sharnn')) return examineModel(path);
-  const input = await openInput(path);
   try {
-    return await examineCompressed(input.name, input.chunks());
+    return await examineCompressed(path);
   } catch (error) {
-    if (!(error instanceof ShacompError) || error.code !== 'ERR_NOT_SHACOMP' || input.path === undefined)
-      throw error;
-    // a model by another name
+    if (!(error instanceof ShacompError) || path === STANDARD) throw error;
+    // a model by another name? The formats begin alike, so that it may look like a later version
+    if (error.code !== 'ERR_NOT_SHACOMP' && error.code !== 'ERR_UNSUPPORTED_VERSION') throw error;
     return await examineModel(path).catch(() => {
+      if (error.code === 'ERR_UNSUPPORTED_VERSION') throw error;
       throw new ShacompError('ERR_NOT_SHACOMP', 'neither a shacomp file nor a model');
     });
-  } finally {
-    await input.close();
   }
 }
 
@@ -132,7 +128,16 @@ async function examineModel(file: string): Promise<ModelInfo> {
   };
 }
 
-async function examineCompressed(file: string, chunks: AsyncIterable<Uint8Array>): Promise<CompressedInfo> {
+async function examineCompressed(path: string): Promise<CompressedInfo> {
+  const input = await openInput(path);
+  try {
+    return await readRecords(input.name, input.chunks());
+  } finally {
+    await input.close();
+  }
+}
+
+async function readRecords(file: string, chunks: AsyncIterable<Uint8Array>): Promise<CompressedInfo> {
   const facts: CompressedInfo = {
     kind: 'compressed',
     file,

@@ -142,6 +142,7 @@ export const OPTIONS = {
     flags: '-f, --force',
     description: 'overwrite files, follow symbolic links, write compressed bytes to a terminal',
   },
+  overwrite: { flags: '-f, --force', description: 'overwrite files' },
   keep: { flags: '-k, --keep', description: 'keep the input (the default)', sets: { rm: false } },
   rm: { flags: '--rm', description: 'remove the input once the output was read back and verified' },
   recursive: { flags: '-r, --recursive', description: 'go into folders' },

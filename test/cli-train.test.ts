@@ -1,0 +1,130 @@
+/** @file The command line's train and quantize, on a tiny network and for a few steps. */
+import { describe, expect, it } from 'vitest';
+import { eachInFolder } from './helpers/cli.js';
+import { sampleText } from './helpers/letters-model.js';
+
+const folder = eachInFolder();
+const few = ['-p', 'tiny', '--steps', '4', '--batch', '4', '-T', '1'];
+
+describe('train', () => {
+  it('makes a model of the text in folders, the same one for the same seed', async () => {
+    const f = folder();
+    f.write('texts/a', sampleText(40_000));
+    f.write('texts/more/b', sampleText(20_000, 2));
+    f.write('texts/.git/not', 'x');
+    const run = await f.run(['train', 'texts', ...few, '--seed', '3', '-o', 'm.sharnn']);
+    expect(run).toMatchObject({ code: 0, signal: null });
+    expect(run.stderr).toMatch(/^training on 2 files; Ctrl-C stops and saves\n/);
+    expect(run.stderr).toMatch(/^trained 4 steps on 2048 bytes .*; held out: \d\.\d{4} bits per byte$/m);
+    expect(run.stderr).toMatch(
+      /^m\.sharnn : 96640 parameters, 119412 bytes \(116\.6 KiB\), id [0-9a-f]{16}$/m,
+    );
+    expect(run.stderr).toMatch(
+      /^quantized: \d\.\d{4} bits per byte, \d\.\d{4} before, a loss of -?\d+\.\d\d%$/m,
+    );
+    expect(f.list()).toEqual(['m.safetensors', 'm.sharnn', 'm.state.safetensors', 'texts']);
+
+    await f.run(['train', 'texts', ...few, '--seed', '3', '-o', 'n.sharnn', '--name', 'm']);
+    await f.run(['train', 'texts', ...few, '--seed', '4', '-o', 'o.sharnn', '--name', 'm']);
+    expect(f.read('n.sharnn').equals(f.read('m.sharnn'))).toBe(true);
+    expect(f.read('o.sharnn').equals(f.read('m.sharnn'))).toBe(false);
+
+    f.write('x', sampleText(3000));
+    expect((await f.run(['-m', 'm.sharnn', '--mode', 'network', 'x'])).code).toBe(0);
+    expect((await f.run(['-m', 'm.sharnn', '-dc', 'x.sha'])).stdout.equals(f.read('x'))).toBe(true);
+  });
+
+  it('goes on from other weights', async () => {
+    const f = folder();
+    f.write('a', sampleText(30_000));
+    await f.run(['train', 'a', ...few, '-o', 'm.sharnn']);
+    const args = ['train', 'a', '--steps', '1', '--batch', '4', '--rate', '0.0001'];
+    const run = await f.run([...args, '--from', 'm.safetensors', '-o', 'n.sharnn']);
+    expect(run).toMatchObject({ code: 0 });
+    expect((await f.run([...args, '--from', 'm.sharnn', '-o', 'o.sharnn'])).stderr).toBe(
+      'shacomp: m.sharnn: is an integer model, which cannot be trained; give its .safetensors checkpoint\n',
+    );
+    expect((await f.run([...args, '--from', 'nope', '-o', 'o.sharnn'])).stderr).toContain(
+      'no checkpoint nope.safetensors is installed',
+    );
+  });
+
+  it.skipIf(process.platform === 'win32')('Ctrl-C saves, --resume goes on', async () => {
+    const f = folder();
+    f.write('a', sampleText(30_000));
+    let said = '';
+    const args = ['train', 'a', '-p', 'tiny', '--batch', '4', '-T', '1', '-o', 'm.sharnn'];
+    const stopped = await f.run([...args, '--time-limit', '1h'], {
+      during: (child) => {
+        child.stderr?.on('data', (chunk) => {
+          said += chunk;
+          if (said.includes('training on') && !child.killed) setTimeout(() => child.kill('SIGINT'), 500);
+        });
+      },
+    });
+    expect(stopped).toMatchObject({ code: null, signal: 'SIGINT' });
+    expect(stopped.stderr).toMatch(/^stopped at step \d+ after \d:\d\d; the weights are in m\.safetensors$/m);
+    expect(stopped.stderr).toContain('--resume');
+    expect(f.list()).toEqual(['a', 'm.safetensors', 'm.state.safetensors']);
+    const step = Number(/stopped at step (\d+)/.exec(stopped.stderr)?.[1]);
+
+    expect(await f.run([...args, '--steps', '1'])).toMatchObject({
+      code: 1,
+      stderr: 'shacomp: m.safetensors: already exists; use --resume to go on with it, or -f to begin anew\n',
+    });
+    const resumed = await f.run([...args, '--resume', '--steps', String(step + 2)]);
+    expect(resumed).toMatchObject({ code: 0 });
+    expect(resumed.stderr).toMatch(new RegExp(`^trained ${step + 2} steps`, 'm'));
+    expect(f.list()).toContain('m.sharnn');
+  });
+
+  it('says what is missing', async () => {
+    const f = folder();
+    f.write('a', sampleText(3000));
+    f.write('old.sharnn', 'x');
+    const cases: [string[], string][] = [
+      [['a'], 'name the model to write: -o MODEL.sharnn'],
+      [['a', '-o', 'm'], 'm: is not the name of a model: end it in .sharnn'],
+      [['-o', 'm.sharnn'], "missing required argument 'files|folders'; see shacomp train --help"],
+      [['a', '-o', 'm.sharnn', '--resume'], 'm.state.safetensors: is not there: there is no run to resume'],
+      [['a', '-o', 'old.sharnn'], 'old.sharnn: already exists; use -f to overwrite it'],
+    ];
+    for (const [args, message] of cases)
+      expect(await f.run(['train', ...args])).toMatchObject({ code: 1, stderr: `shacomp: ${message}\n` });
+    expect((await f.run(['train', 'a', '-o', 'm.sharnn', '--time-limit', 'soon'])).stderr).toContain(
+      'give a time such as',
+    );
+    expect((await f.run(['train', 'missing', '-o', 'm.sharnn'])).stderr).toMatch(/^shacomp: missing: .*\n$/m);
+  });
+});
+
+describe('quantize', () => {
+  it('makes a model of a checkpoint, and tells the cost if there is text', async () => {
+    const f = folder();
+    f.write('a', sampleText(30_000));
+    await f.run(['train', 'a', ...few, '-o', 'm.sharnn']);
+    const plain = await f.run(['quantize', 'm.safetensors', '-o', 'q.sharnn', '--name', 'mine']);
+    expect(plain).toMatchObject({ code: 0 });
+    expect(plain.stderr).toMatch(
+      /^q\.sharnn : .*\nquantized: its cost is not known: give text with --calibrate\n$/,
+    );
+    expect((await f.run(['info', 'q.sharnn'])).stdout.toString()).toMatch(/^ {2}model +mine$/m);
+    expect((await f.run(['quantize', 'm.safetensors', '-o', 'q.sharnn'])).stderr).toBe(
+      'shacomp: q.sharnn: already exists; use -f to overwrite it\n',
+    );
+    const fitted = await f.run(['quantize', 'm.safetensors', '-fo', 'q.sharnn', '--calibrate', 'a']);
+    expect(fitted.stderr).toMatch(/^quantized: .* a loss of -?\d/m);
+  });
+
+  it('refuses what is no checkpoint', async () => {
+    const f = folder();
+    f.write('x.safetensors', 'not one');
+    const run = await f.run(['quantize', 'x.safetensors', '-o', 'q.sharnn']);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(/^shacomp: x\.safetensors: not a usable safetensors file: .*\n$/);
+    expect(f.list()).toEqual(['x.safetensors']);
+    expect((await f.run(['quantize', '-o', 'q.sharnn'])).stderr).toContain(
+      "missing required argument 'checkpoint'",
+    );
+  });
+});
