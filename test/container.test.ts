@@ -67,7 +67,9 @@ describe('varint', () => {
 
 describe('streams of a block', () => {
   it('are one per 64 KiB, at least one', () => {
-    expect([1, 65536, 65537, 2 ** 22, 2 ** 26].map(streamCount)).toEqual([1, 1, 2, 64, 1024]);
+    expect([1, 65536, 65537, 2 ** 22, 2 ** 26].map((length) => streamCount(length))).toEqual([
+      1, 1, 2, 64, 1024,
+    ]);
   });
 
   it('are contiguous slices of nearly equal length, the longer ones first', () => {
@@ -106,9 +108,12 @@ describe('container', () => {
     expect(await code([0x8d, 0x53])).toBe('ERR_TRUNCATED');
     expect(await code([0x8d, 0x53, 0x48, 0x41])).toBe('ERR_TRUNCATED');
     expect(await code([0x8d, 0x53, 0x48, 0x41, 2, 0])).toBe('ERR_UNSUPPORTED_VERSION');
-    for (const type of [0x04, 0x05, 0x84, 0x85, 0x07, 0x40, 0x7f, 0x80, 0x81, 0x86, 0xff])
+    for (const type of [0x07, 0x87, 0x40, 0x7f, 0x80, 0x81, 0x86, 0xff])
       expect(await code([...MEMBER, type, 0, 0, 0, 0, 0, 0, 0, 0])).toBe('ERR_UNSUPPORTED_VERSION');
-    expect(await code([...MEMBER, ...MODEL, 0x04, 1])).toBe('ERR_UNSUPPORTED_VERSION');
+    expect(await code([...MEMBER, ...MODEL, 0x07, 1])).toBe('ERR_UNSUPPORTED_VERSION');
+    // mixing profiles that there are not
+    expect(await code([...MEMBER, 0x84, 8, 2, 1, 2, 9, 9, ...CRC])).toBe('ERR_UNSUPPORTED_VERSION');
+    expect(await code([...MEMBER, ...MODEL, 0x85, 8, 2, 1, 2, 9, 9, ...CRC])).toBe('ERR_UNSUPPORTED_VERSION');
   });
 
   it('refuses records that contradict each other', async () => {
@@ -154,7 +159,7 @@ describe('container', () => {
 
   it('finds missing, repeated and exchanged blocks', async () => {
     const data = likelyBytes(5 * 8192);
-    const options = { model: fakeModel(), engine: fakeEngine() };
+    const options = { model: fakeModel(), engine: fakeEngine(), mode: 'network' } as const;
     const parts = await collect(compressChunks([data], { ...options, blockSize: 8192 }));
     expect(parts).toHaveLength(5);
     const whole = await decompress(Buffer.concat(parts), options);
@@ -171,7 +176,11 @@ describe('container', () => {
   });
 
   it('is read the same from chunks of any size', async () => {
-    const file = await compress(likelyBytes(500), { model: fakeModel(), engine: fakeEngine() });
+    const file = await compress(likelyBytes(500), {
+      model: fakeModel(),
+      engine: fakeEngine(),
+      mode: 'network',
+    });
     const whole = await collect(inspect(file));
     const bytewise = Array.from(file, (byte) => Uint8Array.of(byte));
     expect(await collect(inspect(bytewise))).toEqual(whole);

@@ -4,7 +4,7 @@ import { compress, compressChunks, decompress, type ErrorCode, ShacompError } fr
 import { join } from './helpers/collect.js';
 import { fakeEngine, fakeModel, likelyBytes, random } from './helpers/fake-engine.js';
 
-const options = { model: fakeModel(), engine: fakeEngine() };
+const options = { model: fakeModel(), engine: fakeEngine(), mode: 'network' } as const;
 
 const DAMAGE: ErrorCode[] = [
   'ERR_NOT_SHACOMP',

@@ -8,7 +8,7 @@ import { findModel, shortId } from '../src/model/registry.js';
 import { fakeEngine, fakeModel, likelyBytes } from './helpers/fake-engine.js';
 
 const model = fakeModel();
-const options = { model, engine: fakeEngine() };
+const options = { model, engine: fakeEngine(), mode: 'network' } as const;
 const data = likelyBytes(20_000);
 
 describe('options', () => {
@@ -20,6 +20,8 @@ describe('options', () => {
     { memoryLimit: -1 },
     { size: -1 },
     { mode: 'mixing' },
+    { level: 0 },
+    { level: 10 },
   ])('%o is refused', async (bad) => {
     await expect(compress(data, { ...options, ...(bad as object) })).rejects.toMatchObject({
       code: 'ERR_OPTIONS',
@@ -48,7 +50,7 @@ describe('options', () => {
     const engine = fakeEngine();
     const file = await compress(data, options);
     for (const run of [
-      compress(data, { model, engine, memoryLimit: 1000 }),
+      compress(data, { ...options, engine, memoryLimit: 1000 }),
       decompress(file, { model, engine, memoryLimit: 1000 }),
     ])
       await expect(run).rejects.toMatchObject({ code: 'ERR_MEMORY_LIMIT' });

@@ -14,7 +14,7 @@ import {
 import { join } from './helpers/collect.js';
 import { fakeEngine, fakeModel, likelyBytes } from './helpers/fake-engine.js';
 
-const options = { model: fakeModel(), engine: fakeEngine() };
+const options = { model: fakeModel(), engine: fakeEngine(), mode: 'network' } as const;
 
 const split = (bytes: Uint8Array, at: number) => [bytes.subarray(0, at), bytes.subarray(at)];
 

@@ -2,11 +2,11 @@
 import { ShacompError } from '../errors.js';
 import { loadModel } from '../model/registry.js';
 import type { IntegerModel } from '../model/sharnn.js';
-import { encodeBlock } from './block.js';
 import { Breath } from './breath.js';
 import { ByteReader, type ByteSource } from './byte-reader.js';
 import { concat } from './bytes.js';
 import { checksum } from './checksum.js';
+import { BlockEncoder, planFor } from './choose.js';
 import {
   blockHeader,
   blockTrailer,
@@ -15,15 +15,14 @@ import {
   memberHeader,
   modelRecord,
 } from './container.js';
-import { streamCount } from './lockstep.js';
-import { blockMemory, checkMemory } from './memory.js';
-import { CODED_MODES } from './modes.js';
+import { levelSettings } from './levels.js';
 import { Networks } from './networks.js';
-import { type CompressOptions, checkCompressOptions, DEFAULT_BLOCK_SIZE } from './options.js';
+import { type CompressOptions, checkCompressOptions } from './options.js';
 
 /**
  * Compresses a source of chunks to a `.sha` file, chunk by chunk, one chunk per block. Memory is bounded by the block
- * size. The result depends on the bytes, the model and the block size alone: not on the chunks, engine or threads.
+ * size. The result depends on the bytes, the model, the level, the mode and the block size alone: not on the chunks,
+ * engine or threads.
  * @throws ShacompError ERR_OPTIONS, ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_ENGINE_UNAVAILABLE, ERR_MEMORY_LIMIT;
  * the signal's reason; whatever the source throws
  */
@@ -32,11 +31,13 @@ export async function* compressChunks(
   options: CompressOptions = {},
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
   checkCompressOptions(options);
-  const { blockSize = DEFAULT_BLOCK_SIZE, size, onProgress, signal } = options;
-  const mode = CODED_MODES.find((m) => m.name === (options.mode ?? 'network'));
+  const level = levelSettings(options.level);
+  const { blockSize = level.blockSize, size, onProgress, signal } = options;
+  const plan = planFor(level, options.mode ?? 'auto');
   const reader = new ByteReader(source);
   const networks = new Networks(options);
   const breath = new Breath(signal);
+  const encoder = new BlockEncoder(plan, networks, breath, options.memoryLimit);
   let model: IntegerModel | undefined;
   let modelWritten = false;
   let sum = 0;
@@ -59,22 +60,13 @@ export async function* compressChunks(
       } else {
         sum = checksum(block, sum);
         const { length } = block;
-        const streams = streamCount(length);
         const start = reader.offset - length;
-        let payload: Uint8Array | undefined;
-        if (mode) {
-          if (mode.network) model ??= await loadModel(options.model);
-          const architecture = model?.architecture;
-          checkMemory(
-            blockMemory({ length, codedLength: length, streams, mode, architecture }, true),
-            options.memoryLimit,
-          );
-          const network = mode.network && model ? await networks.open(model, streams) : undefined;
-          payload = await encodeBlock(block, streams, mode, network, breath, (symbols, coded) =>
-            onProgress?.({ bytesIn: start + symbols, bytesOut: bytesOut + coded }),
-          );
-        }
-        if (mode && payload) {
+        if (plan.mode?.network) model ??= await loadModel(options.model);
+        const coded = await encoder.encode(block, model, (symbols, payload) =>
+          onProgress?.({ bytesIn: start + symbols, bytesOut: bytesOut + payload }),
+        );
+        if (coded) {
+          const { mode, streams, payload } = coded;
           if (mode.network && model && !modelWritten) parts.push(modelRecord(model.id));
           modelWritten ||= mode.network;
           parts.push(

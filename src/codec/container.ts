@@ -2,6 +2,7 @@
 import { ShacompError } from '../errors.js';
 import type { ByteReader } from './byte-reader.js';
 import { MAX_STREAMS } from './lockstep.js';
+import { MIX_PROFILES } from './mixing/kernels.js';
 import { CODED_MODES, type CodedMode, type Mode } from './modes.js';
 import { encodeVarint, readVarint } from './varint.js';
 
@@ -91,6 +92,7 @@ export function blockHeader(block: Omit<BlockRecord, 'kind' | 'offset'>): Uint8A
     ...encodeVarint(block.length),
     ...encodeVarint(block.codedLength),
     ...encodeVarint(block.streams),
+    ...(mode.profile ? [MIX_PROFILES[mode.profile]] : []),
   );
 }
 
@@ -144,10 +146,10 @@ export class ContainerReader {
     const member = this.#member;
     const offset = this.#reader.offset;
     const type = await this.#reader.byte();
-    const mode = CODED_MODES.find((m) => m.type === (type & ~LAST));
-    if (![END, MODEL, LENGTH].includes(type) && !mode && (type & ~LAST) !== STORED)
+    const modes = CODED_MODES.filter((m) => m.type === (type & ~LAST));
+    if (![END, MODEL, LENGTH].includes(type) && modes.length === 0 && (type & ~LAST) !== STORED)
       throw unsupported(`record type 0x${type.toString(16).padStart(2, '0')} at byte ${offset}`);
-    if (member.needsModel && !mode?.network) throw corrupt('a model record that is not before a block');
+    if (member.needsModel && !modes[0]?.network) throw corrupt('a model record that is not before a block');
     switch (type) {
       case END:
         if (member.blocks > 0) throw corrupt('an end record after a block');
@@ -163,7 +165,7 @@ export class ContainerReader {
         member.needsModel = true;
         return { kind: 'model', id: await this.#reader.exactly(MODEL_ID_LENGTH) };
       default:
-        return this.#blockStart(member, mode, (type & LAST) !== 0, offset);
+        return this.#blockStart(member, modes, (type & LAST) !== 0, offset);
     }
   }
 
@@ -202,10 +204,12 @@ export class ContainerReader {
 
   async #blockStart(
     member: MemberState,
-    mode: CodedMode | undefined,
+    modes: CodedMode[],
     last: boolean,
     offset: number,
   ): Promise<BlockRecord> {
+    // modes of one type differ in the profile alone
+    let [mode]: (CodedMode | undefined)[] = modes;
     if (mode?.network && !member.model) throw corrupt('a network block without a model record');
     const length = await readVarint(this.#reader, MAX_BLOCK_SIZE, "a block's length");
     if (length === 0) throw corrupt('an empty block');
@@ -215,6 +219,11 @@ export class ContainerReader {
       codedLength = await readVarint(this.#reader, length - 1, "a block's coded length");
       streams = await readVarint(this.#reader, Math.min(length, MAX_STREAMS), 'the number of streams');
       if (streams === 0) throw corrupt('a block without streams');
+      if (mode.profile) {
+        const profile = await this.#reader.byte();
+        mode = modes.find((m) => MIX_PROFILES[m.profile!] === profile);
+        if (!mode) throw unsupported(`mixing profile ${profile} in the block at byte ${offset}`);
+      }
       member.needsModel = false;
     }
     member.blocks++;

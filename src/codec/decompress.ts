@@ -46,15 +46,22 @@ export async function* decompressChunks(
     const mode = CODED_MODES.find((m) => m.name === record.mode);
     const architecture = mode?.network ? model?.architecture : undefined;
     checkOutput(length);
-    checkMemory(blockMemory({ length, codedLength, streams, mode, architecture }), options.memoryLimit);
+    const mixing = mode?.profile ? await networks.mixing() : undefined;
+    checkMemory(
+      blockMemory({ length, codedLength, streams, mode, architecture, mixing }),
+      options.memoryLimit,
+    );
     const start = reader.offset;
     const { payload, checksum: expected } = await container.payload();
     let block = payload;
     if (mode) {
       const network = mode.network && model ? await networks.open(model, streams) : undefined;
-      block = await decodeBlock(payload, length, streams, mode, network, breath, (symbols, used) =>
-        onProgress?.({ bytesIn: start + used, bytesOut: bytesOut + symbols }),
-      );
+      block = await decodeBlock(payload, length, streams, mode, {
+        network,
+        mixing,
+        breath,
+        progress: (symbols, used) => onProgress?.({ bytesIn: start + used, bytesOut: bytesOut + symbols }),
+      });
     }
     sum = checksum(block, sum);
     if (sum !== expected)

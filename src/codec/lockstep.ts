@@ -1,15 +1,16 @@
 /** @file How a block is cut into streams that advance together, one byte each per step. */
 import { INITIAL_BYTE } from '../model/architecture.js';
-
-/** Bytes of a block per stream: enough for a cold start to cost little, and streams enough for a batch. */
-const BYTES_PER_STREAM = 65536;
+import { levelSettings } from './levels.js';
 
 /** Most streams that a block may have. */
 export const MAX_STREAMS = 1024;
 
-/** Number of streams the encoder cuts a block of `length` bytes into. A decoder takes the number from the block. */
-export function streamCount(length: number): number {
-  return Math.min(MAX_STREAMS, Math.max(1, Math.ceil(length / BYTES_PER_STREAM)));
+/**
+ * Number of streams of the network that the encoder cuts a block of `length` bytes into: enough of them for a batch, each
+ * long enough for its cold start to cost little. A decoder takes the number from the block.
+ */
+export function streamCount(length: number, bytesPerStream = levelSettings().bytesPerStream): number {
+  return Math.min(MAX_STREAMS, Math.max(1, Math.ceil(length / bytesPerStream)));
 }
 
 /** Number of steps in which `streams` streams hold `length` bytes. */

@@ -2,6 +2,7 @@
 import { ShacompError } from '../errors.js';
 import type { Architecture } from '../model/architecture.js';
 import { BATCH_SYMBOLS } from './block.js';
+import type { MixKernels } from './mixing/kernels.js';
 import type { CodedMode } from './modes.js';
 
 /** Bytes of state that one stream of a network needs, its working vectors and frequencies included. */
@@ -24,26 +25,28 @@ export interface BlockDemand {
   mode?: CodedMode;
   /** undefined in modes without a network */
   architecture?: Architecture;
+  /** undefined in modes without mixing */
+  mixing?: MixKernels;
 }
 
 /**
  * Bytes needed to decode (or, with batches of frequencies, encode) a block beside the model itself: streams, payload,
- * and the block twice, in coding order and in its own.
+ * mixing tables, and the block twice, in coding order and in its own.
  */
 export function blockMemory(block: BlockDemand, encoding = false): number {
   const buffers = block.codedLength + block.length;
   if (!block.mode) return buffers;
   const streams = block.architecture ? block.streams * streamMemory(block.architecture) : 0;
   const batch = encoding && block.mode.network ? 4 * 256 * Math.max(BATCH_SYMBOLS, block.streams) : 0;
-  return buffers + block.length + streams + batch + block.mode.memory(block.streams);
+  return buffers + block.length + streams + batch + block.mode.memory(block);
 }
 
 /** @throws ShacompError ERR_MEMORY_LIMIT if `needed` bytes are more than allowed */
-export function checkMemory(needed: number, limit: number | undefined): void {
+export function checkMemory(needed: number, limit: number | undefined, advice = 'raise the limit'): void {
   if (limit !== undefined && needed > limit)
     throw new ShacompError(
       'ERR_MEMORY_LIMIT',
-      `needs ${mebibytes(needed)} MiB of memory, the limit is ${mebibytes(limit)} MiB: raise the limit`,
+      `needs ${mebibytes(needed)} MiB of memory, the limit is ${mebibytes(limit)} MiB: ${advice}`,
     );
 }
 

@@ -1,11 +1,13 @@
-/** @file Keeps the engine and the open network of one run from block to block. */
+/** @file Keeps the engine, its mixing kernels and the open network of one run from block to block. */
 import type { Engine, Network } from '../engines/engine.js';
 import type { IntegerModel } from '../model/sharnn.js';
+import type { MixKernels } from './mixing/kernels.js';
 import type { CodecOptions } from './options.js';
 
 export class Networks {
   readonly #options: CodecOptions;
-  #engine: Engine | undefined;
+  #engine: Promise<Engine> | undefined;
+  #mixing: Promise<MixKernels> | undefined;
   #open: { network: Network; model: IntegerModel } | undefined;
 
   constructor(options: CodecOptions) {
@@ -16,10 +18,20 @@ export class Networks {
   async open(model: IntegerModel, streams: number): Promise<Network> {
     if (this.#open?.model === model && this.#open.network.streams === streams) return this.#open.network;
     this.close();
-    this.#engine ??= await this.#select();
-    const network = this.#engine.open(model, streams);
+    const engine = await this.#select();
+    const network = engine.open(model, streams);
     this.#open = { network, model };
     return network;
+  }
+
+  /** The mixing coder that goes with the engine. */
+  mixing(): Promise<MixKernels> {
+    this.#mixing ??= (async () => {
+      const { name } = await this.#select();
+      const { mixKernels } = await import('./mixing/select.js');
+      return mixKernels(name);
+    })();
+    return this.#mixing;
   }
 
   close(): void {
@@ -27,11 +39,14 @@ export class Networks {
     this.#open = undefined;
   }
 
-  async #select(): Promise<Engine> {
-    const { engine = 'auto', threads } = this.#options;
-    if (typeof engine !== 'string') return engine;
-    // loaded late: files that are only stored need no engine
-    const { selectEngine } = await import('../engines/select.js');
-    return selectEngine(engine, { threads });
+  #select(): Promise<Engine> {
+    this.#engine ??= (async () => {
+      const { engine = 'auto', threads } = this.#options;
+      if (typeof engine !== 'string') return engine;
+      // loaded late: files that are only stored need no engine
+      const { selectEngine } = await import('../engines/select.js');
+      return selectEngine(engine, { threads });
+    })();
+    return this.#engine;
   }
 }

@@ -3,6 +3,7 @@ import type { Engine, EngineName } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
 import type { ModelSource } from '../model/registry.js';
 import { MAX_BLOCK_SIZE } from './container.js';
+import { levelSettings, MAX_LEVEL } from './levels.js';
 import { CODED_MODES, type Mode } from './modes.js';
 
 /** How far a run is. Decoded bytes are counted as they are decoded, before their checksum is known. */
@@ -28,10 +29,12 @@ export interface CodecOptions {
 }
 
 export interface CompressOptions extends CodecOptions {
-  /** Bytes per block, 8 KiB to 64 MiB, by default 4 MiB. Blocks are independent of each other. */
+  /** From 1, the fastest, to 9, the smallest; 6 by default. `docs/levels.md` says what each does. */
+  level?: number;
+  /** Bytes per block, 8 KiB to 64 MiB, by default those of the level. Blocks are independent of each other. */
   blockSize?: number;
-  /** `network` (default), or `stored` to only wrap the bytes. */
-  mode?: Mode;
+  /** `auto` (default): what the level says, for each block. Any other mode codes all blocks, or stores those that gain nothing. */
+  mode?: 'auto' | Mode;
   /** Length of the input in bytes, if known: written to files of several blocks. ERR_OPTIONS if it is wrong. */
   size?: number;
 }
@@ -41,7 +44,7 @@ export interface DecompressOptions extends CodecOptions {
   maxOutputLength?: number;
 }
 
-export const DEFAULT_BLOCK_SIZE = 2 ** 22;
+export const DEFAULT_BLOCK_SIZE = levelSettings().blockSize;
 /** Below this, block headers alone would make incompressible data grow by more than 0.1 %. */
 export const MIN_BLOCK_SIZE = 2 ** 13;
 
@@ -67,7 +70,8 @@ export function checkCompressOptions(options: CompressOptions): void {
   checkCodecOptions(options);
   checkInteger('blockSize', options.blockSize, MIN_BLOCK_SIZE, MAX_BLOCK_SIZE);
   checkInteger('size', options.size, 0);
-  const modes = ['stored', ...CODED_MODES.map((mode) => mode.name)];
+  checkInteger('level', options.level, 1, MAX_LEVEL);
+  const modes = ['auto', 'stored', ...CODED_MODES.map((mode) => mode.name)];
   if (options.mode !== undefined && !modes.includes(options.mode))
     throw new ShacompError('ERR_OPTIONS', `mode must be one of ${modes.join(', ')}, not ${options.mode}`);
 }

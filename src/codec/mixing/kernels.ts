@@ -83,6 +83,9 @@ export class MixDecoder implements SymbolDecoder {
     streams: number,
     payload: Uint8Array,
   ) {
+    // zeros at the end are left out, so that a payload has one form
+    if (payload.at(-1) === 0)
+      throw new ShacompError('ERR_CORRUPT', 'a block of the compressed data is damaged');
     this.#kernels = kernels;
     this.#size = payload.length;
     this.#coder = kernels.mixOpen(MIX_PROFILES[profile], length, streams, payload);
@@ -98,7 +101,7 @@ export class MixDecoder implements SymbolDecoder {
 
   finish(): void {
     if (this.#used < this.#size)
-      throw new ShacompError('ERR_CORRUPT', 'a block has bytes left after its end: the file is damaged');
+      throw new ShacompError('ERR_CORRUPT', 'a block of the compressed data is damaged');
   }
 
   close(): void {
