@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'ERR_OUTPUT_TOO_LARGE' // longer than maxOutputLength
   | 'ERR_ENGINE_UNAVAILABLE' // the engine asked for does not run here
   | 'ERR_CHECKPOINT_INVALID' // a safetensors file that is not a SHA-RNN checkpoint
+  | 'ERR_TRAINING_DIVERGED' // the loss of a training run is no longer a number
   | 'ERR_OPTIONS' // an option out of range
   | 'ERR_FILE'; // the file system said no
 

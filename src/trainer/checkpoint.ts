@@ -19,32 +19,45 @@ export interface Progress {
   sampler: SamplerState;
 }
 
-const invalid = (path: string, what: string) =>
-  new ShacompError('ERR_CHECKPOINT_INVALID', `${path}: ${what}`);
+const invalid = (path: string, what: string, cause?: unknown) =>
+  new ShacompError('ERR_CHECKPOINT_INVALID', `${path}: ${what}`, { cause });
 
-const statePath = (path: string) => `${path.replace(/\.safetensors$/, '')}.state.safetensors`;
+/** The state of the run that writes this checkpoint. */
+export const statePath = (path: string): string => `${path.replace(/\.safetensors$/, '')}.state.safetensors`;
 
-/** The weights of a float checkpoint and its shape. Further tensors in the file are ignored. */
+/** Whether two networks have the same shape. */
+export const sameShape = (a: Architecture, b: Architecture): boolean => describeShape(a) === describeShape(b);
+
+const describeShape = ({ width, layers, boom, window, attention }: Architecture): string =>
+  JSON.stringify({ width, layers, boom, window, attention });
+
+/** @throws ShacompError ERR_CHECKPOINT_INVALID */
+function architectureOf(path: string, metadata: Record<string, string>): Architecture {
+  try {
+    const { width, layers, boom, window, attention } = JSON.parse(metadata.architecture);
+    const arch: Architecture = { width, layers, boom, window, attention };
+    checkArchitecture(arch);
+    return arch;
+  } catch (error) {
+    throw invalid(path, 'its metadata name no architecture that can be used', error);
+  }
+}
+
+/**
+ * The weights of a float checkpoint and its shape. Further tensors in the file are ignored.
+ * @throws ShacompError ERR_FILE, ERR_CHECKPOINT_INVALID
+ */
 export async function readCheckpoint(
   path: string,
 ): Promise<{ arch: Architecture; values: Map<string, Float32Array>; metadata: Record<string, string> }> {
   const { tensors, metadata } = await readSafetensors(path);
-  let arch: Architecture;
-  try {
-    arch = JSON.parse(metadata.architecture ?? 'null');
-    checkArchitecture(arch);
-  } catch (error) {
-    throw new ShacompError(
-      'ERR_CHECKPOINT_INVALID',
-      `${path}: its metadata name no architecture that can be used`,
-      { cause: error },
-    );
-  }
+  const arch = architectureOf(path, metadata);
   const values = new Map<string, Float32Array>();
   for (const { name, shape } of parameters(arch)) {
     const tensor = tensors.get(name);
     if (!(tensor?.data instanceof Float32Array) || tensor.shape.join() !== shape.join())
       throw invalid(path, `${name} is missing or not a ${shape.join(' x ')} tensor of F32`);
+    if (!tensor.data.every(Number.isFinite)) throw invalid(path, `${name} holds values that are no numbers`);
     values.set(name, tensor.data);
   }
   return { arch, values, metadata };
@@ -63,7 +76,7 @@ export async function writeCheckpoint(
   );
   await writeSafetensors(path, {
     tensors,
-    metadata: { format: 'pt', architecture: JSON.stringify(arch), ...metadata },
+    metadata: { format: 'pt', architecture: describeShape(arch), ...metadata },
   });
 }
 
@@ -78,42 +91,50 @@ export async function writeState(path: string, network: TrainingNetwork, progres
   tensors.set('state', { shape: [network.state.length], data: network.state });
   await writeSafetensors(statePath(path), {
     tensors,
-    metadata: { architecture: JSON.stringify(network.arch), progress: JSON.stringify(progress) },
+    metadata: { architecture: describeShape(network.arch), progress: JSON.stringify(progress) },
   });
 }
 
 /**
- * Puts the network where a stopped run left it.
- * @throws ShacompError ERR_CHECKPOINT_INVALID if the run was of another shape, batch or segment length; ERR_FILE
+ * Puts the network where a stopped run left it. The network changes only if the whole file is good.
+ * @throws ShacompError ERR_CHECKPOINT_INVALID if the run was of another shape, batch, segment length or number format;
+ *   ERR_FILE
  */
 export async function resume(path: string, network: TrainingNetwork): Promise<Progress> {
   const file = statePath(path);
   const { tensors, metadata } = await readSafetensors(file);
-  if (metadata.architecture !== JSON.stringify(network.arch))
-    throw invalid(file, 'the run to resume has another architecture');
+  if (!sameShape(architectureOf(file, metadata), network.arch))
+    throw invalid(file, 'the run to resume trains a network of another shape; leave the preset out');
   const copies: (() => void)[] = [];
   for (const [name, key] of Object.entries({ ...VECTORS, state: 'state' as const })) {
     const to = network[key];
     const data = tensors.get(name)?.data;
     if (data?.length !== to.length || data.BYTES_PER_ELEMENT !== to.BYTES_PER_ELEMENT)
-      throw invalid(file, `the run to resume has another batch, segment length or precision (${name})`);
+      throw invalid(
+        file,
+        `the run to resume had another batch, segment length or number format (${name}); give the options that it had`,
+      );
     copies.push(() => to.set(data));
   }
-  let progress: Progress;
-  try {
-    progress = JSON.parse(metadata.progress);
-  } catch (error) {
-    throw new ShacompError('ERR_CHECKPOINT_INVALID', `${file}: its metadata name no progress`, {
-      cause: error,
-    });
-  }
-  const { step, bytes, elapsed, sampler } = progress ?? {};
-  if (![step, bytes, elapsed, sampler?.random].every((x) => Number.isFinite(x) && x >= 0))
-    throw invalid(file, 'its metadata name no progress');
-  if (sampler.streams?.length !== network.options.batch)
-    throw invalid(file, 'the run to resume has another batch');
+  const progress = progressOf(file, metadata);
+  if (progress.sampler.streams.length !== network.options.batch)
+    throw invalid(file, `the run to resume had a batch of ${progress.sampler.streams.length}`);
   for (const copy of copies) copy();
   return progress;
+}
+
+/** @throws ShacompError ERR_CHECKPOINT_INVALID */
+function progressOf(file: string, metadata: Record<string, string>): Progress {
+  try {
+    const progress = JSON.parse(metadata.progress) as Progress;
+    const { step, bytes, elapsed, sampler } = progress;
+    const numbers = [step, bytes, elapsed, sampler.random];
+    const streams = sampler.streams.flatMap(({ file, at, left }) => [file, at, left]);
+    if ([...numbers, ...streams].every((x) => Number.isFinite(x) && x >= 0)) return progress;
+  } catch (error) {
+    throw invalid(file, 'its metadata name no progress', error);
+  }
+  throw invalid(file, 'its metadata name no progress');
 }
 
 /** Copies named values into a flat vector in the order of `parameters(arch)`. */

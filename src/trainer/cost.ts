@@ -1,12 +1,63 @@
-/** @file What a float network thinks a text costs: what its quantized form is measured against. */
+/** @file What a float network thinks a text costs. */
 import { setImmediate } from 'node:timers/promises';
 import { type Architecture, INITIAL_BYTE } from '../model/architecture.js';
 import { streamsOf } from '../model/cross-entropy.js';
 import { fill } from './checkpoint.js';
+import type { HeldOut } from './data.js';
 import { TrainingNetwork } from './network.js';
 
-/** Bytes of a training segment. */
+/** Bytes of a training segment in {@link floatCrossEntropy}. */
 const SEGMENT = 64;
+
+/** What a text costs. */
+export interface Cost {
+  nats: number;
+  bytes: number;
+}
+
+/**
+ * What the network thinks the text of every held-out file costs; every piece starts cold. The state of a training run is left
+ * alone.
+ * @param heldOut pieces that are whole segments long
+ * @param ema with the averaged weights
+ * @returns by path; null if `signal` fired
+ */
+export async function costs(
+  network: TrainingNetwork,
+  heldOut: readonly HeldOut[],
+  ema: boolean,
+  signal?: AbortSignal,
+): Promise<Map<string, Cost> | null> {
+  const { batch, steps } = network.options;
+  const jobs = heldOut.flatMap(({ path, pieces }) => pieces.map((piece) => ({ path, piece })));
+  const totals = new Map<string, Cost>();
+  let prepare = true;
+  for (let first = 0; first < jobs.length; first += batch) {
+    const group = jobs.slice(first, first + batch);
+    const longest = Math.max(...group.map(({ piece }) => piece.length));
+    for (let at = 0; at < longest; at += steps) {
+      if (signal?.aborted) return null;
+      const inputs = new Uint8Array(batch * steps);
+      const targets = new Uint8Array(batch * steps);
+      const resets = new Uint8Array(batch).fill(at === 0 ? 1 : 0);
+      group.forEach(({ piece }, b) => {
+        if (at >= piece.length) return;
+        targets.set(piece.subarray(at, at + steps), b * steps);
+        inputs.set(piece.subarray(at, at + steps - 1), b * steps + 1);
+        inputs[b * steps] = at === 0 ? INITIAL_BYTE : piece[at - 1];
+      });
+      const losses = network.evaluate({ inputs, targets, resets }, ema, prepare);
+      prepare = false;
+      group.forEach(({ path, piece }, b) => {
+        if (at >= piece.length) return;
+        const { nats, bytes } = totals.get(path) ?? { nats: 0, bytes: 0 };
+        totals.set(path, { nats: nats + losses[b], bytes: bytes + steps });
+      });
+      await setImmediate();
+    }
+  }
+  return totals;
+}
 
 /** The longest start of a text whose streams are whole segments long. */
 export function wholeSegments(text: Uint8Array): Uint8Array {
@@ -15,7 +66,8 @@ export function wholeSegments(text: Uint8Array): Uint8Array {
 }
 
 /**
- * Bits that a float network gives to a text, cut into streams as `crossEntropy` cuts it for the integer network.
+ * Bits that a float network gives to a text, cut into streams as `crossEntropy` cuts it for the integer network: what a
+ * quantized network is measured against.
  * @param text from {@link wholeSegments}
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE where nothing trains here
  */
@@ -27,21 +79,9 @@ export async function floatCrossEntropy(
 ): Promise<number> {
   const streams = streamsOf(text.length);
   const length = text.length / streams;
-  const network = new TrainingNetwork(arch, { batch: streams, steps: SEGMENT, threads, bf16: false });
+  const network = await TrainingNetwork.open(arch, { batch: streams, steps: SEGMENT, threads, bf16: false });
   fill(arch, values, network.weights);
-  const inputs = new Uint8Array(streams * SEGMENT);
-  const targets = new Uint8Array(streams * SEGMENT);
-  let nats = 0;
-  for (let at = 0; at < length; at += SEGMENT) {
-    for (let s = 0; s < streams; s++) {
-      const begin = s * length + at;
-      targets.set(text.subarray(begin, begin + SEGMENT), s * SEGMENT);
-      inputs.set(text.subarray(begin, begin + SEGMENT - 1), s * SEGMENT + 1);
-      inputs[s * SEGMENT] = at === 0 ? INITIAL_BYTE : text[begin - 1];
-    }
-    const resets = new Uint8Array(streams).fill(at === 0 ? 1 : 0);
-    for (const loss of network.evaluate({ inputs, targets, resets }, false, at === 0)) nats += loss;
-    await setImmediate();
-  }
-  return nats / Math.LN2;
+  const pieces = Array.from({ length: streams }, (_, s) => text.subarray(s * length, (s + 1) * length));
+  const totals = await costs(network, [{ path: '', pieces }], false);
+  return (totals?.get('')?.nats ?? 0) / Math.LN2;
 }

@@ -11,56 +11,64 @@ export interface TextSource {
   weight?: number;
 }
 
-/** Part of an open file. Bytes are read where they are needed: the operating system keeps what fits. */
+/**
+ * Part of a file. It is opened for every read, so that any number of files can be trained on; the operating system keeps
+ * what fits.
+ */
 export class TextFile {
   private constructor(
     readonly path: string,
-    private readonly fd: number,
+    /** the part's place in the file */
     readonly begin: number,
     readonly end: number,
   ) {}
 
-  /** @throws ShacompError ERR_FILE if the file cannot be opened or is not a regular file */
+  /** @throws ShacompError ERR_FILE if the file cannot be read or is not a regular file */
   static open(path: string): TextFile {
-    try {
-      const fd = openSync(path, 'r');
+    const size = withFile(path, (fd) => {
       const stat = fstatSync(fd);
-      if (!stat.isFile()) {
-        closeSync(fd);
-        throw new Error('not a regular file');
-      }
-      return new TextFile(path, fd, 0, stat.size);
-    } catch (error) {
-      throw new ShacompError('ERR_FILE', `${path}: cannot read (${(error as Error).message})`, {
-        cause: error,
-      });
-    }
+      if (!stat.isFile()) throw new Error('not a regular file');
+      return stat.size;
+    });
+    return new TextFile(path, 0, size);
   }
 
   get length(): number {
     return this.end - this.begin;
   }
 
-  /** Both parts share the descriptor; close one of them. */
   split(at: number): [TextFile, TextFile] {
     const middle = this.begin + at;
-    return [
-      new TextFile(this.path, this.fd, this.begin, middle),
-      new TextFile(this.path, this.fd, middle, this.end),
-    ];
+    return [new TextFile(this.path, this.begin, middle), new TextFile(this.path, middle, this.end)];
   }
 
-  /** Fills `to` from `at` on; throws ERR_FILE if the file has become shorter. */
+  /**
+   * Fills `to` from `at` on.
+   * @throws ShacompError ERR_FILE, also if the file has become shorter
+   */
   read(at: number, to: Uint8Array): void {
-    for (let done = 0; done < to.length; ) {
-      const n = readSync(this.fd, to, done, to.length - done, this.begin + at + done);
-      if (n === 0) throw new ShacompError('ERR_FILE', `${this.path}: became shorter while it was read`);
-      done += n;
-    }
+    withFile(this.path, (fd) => {
+      for (let done = 0; done < to.length; ) {
+        const n = readSync(fd, to, done, to.length - done, this.begin + at + done);
+        if (n === 0) throw new Error('it became shorter while it was used');
+        done += n;
+      }
+    });
   }
+}
 
-  close(): void {
-    closeSync(this.fd);
+function withFile<T>(path: string, use: (fd: number) => T): T {
+  try {
+    const fd = openSync(path, 'r');
+    try {
+      return use(fd);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    throw new ShacompError('ERR_FILE', `${path}: cannot read (${(error as Error).message})`, {
+      cause: error,
+    });
   }
 }
 
@@ -71,8 +79,9 @@ const SHORT_SHARE = 0.5;
 /** How far after a random place a line's start is looked for. */
 const LINE_SEARCH = 4096;
 
-/** A stream reads `left` more bytes at `at` of file `file`. */
+/** A stream reads `left` more bytes at `at` of a file. */
 interface Stream {
+  /** the file's index */
   file: number;
   at: number;
   left: number;
@@ -83,15 +92,18 @@ export interface SamplerState {
   streams: Stream[];
 }
 
-/** B streams that read contiguous text, each jumping to a random line when its piece ends. Deterministic from the seed. */
+/**
+ * B streams that read contiguous text. When its piece ends, a stream is reset and jumps to a random line of a random file. The same
+ * seed gives the same segments.
+ */
 export class Sampler {
   private readonly random: Random;
   private readonly cumulative: number[];
   private streams: Stream[];
 
   /**
-   * @param weights how often each file is read, relative to each other
-   * @throws ShacompError ERR_OPTIONS if nothing can be read
+   * @param weights how often each file is read, relative to each other; 0 leaves it out
+   * @throws ShacompError ERR_OPTIONS if nothing can be read, or a weight is none
    */
   constructor(
     private readonly files: readonly TextFile[],
@@ -100,10 +112,13 @@ export class Sampler {
     readonly steps: number,
     seed: number,
   ) {
+    const bad = weights.find((weight) => !(weight >= 0 && Number.isFinite(weight)));
+    if (bad !== undefined)
+      throw new ShacompError('ERR_OPTIONS', `the weight of a file must be 0 or more, not ${bad}`);
     let sum = 0;
-    this.cumulative = files.map((file, i) => (sum += file.length > 1 ? weights[i] : 0));
-    if (!(sum > 0 && Number.isFinite(sum)))
-      throw new ShacompError('ERR_OPTIONS', 'there is no text to train on');
+    this.cumulative = files.map((file, i) => (sum += file.length > 0 ? weights[i] : 0));
+    if (!(sum > 0))
+      throw new ShacompError('ERR_OPTIONS', 'there is no text to train on: no files, or all are empty');
     this.random = new Random(seed);
     this.streams = Array.from({ length: batch }, () => ({ file: 0, at: 0, left: 0 }));
   }
@@ -112,9 +127,14 @@ export class Sampler {
     return { random: this.random.state, streams: structuredClone(this.streams) };
   }
 
+  /** Streams whose place is not in these files (another selection was trained on before) jump anew. */
   set state({ random, streams }: SamplerState) {
     this.random.state = random;
-    this.streams = structuredClone(streams);
+    this.streams = streams.map(({ file, at, left }) => {
+      const length = this.files[file]?.length ?? 0;
+      const within = Number.isSafeInteger(at) && Number.isSafeInteger(left) && at > 0 && at + left <= length;
+      return within ? { file, at, left } : { file: 0, at: 0, left: 0 };
+    });
   }
 
   /** The next segment of every stream. */
@@ -153,14 +173,28 @@ export class Sampler {
     const file = this.files[index];
     const room = file.length - steps;
     const mean = random.uniform() < SHORT_SHARE ? SHORT : LONG;
-    const wanted = Math.max(steps, random.exponential(mean));
+    const wanted = Math.max(steps, Math.floor(random.exponential(mean)));
     if (room <= 0) return { file: index, at: 0, left: steps };
     const place = Math.floor(random.uniform() * room);
     const ahead = new Uint8Array(Math.min(LINE_SEARCH, room - place));
     file.read(place, ahead);
     const at = place + ahead.indexOf(INITIAL_BYTE) + 1;
-    return { file: index, at, left: Math.floor(Math.min(wanted, file.length - at)) };
+    return { file: index, at, left: Math.min(wanted, file.length - at) };
   }
+}
+
+/** Share of every file that is held out where no held-out files are given, and of how many of them it is measured. */
+const HELD_OUT_SHARE = 0.02;
+const MOST_MEASURED = 64;
+
+/** Divides files into what is trained on and their ends, on some of which the network is measured. */
+export function holdOut(files: readonly TextFile[]): { texts: TextFile[]; measured: TextFile[] } {
+  const parts = files.map((file) => file.split(Math.ceil(file.length * (1 - HELD_OUT_SHARE))));
+  const every = Math.ceil(parts.length / MOST_MEASURED);
+  return {
+    texts: parts.map(([text]) => text),
+    measured: parts.map(([, end]) => end).filter((_, i) => i % every === 0),
+  };
 }
 
 /** A held-out file's text, cut into pieces that start cold. */

@@ -1,138 +1,133 @@
-/** @file The network in training: forward, backward and AdamW in the native addon. */
-import { nativeAddon } from '../engines/native.js';
+/** @file The network in training: forward, backward and AdamW by the training kernels. */
+import { totalmem } from 'node:os';
 import { ShacompError } from '../errors.js';
-import { type Architecture, elements, parameters } from '../model/architecture.js';
+import { type Architecture, elements, parameterCount, parameters } from '../model/architecture.js';
+import { checkArchitecture } from '../model/sharnn.js';
+import type { Segment, StepResult, TrainKernels, TrainSession, Update, Vectors } from './kernels.js';
+import { nativeTraining } from './native.js';
+import { wasmTraining } from './wasm.js';
 
-/** What src/kernels/addon_train.cc exports. */
-interface TrainAddon {
-  trainCreate(config: Record<string, number>): {
-    session: unknown;
-    arena: ArrayBuffer;
-    kernel: string;
-    bf16: number;
-    parameters: number;
-    weights: number;
-    gradient: number;
-    m: number;
-    v: number;
-    ema: number;
-    state: number;
-    stateBytes: number;
-  };
-  trainStep(
-    session: unknown,
-    inputs: Uint8Array,
-    targets: Uint8Array,
-    resets: Uint8Array,
-    optimizer: Readonly<Record<string, number>>,
-  ): StepResult;
-  trainEvaluate(
-    session: unknown,
-    inputs: Uint8Array,
-    targets: Uint8Array,
-    resets: Uint8Array,
-    losses: Float64Array,
-    ema: boolean,
-    prepare: boolean,
-  ): void;
-}
+export type { Segment, StepResult } from './kernels.js';
 
 /** Settings of one AdamW step. */
-export interface OptimizerStep {
-  /** learning rate; negative computes the gradient only */
-  rate: number;
-  beta1: number;
-  beta2: number;
-  epsilon: number;
-  /** decoupled weight decay of matrices */
-  decay: number;
-  /** largest global norm of the gradient; 0 does not clip */
-  clip: number;
-  /** decay of the moving average of the weights */
-  ema: number;
+export interface OptimizerStep extends Omit<Update, 'correct1' | 'correct2'> {
   /** number of the step, from 1 */
   time: number;
 }
 
-export interface StepResult {
-  /** mean over the segment before the step, nats per byte */
-  loss: number;
-  /** global norm of the gradient before clipping */
-  norm: number;
-}
-
-/** One segment: `batch` sequences of `steps` bytes, sequence-major. */
-export interface Segment {
-  inputs: Uint8Array;
-  targets: Uint8Array;
-  /** [batch]: 1 where a sequence starts from the cold state */
-  resets: Uint8Array;
-}
-
 export interface NetworkOptions {
-  /** sequences */
+  /** sequences, 1 to 4096 */
   batch: number;
   /** bytes of a sequence per segment: a multiple of 64, at most the architecture's window */
   steps: number;
+  /** at most 64 are used, and no more than there are sequences; WebAssembly uses one */
   threads: number;
   /** products of bfloat16 operands where the processor has them (float32 sums) */
   bf16: boolean;
 }
 
-/** Weights, moments and state of one training run. The vectors are live views, in the order of `parameters(arch)`. */
-export class TrainingNetwork {
+/** A gradient that is longer, or no number, changes no weight (src/kernels/train/trainer.isa.cc). */
+export const LARGEST_NORM = 1e30;
+
+/** Longest batch. */
+const MOST_SEQUENCES = 4096;
+
+/**
+ * The kernels to train with: the addon's, else those in WebAssembly. SHACOMP_ENGINE=wasm asks for the latter.
+ * @throws ShacompError ERR_ENGINE_UNAVAILABLE if neither runs here
+ */
+async function trainingKernels(): Promise<TrainKernels> {
+  if (process.env.SHACOMP_ENGINE === 'wasm') return wasmTraining();
+  try {
+    return nativeTraining();
+  } catch (error) {
+    if (!(error instanceof ShacompError) || error.code !== 'ERR_ENGINE_UNAVAILABLE') throw error;
+    return wasmTraining();
+  }
+}
+
+/** Weights, moments and state of one training run. */
+export class TrainingNetwork implements Vectors {
   readonly weights: Float32Array;
   readonly gradient: Float32Array;
   readonly m: Float32Array;
   readonly v: Float32Array;
-  /** exponential moving average of the weights */
   readonly ema: Float32Array;
-  /** what the sequences carry from segment to segment */
   readonly state: Uint8Array;
   /** what it runs on, for people */
   readonly detail: string;
-  private readonly addon: TrainAddon;
-  private readonly session: unknown;
+  private readonly session: TrainSession;
   private readonly losses: Float64Array;
 
-  /** @throws ShacompError ERR_ENGINE_UNAVAILABLE without the addon, ERR_OPTIONS, ERR_MEMORY_LIMIT */
+  /**
+   * A network on the best kernels that run here.
+   * @throws ShacompError ERR_ENGINE_UNAVAILABLE, and as the constructor
+   */
+  static async open(arch: Architecture, options: NetworkOptions): Promise<TrainingNetwork> {
+    return new TrainingNetwork(arch, options, await trainingKernels());
+  }
+
+  /** @throws ShacompError ERR_OPTIONS, ERR_MODEL_INVALID for an impossible architecture, ERR_MEMORY_LIMIT */
   constructor(
     readonly arch: Architecture,
     readonly options: NetworkOptions,
+    kernels: TrainKernels = nativeTraining(),
   ) {
-    const { batch, steps, threads, bf16 } = options;
-    if (steps % 64 !== 0 || steps < 64 || steps > arch.window || arch.window % 2 !== 0)
+    checkArchitecture(arch);
+    const { batch, steps, threads } = options;
+    const { width, layers, boom, window } = arch;
+    if (!(Number.isInteger(steps) && steps >= 64 && steps % 64 === 0 && steps <= window))
       throw new ShacompError(
         'ERR_OPTIONS',
-        `a training segment must be a multiple of 64 bytes and at most the window (${arch.window}); got ${steps}`,
+        `a training segment must be a multiple of 64 bytes and at most the window (${window}), not ${steps}`,
       );
-    if (!(batch >= 1 && batch <= 4096))
-      throw new ShacompError('ERR_OPTIONS', `batch must be between 1 and 4096; got ${batch}`);
-    this.addon = nativeAddon<TrainAddon>();
+    if (window % 2 !== 0)
+      throw new ShacompError('ERR_OPTIONS', `only even attention windows can be trained, not ${window}`);
+    if (!(Number.isInteger(batch) && batch >= 1 && batch <= MOST_SEQUENCES))
+      throw new ShacompError(
+        'ERR_OPTIONS',
+        `the batch must be a whole number from 1 to ${MOST_SEQUENCES}, not ${batch}`,
+      );
+    if (!(Number.isInteger(threads) && threads >= 1))
+      throw new ShacompError('ERR_OPTIONS', `the number of threads must be 1 or more, not ${threads}`);
     const attention = arch.attention.reduce((bits, l) => bits + 2 ** l, 0);
-    const { width, layers, boom, window } = arch;
-    const workers = Math.max(1, Math.min(threads, batch, 64));
-    const created = this.addon.trainCreate({
-      ...{ width, layers, boom, window, attention, batch, steps, workers },
-      bf16: bf16 ? 1 : 0,
-    });
-    const count = parameters(arch).reduce((sum, p) => sum + elements(p.shape), 0);
-    const view = (offset: number) => new Float32Array(created.arena, offset, count);
-    this.weights = view(created.weights);
-    this.gradient = view(created.gradient);
-    this.m = view(created.m);
-    this.v = view(created.v);
-    this.ema = view(created.ema);
-    this.state = new Uint8Array(created.arena, created.state, created.stateBytes);
-    this.session = created.session;
+    const config = { ...options, width, layers, boom, window, attention };
+    const bytes = kernels.measure(config);
+    const tooLarge = (cause?: Error) =>
+      new ShacompError(
+        'ERR_MEMORY_LIMIT',
+        `training needs ${Math.ceil(bytes / 2 ** 20)} MiB of memory, more than there is (${cause?.message ?? `${Math.floor(totalmem() / 2 ** 20)} MiB`}); use a smaller batch or network`,
+        { cause },
+      );
+    if (bytes > totalmem()) throw tooLarge();
+    try {
+      this.session = kernels.open(config, parameterCount(arch));
+    } catch (error) {
+      throw tooLarge(error as Error);
+    }
+    ({
+      weights: this.weights,
+      gradient: this.gradient,
+      m: this.m,
+      v: this.v,
+      ema: this.ema,
+      state: this.state,
+    } = this.session.vectors);
     this.losses = new Float64Array(batch);
-    this.detail = `${created.kernel}, ${created.bf16 ? 'bfloat16' : 'float32'} products, ${workers} thread${workers > 1 ? 's' : ''}`;
+    this.detail = this.session.detail;
   }
 
-  /** Forward, backward and one AdamW step; the state of the sequences is carried to the next segment. */
-  step(segment: Segment, optimizer: OptimizerStep): StepResult {
-    const { inputs, targets, resets } = segment;
-    return this.addon.trainStep(this.session, inputs, targets, resets, { ...optimizer });
+  /**
+   * Forward, backward and one AdamW step; the state of the sequences is carried to the next segment. With a gradient of a norm
+   * that is not below {@link LARGEST_NORM} the weights stay as they are.
+   */
+  step(segment: Segment, { time, ...update }: OptimizerStep): StepResult {
+    const correction = (beta: number) => 1 / (1 - beta ** time);
+    return this.session.step(segment, {
+      ...update,
+      correct1: correction(update.beta1),
+      correct2: correction(update.beta2),
+    });
   }
 
   /**
@@ -141,13 +136,12 @@ export class TrainingNetwork {
    * @param prepare the weights have changed since the last call, or this is the first since a step
    */
   evaluate(segment: Segment, ema: boolean, prepare: boolean): Float64Array {
-    const { inputs, targets, resets } = segment;
-    this.addon.trainEvaluate(this.session, inputs, targets, resets, this.losses, ema, prepare);
+    this.session.evaluate(segment, this.losses, ema, prepare);
     return this.losses;
   }
 }
 
-/** Splits a flat vector into named tensors (views). */
+/** Splits a flat vector in the order of `parameters(arch)` into named tensors (views). */
 export function tensorsOf(arch: Architecture, flat: Float32Array): Map<string, Float32Array> {
   let offset = 0;
   return new Map(

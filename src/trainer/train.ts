@@ -1,20 +1,31 @@
 /** @file One training run, from text to a float checkpoint. */
-import { existsSync } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { ShacompError } from '../errors.js';
-import { type Architecture, INITIAL_BYTE } from '../model/architecture.js';
-import { fill, readCheckpoint, resume, writeCheckpoint, writeState } from './checkpoint.js';
-import { type HeldOut, heldOutPieces, Sampler, TextFile, type TextSource } from './data.js';
+import type { Architecture } from '../model/architecture.js';
+import {
+  fill,
+  readCheckpoint,
+  resume,
+  sameShape,
+  statePath,
+  writeCheckpoint,
+  writeState,
+} from './checkpoint.js';
+import { costs } from './cost.js';
+import { type HeldOut, heldOutPieces, holdOut, Sampler, TextFile, type TextSource } from './data.js';
 import { initialize } from './initialize.js';
-import { TrainingNetwork } from './network.js';
+import { LARGEST_NORM, TrainingNetwork } from './network.js';
 import { rateAt, type Schedule } from './schedule.js';
 
 export interface TrainOptions {
   arch: Architecture;
   /** files to train on */
   inputs: TextSource[];
-  /** files to measure on; default: the last 2 % of every input, which is then not trained on */
+  /** files to measure on; default: the last 2 % of every input, which are then not trained on */
   heldOut?: string[];
   /** checkpoint to write (.safetensors); the state of the run lies beside it */
   output: string;
@@ -25,21 +36,25 @@ export interface TrainOptions {
   /** length of the run in seconds, or in steps; the learning rate reaches 0 at its end */
   seconds?: number;
   steps?: number;
-  /** sequences per step (32) and bytes of each (128) */
+  /** sequences per step (32) and bytes of each (128, a multiple of 64 up to the window) */
   batch?: number;
   segment?: number;
+  /** default: the processors available */
   threads?: number;
   /** bfloat16 products where the processor has them (true) */
   bf16?: boolean;
+  /** of the initial weights and of the text's order (1) */
   seed?: number;
+  /** highest learning rate (3e-3), and how it rises (over 2 % of the run) and falls (linearly) */
   rate?: number;
   warmup?: number;
   decay?: Schedule['decay'];
+  /** AdamW: decay of matrices (0.01), largest norm of a gradient (1; 0: any), decays of the moments (0.9, 0.99) */
   weightDecay?: number;
   clip?: number;
   beta1?: number;
   beta2?: number;
-  /** decay of the averaged weights, per step */
+  /** decay of the averaged weights, per step (0.998) */
   ema?: number;
   /** seconds between reports (20), checkpoints (120) and measurements (180) */
   reportSeconds?: number;
@@ -47,7 +62,7 @@ export interface TrainOptions {
   evaluateSeconds?: number;
   /** bytes measured of every held-out file (32768) */
   evaluateBytes?: number;
-  /** stops the run at the next step, with a checkpoint */
+  /** stops the run after the step that is going on, with a checkpoint */
   signal?: AbortSignal;
   onReport?: (report: TrainReport) => void;
   onEvaluation?: (evaluation: Evaluation, report: TrainReport) => void;
@@ -58,7 +73,7 @@ export interface TrainReport {
   /** bytes trained on */
   bytes: number;
   bytesPerSecond: number;
-  /** bits per byte on the training text since the last report, before each step */
+  /** bits per byte on the training text since the last report, before each step; NaN if there was no step */
   bitsPerByte: number;
   rate: number;
   /** global norm of the last gradient */
@@ -84,9 +99,6 @@ export interface TrainResult extends TrainReport {
   stopped: boolean;
 }
 
-/** Largest share of a file that is held out where no held-out files are given. */
-const HELD_OUT_SHARE = 0.02;
-
 const DEFAULTS = {
   batch: 32,
   segment: 128,
@@ -106,42 +118,60 @@ const DEFAULTS = {
   evaluateBytes: 32768,
 };
 
+/** Least and greatest value of options that nothing else checks. */
+const RANGES = {
+  seed: [0, 2 ** 32 - 1],
+  rate: [0, 1],
+  warmup: [0, 1],
+  weightDecay: [0, 1],
+  clip: [0, Number.POSITIVE_INFINITY],
+  beta1: [0, 0.99999],
+  beta2: [0, 0.99999],
+  ema: [0, 1],
+  evaluateBytes: [0, 2 ** 30],
+} as const;
+
 /**
  * Trains until the time or the steps are over, or `signal` fires, and writes the checkpoint.
- * @throws ShacompError ERR_OPTIONS, ERR_FILE, ERR_CHECKPOINT_INVALID, ERR_ENGINE_UNAVAILABLE
+ * @throws ShacompError ERR_OPTIONS, ERR_FILE, ERR_CHECKPOINT_INVALID, ERR_ENGINE_UNAVAILABLE, ERR_MEMORY_LIMIT;
+ *   ERR_TRAINING_DIVERGED if the loss becomes infinite or no number (what was saved before stays)
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const set = { ...DEFAULTS, ...defined(options) };
   const { seconds, steps, output } = options;
   if (!(seconds && seconds > 0) && !(steps && steps > 0))
     throw new ShacompError('ERR_OPTIONS', 'give the length of the training run in time or in steps');
-  const files: TextFile[] = [];
+  for (const [name, [low, high]] of Object.entries(RANGES)) {
+    const value = set[name as keyof typeof RANGES];
+    if (!(value >= low && value <= high))
+      throw new ShacompError('ERR_OPTIONS', `${name} must be between ${low} and ${high}, not ${value}`);
+  }
+  await checkFolder(output);
+  const inputs = set.inputs.map(({ path }) => TextFile.open(path));
+  const { texts, measured } = set.heldOut
+    ? { texts: inputs, measured: set.heldOut.map(TextFile.open) }
+    : holdOut(inputs);
+  const weights = texts.map((file, i) => set.inputs[i].weight ?? file.length);
+  const sampler = new Sampler(texts, weights, set.batch, set.segment, set.seed);
+  const network = await TrainingNetwork.open(set.arch, {
+    batch: set.batch,
+    steps: set.segment,
+    threads: set.threads ?? availableParallelism(),
+    bf16: set.bf16,
+  });
+  const perFile = Math.max(1, Math.floor(set.batch / Math.max(1, measured.length)));
+  const heldOut = heldOutPieces(measured, set.evaluateBytes, perFile, set.segment);
+  return new Run(set, network, sampler, heldOut, output).go();
+}
+
+/** An hour of training must not end with a folder that is not there. */
+async function checkFolder(output: string): Promise<void> {
   try {
-    const open = (path: string) => {
-      const file = TextFile.open(path);
-      files.push(file);
-      return file;
-    };
-    let texts = set.inputs.map((input) => open(input.path));
-    let measured = set.heldOut?.map(open);
-    if (!measured) {
-      const parts = texts.map((file) => file.split(Math.ceil(file.length * (1 - HELD_OUT_SHARE))));
-      texts = parts.map(([text]) => text);
-      measured = parts.map(([, tail]) => tail);
-    }
-    const weights = texts.map((file, i) => set.inputs[i].weight ?? file.length);
-    const network = new TrainingNetwork(set.arch, {
-      batch: set.batch,
-      steps: set.segment,
-      threads: set.threads ?? availableParallelism(),
-      bf16: set.bf16,
+    await access(dirname(output), constants.W_OK);
+  } catch (error) {
+    throw new ShacompError('ERR_FILE', `${output}: cannot write (${(error as Error).message})`, {
+      cause: error,
     });
-    const sampler = new Sampler(texts, weights, set.batch, set.segment, set.seed);
-    const perFile = Math.max(1, Math.floor(set.batch / Math.max(1, measured.length)));
-    const heldOut = heldOutPieces(measured, set.evaluateBytes, perFile, set.segment);
-    return await new Run(set, network, sampler, heldOut, output).go();
-  } finally {
-    for (const file of files) file.close();
   }
 }
 
@@ -152,6 +182,7 @@ class Run {
   private averaged = true;
   private evaluation: Evaluation | null = null;
   private last = { rate: 0, norm: 0, bitsPerByte: Number.NaN, bytesPerSecond: 0 };
+  private recent = new Recent(0);
 
   constructor(
     private readonly set: typeof DEFAULTS & TrainOptions,
@@ -163,18 +194,7 @@ class Run {
 
   async go(): Promise<TrainResult> {
     const { set, network } = this;
-    const stateFile = `${this.output.replace(/\.safetensors$/, '')}.state.safetensors`;
-    if (set.resume && existsSync(stateFile)) {
-      const at = await resume(this.output, network);
-      this.step = at.step;
-      this.bytes = at.bytes;
-      this.elapsed = at.elapsed;
-      this.sampler.state = at.sampler;
-    } else {
-      if (set.from) await this.startFrom(set.from);
-      else initialize(set.arch, network.weights, set.seed);
-      network.ema.set(network.weights);
-    }
+    await this.start();
     const before = this.elapsed;
     const started = performance.now();
     const timers = { report: this.elapsed, checkpoint: this.elapsed, evaluate: this.elapsed };
@@ -183,9 +203,6 @@ class Run {
       timers[timer] = this.elapsed;
       return true;
     };
-    let nats = 0;
-    let count = 0;
-    let since = this.elapsed;
     while (this.progress() < 1 && !set.signal?.aborted) {
       const rate = rateAt({ ...set, peak: set.rate }, this.progress());
       const { loss, norm } = network.step(this.sampler.next(), {
@@ -199,16 +216,13 @@ class Run {
         ema: Math.min(set.ema, (1 + this.step) / (10 + this.step)),
         time: this.step + 1,
       });
+      if (!Number.isFinite(loss) || !(norm < LARGEST_NORM)) throw this.diverged(rate);
       this.step++;
       this.bytes += set.batch * set.segment;
-      nats += loss;
-      count++;
       this.elapsed = before + (performance.now() - started) / 1000;
+      this.recent.add(loss, rate, norm);
       if (due('report', set.reportSeconds)) {
-        const speed = (count * set.batch * set.segment) / (this.elapsed - since);
-        this.last = { rate, norm, bitsPerByte: nats / count / Math.LN2, bytesPerSecond: speed };
-        nats = count = 0;
-        since = this.elapsed;
+        this.last = this.recent.take(this.elapsed, set.batch * set.segment);
         set.onReport?.(this.report());
       }
       if (due('evaluate', set.evaluateSeconds)) await this.evaluate();
@@ -218,7 +232,33 @@ class Run {
     const stopped = this.progress() < 1;
     if (!stopped) await this.evaluate(true);
     await this.save();
+    if (this.recent.steps > 0) this.last = this.recent.take(this.elapsed, set.batch * set.segment);
     return { ...this.report(), evaluation: this.evaluation, stopped };
+  }
+
+  /** Weights and state to begin or to go on with. */
+  private async start(): Promise<void> {
+    const { set, network } = this;
+    if (set.resume && existsSync(statePath(this.output))) {
+      const at = await resume(this.output, network);
+      this.step = at.step;
+      this.bytes = at.bytes;
+      this.elapsed = at.elapsed;
+      this.sampler.state = at.sampler;
+    } else {
+      if (set.from) await this.startFrom(set.from);
+      else initialize(set.arch, network.weights, set.seed);
+      network.ema.set(network.weights);
+    }
+    this.recent = new Recent(this.elapsed);
+  }
+
+  private diverged(rate: number): ShacompError {
+    const lower = (this.set.rate / 2).toPrecision(1);
+    return new ShacompError(
+      'ERR_TRAINING_DIVERGED',
+      `the loss is no longer a number at step ${this.step + 1} (learning rate ${rate.toPrecision(2)}); train again with a lower rate, such as ${lower}`,
+    );
   }
 
   /** Share of the run that is done. */
@@ -236,7 +276,7 @@ class Run {
 
   private async startFrom(path: string): Promise<void> {
     const { arch, values } = await readCheckpoint(path);
-    if (JSON.stringify(arch) !== JSON.stringify(this.set.arch))
+    if (!sameShape(arch, this.set.arch))
       throw new ShacompError(
         'ERR_OPTIONS',
         `${path} holds a network of another shape than the one to train: leave the preset out`,
@@ -250,49 +290,21 @@ class Run {
    */
   private async evaluate(final = false): Promise<void> {
     if (this.heldOut.length === 0) return;
-    const measure = async (averaged: boolean): Promise<Evaluation> => {
-      const files = await this.measure(averaged);
-      return { files, mean: [...files.values()].reduce((a, b) => a + b, 0) / files.size, averaged };
-    };
-    this.evaluation = await measure(true);
-    if (final) {
-      const plain = await measure(false);
-      if (plain.mean < this.evaluation.mean) this.evaluation = plain;
-    }
-    this.averaged = this.evaluation.averaged;
-    this.set.onEvaluation?.(this.evaluation, this.report());
+    const averaged = await this.measure(true);
+    const plain = final ? await this.measure(false) : null;
+    const better = averaged && plain && plain.mean < averaged.mean ? plain : averaged;
+    if (!better) return;
+    this.evaluation = better;
+    this.averaged = better.averaged;
+    this.set.onEvaluation?.(better, this.report());
   }
 
-  /** Bits per byte of every held-out file. */
-  private async measure(ema: boolean): Promise<Map<string, number>> {
-    const { batch, segment } = this.set;
-    const jobs = this.heldOut.flatMap(({ path, pieces }) => pieces.map((piece) => ({ path, piece })));
-    const totals = new Map<string, { nats: number; bytes: number }>();
-    let prepare = true;
-    for (let first = 0; first < jobs.length; first += batch) {
-      const group = jobs.slice(first, first + batch);
-      const longest = Math.max(...group.map(({ piece }) => piece.length));
-      for (let at = 0; at < longest; at += segment) {
-        const inputs = new Uint8Array(batch * segment);
-        const targets = new Uint8Array(batch * segment);
-        const resets = new Uint8Array(batch).fill(at === 0 ? 1 : 0);
-        group.forEach(({ piece }, b) => {
-          if (at >= piece.length) return;
-          targets.set(piece.subarray(at, at + segment), b * segment);
-          inputs.set(piece.subarray(at, at + segment - 1), b * segment + 1);
-          inputs[b * segment] = at === 0 ? INITIAL_BYTE : piece[at - 1];
-        });
-        const losses = this.network.evaluate({ inputs, targets, resets }, ema, prepare);
-        prepare = false;
-        group.forEach(({ path, piece }, b) => {
-          if (at >= piece.length) return;
-          const total = totals.get(path) ?? { nats: 0, bytes: 0 };
-          totals.set(path, { nats: total.nats + losses[b], bytes: total.bytes + segment });
-        });
-        await setImmediate();
-      }
-    }
-    return new Map([...totals].map(([path, { nats, bytes }]) => [path, nats / bytes / Math.LN2]));
+  /** null if the run was stopped meanwhile */
+  private async measure(averaged: boolean): Promise<Evaluation | null> {
+    const found = await costs(this.network, this.heldOut, averaged, this.set.signal);
+    if (!found) return null;
+    const files = new Map([...found].map(([path, { nats, bytes }]) => [path, nats / bytes / Math.LN2]));
+    return { files, mean: [...files.values()].reduce((a, b) => a + b, 0) / files.size, averaged };
   }
 
   private async save(): Promise<void> {
@@ -301,6 +313,32 @@ class Run {
     if (this.evaluation) metadata.held_out_bits_per_byte = this.evaluation.mean.toFixed(4);
     await writeState(this.output, network, { step, bytes, elapsed, sampler: sampler.state });
     await writeCheckpoint(this.output, network.arch, this.averaged ? network.ema : network.weights, metadata);
+  }
+}
+
+/** Sums since the last report. */
+class Recent {
+  steps = 0;
+  private nats = 0;
+  private rate = 0;
+  private norm = 0;
+
+  constructor(private since: number) {}
+
+  add(loss: number, rate: number, norm: number): void {
+    this.nats += loss;
+    this.rate = rate;
+    this.norm = norm;
+    this.steps++;
+  }
+
+  /** What a report says of them; they begin anew. */
+  take(now: number, bytesPerStep: number) {
+    const { rate, norm, nats, steps } = this;
+    const bytesPerSecond = (steps * bytesPerStep) / Math.max(1e-9, now - this.since);
+    this.nats = this.steps = 0;
+    this.since = now;
+    return { rate, norm, bitsPerByte: nats / steps / Math.LN2, bytesPerSecond };
   }
 }
 

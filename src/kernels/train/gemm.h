@@ -183,4 +183,15 @@ inline void gemm(float* c, std::ptrdiff_t ldc, Left<E> a, const E* right, int m,
   }
 }
 
+/** The inner loop of `gemm` alone, on operands that stay in the first-level cache; returns its operations. */
+template <class E>
+double bare_product(int repeats) {
+  using U = typename Unit<E>::type;
+  constexpr int kUnits = 64, kColumns = kTileVectors * kLanes;
+  alignas(64) U a[kTileRows * kUnits] = {}, b[kUnits * kPanel] = {};
+  alignas(64) float c[kTileRows * kColumns] = {};
+  for (int i = 0; i < repeats; ++i) tile<kTileRows>(c, kColumns, a, kUnits, 1, b, kUnits, true);
+  return 2.0 * kTileRows * kColumns * kUnits * Unit<E>::size * repeats + double(c[0]);
+}
+
 }  // namespace shacomp::SHACOMP_ISA

@@ -18,20 +18,20 @@ struct TrainConfig {
   std::int32_t bf16;
 };
 
-/** Where JavaScript finds the parameters in the arena: byte offsets of float32 vectors in `parameters(arch)` order. */
+/** Where the caller finds things in the arena: byte offsets of float32 vectors in `parameters(arch)` order. */
 struct TrainLayout {
-  std::size_t arena_bytes, parameters;
-  std::size_t weights, gradient, m, v, ema;
+  std::uint64_t arena_bytes, parameters;
+  std::uint64_t weights, gradient, m, v, ema;
   /** what the sequences carry from segment to segment, as bytes */
-  std::size_t state, state_bytes;
+  std::uint64_t state, state_bytes;
 };
 
 /** One optimizer step. Everything is per segment; bytes are sequence-major [batch][steps]. */
 struct TrainBatch {
   const std::uint8_t *inputs, *targets, *resets;
   float rate, beta1, beta2, epsilon, decay, clip, ema;
-  /** number of this step, from 1 (Adam's bias correction) */
-  double time;
+  /** Adam's bias corrections 1 / (1 - beta^t) */
+  float correct1, correct2;
 };
 
 enum class Source : std::int32_t { kWeights, kEma };
@@ -39,17 +39,29 @@ enum class Source : std::int32_t { kWeights, kEma };
 /** The phases of a step. All workers finish one before any starts the next. */
 enum class Phase : std::int32_t { kPack, kTable, kTrain, kTableGradient, kReduce, kUpdate, kEvaluate };
 
+/** What `kTrain` and `kEvaluate` need first, after every change of the weights. */
+constexpr Phase kPreparePhases[] = {Phase::kPack, Phase::kTable};
+/** From a prepared network to the gradient and its norm; `kUpdate` may follow. */
+constexpr Phase kGradientPhases[] = {Phase::kTrain, Phase::kTableGradient, Phase::kReduce};
+
 /** The same code compiled for one instruction set. */
 struct TrainKernel {
   const char* name;
   bool bf16;
-  /** Lays out the arena; with `arena` null it only measures. The arena must be 64-byte aligned and zeroed. */
-  void* (*create)(const TrainConfig&, void* arena, TrainLayout*);
-  void (*run)(void* trainer, Phase, std::size_t worker, const TrainBatch&, Source);
+  /** Size of a trainer: pointers into its arena. */
+  std::size_t trainer_bytes;
+  /**
+   * Makes a trainer in `trainer_bytes` bytes of memory and lays out its arena. With `arena` null it only measures
+   * (`arena_bytes`, `parameters`). Both must be 64-byte aligned, the arena zeroed.
+   */
+  void (*create)(const TrainConfig&, void* trainer, void* arena, TrainLayout*);
+  void (*run)(void* trainer, Phase, int worker, const TrainBatch&, Source);
   /** Sum of the loss in nats of every sequence in the last segment, [batch]. */
   const double* (*losses)(void* trainer);
   /** Global norm of the last gradient, before clipping. */
   double (*norm)(void* trainer);
+  /** For the benchmark: operations of `repeats` products that stay in registers and the first-level cache. */
+  double (*bare_product)(int repeats);
 };
 
 }  // namespace shacomp

@@ -15,13 +15,16 @@ constexpr int kSymbols = 256;
 /** Rows that weight gradients are summed over at a time: the packed operands fit the second-level cache. */
 constexpr int kChunk = 512;
 constexpr float kNormEpsilon = 1e-12f;
+/** A gradient that is longer, or not a number, changes nothing. */
+constexpr double kLargestNorm = 1e30;
 constexpr int kMaxLayers = 32, kMaxWorkers = 64;
 
+/** Hands out aligned arrays of one block; from a null base it only measures. Sizes may exceed a 32-bit memory. */
 struct Arena {
   char* base;
-  std::size_t used = 0;
+  std::uint64_t used = 0;
   template <class T>
-  T* take(std::size_t n) {
+  T* take(std::uint64_t n) {
     T* p = base ? reinterpret_cast<T*>(base + used) : nullptr;
     used += (n * sizeof(T) + 63) / 64 * 64;
     return p;
@@ -114,8 +117,8 @@ struct Worker {
   float *x, *y, *dm, *xf, *rf, *column, *s;
   E *a, *b, *wide, *wide_packed, *rows_packed, *small, *small2, *keys_packed, *logits;
   float* gradient;
-  float* table;  // gradient of the first layer's input products, by symbol
-  double norm;
+  float* table;    // gradient of the first layer's input products, by symbol
+  double squares;  // of this worker's part of the gradient
 };
 
 template <class E>
@@ -134,7 +137,6 @@ struct Trainer {
   float* key_gate[kMaxLayers];
   State<E> train, eval;
   double* losses;
-  double norm;
   const float* w;  // parameters in use: weights or ema
   Worker<E> workers[kMaxWorkers];
 
@@ -183,15 +185,15 @@ struct Trainer {
 
   State<E> lay_out_state(Arena& arena) {
     State<E> s;
-    const std::size_t n = std::size_t(cfg.batch) * d;
-    const std::size_t begin = arena.used;
+    const std::uint64_t n = std::uint64_t(cfg.batch) * d;
+    const std::uint64_t begin = arena.used;
     int attentions = 0;
     for (int l = 0; l < cfg.layers; ++l) attentions += at[l].attention;
     s.h = arena.take<E>(cfg.layers * n);
     s.c = arena.take<float>(cfg.layers * n);
     s.keys = arena.take<E>(attentions * n * keys);
     s.valid = arena.take<int>(cfg.batch);
-    s.bytes = arena.used - begin;
+    s.bytes = std::size_t(arena.used - begin);
     return s;
   }
 
@@ -239,7 +241,7 @@ struct Trainer {
     k.share = int(std::int64_t(cfg.batch) * (index + 1) / cfg.workers) - k.first;
     k.rows = k.share * cfg.steps;
     // At least one row per symbol: the embedding's products use the same scratch.
-    const std::size_t rows = k.rows > kSymbols ? k.rows : kSymbols, n = rows * d;
+    const std::uint64_t rows = k.rows > kSymbols ? k.rows : kSymbols, n = rows * d;
     for (int l = 0; l < cfg.layers; ++l) {
       Activations<E>& a = k.layer[l];
       a.gates = arena.take<float>(4 * n);
@@ -266,8 +268,8 @@ struct Trainer {
     k.xf = arena.take<float>(n);
     k.rf = arena.take<float>(rows);
     k.column = arena.take<float>(2 * cfg.steps);
-    const std::size_t weights_scratch = std::size_t(wide) * d;
-    const std::size_t scores = std::size_t(keys) * cfg.steps;
+    const std::uint64_t weights_scratch = std::uint64_t(wide) * d;
+    const std::uint64_t scores = std::uint64_t(keys) * cfg.steps;
     k.s = arena.take<float>(scores);
     k.a = arena.take<E>(n > weights_scratch ? n : weights_scratch);
     k.b = arena.take<E>(n);
@@ -294,11 +296,11 @@ struct Trainer {
     Worker<E>& k = workers[index];
     int job = 0;
     const auto mine = [&] { return job++ % cfg.workers == index; };
+    if (mine()) pack_matrix(k, emb, embedding, kSymbols);
     for (int l = 0; l < cfg.layers; ++l) {
       if (mine()) pack_matrix(k, ih[l], at[l].ih, 4 * d);
       if (mine()) pack_matrix(k, hh[l], at[l].hh, 4 * d);
       if (mine()) pack_matrix(k, wb[l], at[l].wb, cfg.boom * d);
-      if (mine()) pack_matrix(k, emb, embedding, l == 0 ? kSymbols : 0);
       if (!at[l].attention) continue;
       if (mine()) pack_matrix(k, wq[l], at[l].wq, d);
       if (mine())
@@ -517,7 +519,7 @@ struct Trainer {
           total = total + e;
         }
         const float all = sum(total);
-        losses[b] += double(most) - double(chosen) + __builtin_log(double(all));
+        losses[b] += double(most) - double(chosen) + log(double(all));
         if (!training) continue;
         for (int j = 0; j < kSymbols; j += kLanes) store(z + j, load(z + j) * (share / all));
         z[target] -= share;
@@ -793,18 +795,19 @@ struct Trainer {
       }
       total += double(sum(squares));
     }
-    workers[index].norm = total;
+    workers[index].squares = total;
+  }
+
+  double norm() const {
+    double total = 0;
+    for (int i = 0; i < cfg.workers; ++i) total += workers[i].squares;
+    return __builtin_sqrt(total);
   }
 
   void update(int index, const TrainBatch& o) {
-    double total = 0;
-    for (int i = 0; i < cfg.workers; ++i) total += workers[i].norm;
-    const double length = __builtin_sqrt(total);
-    if (index == 0) norm = length;
-    if (!(length < 1e30)) return;  // not a number: leave the weights alone
+    const double length = norm();
+    if (!(length < kLargestNorm)) return;  // the caller sees the norm, and the weights are still good
     const float clip = o.clip > 0 && length > double(o.clip) ? float(double(o.clip) / length) : 1.0f;
-    const float correct1 = float(1.0 / (1.0 - __builtin_pow(double(o.beta1), o.time)));
-    const float correct2 = float(1.0 / (1.0 - __builtin_pow(double(o.beta2), o.time)));
     const std::size_t begin = bound(index), end = end_of(index);
     for (int t = 0; t < tensor_count; ++t) {
       const std::size_t from = tensors[t].begin > begin ? tensors[t].begin : begin;
@@ -814,7 +817,7 @@ struct Trainer {
         const float g = gradient[i] * clip;
         m[i] = o.beta1 * m[i] + (1.0f - o.beta1) * g;
         v[i] = o.beta2 * v[i] + (1.0f - o.beta2) * g * g;
-        weights[i] = weights[i] * keep - o.rate * m[i] * correct1 / (__builtin_sqrtf(v[i] * correct2) + o.epsilon);
+        weights[i] = weights[i] * keep - o.rate * m[i] * o.correct1 / (__builtin_sqrtf(v[i] * o.correct2) + o.epsilon);
         ema[i] = o.ema * ema[i] + (1.0f - o.ema) * weights[i];
       }
     }
@@ -845,17 +848,16 @@ struct Trainer {
 };
 
 template <class E>
-void* create(const TrainConfig& config, void* base, TrainLayout* layout) {
+void create(const TrainConfig& config, void* trainer, void* base, TrainLayout* layout) {
+  Trainer<E>* t = static_cast<Trainer<E>*>(trainer);
   Arena arena{static_cast<char*>(base)};
-  static Trainer<E> measure;  // too large for a stack; only its layout is used
-  Trainer<E>* trainer = arena.take<Trainer<E>>(1);
-  Trainer<E>* t = base ? trainer : &measure;
   t->lay_out(config, arena);
   t->w = t->weights;
-  layout->arena_bytes = arena.used + 64;
+  *layout = {};
+  layout->arena_bytes = arena.used;
   layout->parameters = t->count;
-  if (!base) return nullptr;
-  const auto at = [&](void* p) { return std::size_t(static_cast<char*>(p) - static_cast<char*>(base)); };
+  if (!base) return;
+  const auto at = [&](void* p) { return std::uint64_t(static_cast<char*>(p) - static_cast<char*>(base)); };
   layout->weights = at(t->weights);
   layout->gradient = at(t->gradient);
   layout->m = at(t->m);
@@ -863,17 +865,16 @@ void* create(const TrainConfig& config, void* base, TrainLayout* layout) {
   layout->ema = at(t->ema);
   layout->state = at(t->train.h);
   layout->state_bytes = t->train.bytes;
-  return trainer;
 }
 
 template <class E>
 constexpr TrainKernel kernel(const char* name, bool is_bf16) {
-  return {name, is_bf16, create<E>,
-          [](void* t, Phase phase, std::size_t worker, const TrainBatch& batch, Source source) {
-            static_cast<Trainer<E>*>(t)->run(phase, int(worker), batch, source);
+  return {name, is_bf16, sizeof(Trainer<E>), create<E>,
+          [](void* t, Phase phase, int worker, const TrainBatch& batch, Source source) {
+            static_cast<Trainer<E>*>(t)->run(phase, worker, batch, source);
           },
           [](void* t) -> const double* { return static_cast<Trainer<E>*>(t)->losses; },
-          [](void* t) -> double { return static_cast<Trainer<E>*>(t)->norm; }};
+          [](void* t) { return static_cast<Trainer<E>*>(t)->norm(); }, bare_product<E>};
 }
 
 #define SHACOMP_TEXT(x) #x
@@ -887,11 +888,10 @@ constexpr TrainKernel kBf16 = kernel<bf16>(SHACOMP_NAME(SHACOMP_ISA), true);
 }  // namespace
 
 /** The trainer for this instruction set, with bfloat16 products where asked for and present. */
-const TrainKernel* train_kernel(bool want_bf16) {
+const TrainKernel* train_kernel([[maybe_unused]] bool want_bf16) {
 #if defined(__AVX512BF16__)
   if (want_bf16) return &kBf16;
 #endif
-  (void)want_bf16;
   return &kFloat;
 }
 

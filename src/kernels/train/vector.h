@@ -67,6 +67,21 @@ inline vf exp(vf x) {
 inline vf sigmoid(vf x) { return 1.0f / (1.0f + exp(-x)); }
 inline vf tanh(vf x) { return 2.0f * sigmoid(2.0f * x) - 1.0f; }
 
+/** Natural logarithm of a normal number x > 0, correct to about 1e-16 of it or of 1. No C library in WebAssembly. */
+inline double log(double x) {
+  std::uint64_t u;
+  __builtin_memcpy(&u, &x, 8);
+  // x = m 2^e with m in [sqrt(1/2), sqrt(2))
+  const std::int64_t e = static_cast<std::int64_t>(u - 0x3fe6a09e667f3bcd) >> 52;
+  u -= static_cast<std::uint64_t>(e) << 52;
+  double m;
+  __builtin_memcpy(&m, &u, 8);
+  const double s = (m - 1) / (m + 1), s2 = s * s;
+  double series = 0;
+  for (int n = 21; n >= 1; n -= 2) series = series * s2 + 1.0 / n;
+  return 2 * s * series + static_cast<double>(e) * 0.693147180559945309;
+}
+
 /** bfloat16 as stored. */
 struct bf16 {
   std::uint16_t bits;
