@@ -1,0 +1,263 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { LEVELS } from '../src/codec/levels.js';
+import { blockMemory } from '../src/codec/memory.js';
+import type { MixKernels } from '../src/codec/mixing/kernels.js';
+import { mixKernels } from '../src/codec/mixing/select.js';
+import { CODED_MODES, codedMode, type Mode } from '../src/codec/modes.js';
+import type { Engine, EngineName } from '../src/engines/engine.js';
+import { selectEngine } from '../src/engines/select.js';
+import { compress, decompress, type ErrorCode, inspect, ShacompError } from '../src/index.js';
+import { collect } from './helpers/collect.js';
+import { fakeEngine, fakeModel, likelyBytes, random } from './helpers/fake-engine.js';
+import { lettersModel, sampleText } from './helpers/letters-model.js';
+
+const model = lettersModel();
+const modes = CODED_MODES.map((mode) => mode.name);
+
+/** The engines that run here; only the native one may be absent. */
+const engines: Engine[] = [];
+for (const name of ['wasm', 'native'] satisfies EngineName[]) {
+  const engine = await selectEngine(name, { threads: 1 }).catch((error) => {
+    if (name !== 'native' || error.code !== 'ERR_ENGINE_UNAVAILABLE') throw error;
+  });
+  if (engine) engines.push(engine);
+}
+
+const randomBytes = (length: number, seed: number) => {
+  const next = random(seed);
+  return Uint8Array.from({ length }, () => next() * 256);
+};
+
+/** Lines of a log: repetitive, and nothing that a network of English letters could know. */
+function logLines(length: number): Buffer {
+  const next = random(4);
+  let text = '';
+  for (let time = 0x5f000000; text.length < length; time += 1 + next() * 9)
+    text += `${Math.floor(time).toString(16)}\t[${Math.floor(next() * 8)}]\t0x00FF${Math.floor(next() * 4096)}\tOK\r\n`;
+  return Buffer.from(text.slice(0, length));
+}
+
+const modesOf = async (file: Uint8Array): Promise<Mode[]> =>
+  (await collect(inspect(file))).flatMap((record) => (record.kind === 'block' ? [record.mode] : []));
+
+describe.each(modes)('mode %s', (mode) => {
+  it('round trips on every engine, with the same bytes', async () => {
+    const piece = fc.oneof(
+      fc.tuple(fc.nat(255), fc.nat(2000)).map(([byte, n]) => new Uint8Array(n).fill(byte)),
+      fc.tuple(fc.uint8Array({ maxLength: 20 }), fc.nat(60)).map(([part, n]) => {
+        const all = new Uint8Array(part.length * n);
+        for (let i = 0; i < n; i++) all.set(part, i * part.length);
+        return all;
+      }),
+      fc.json().map((text) => new TextEncoder().encode(text)),
+      fc.nat(3000).map((n) => sampleText(n, n)),
+      fc.uint8Array({ maxLength: 200 }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(piece, { minLength: 1, maxLength: 5 }), async (pieces) => {
+        const data = Buffer.concat(pieces);
+        const files: Uint8Array[] = [];
+        for (const engine of engines) files.push(await compress(data, { mode, model, engine }));
+        for (const file of files) {
+          expect(Buffer.compare(file, files[0])).toBe(0);
+          expect(file.length).toBeLessThanOrEqual(Math.floor(data.length * 1.001) + 64);
+        }
+        for (const engine of engines)
+          expect(Buffer.compare(await decompress(files[0], { model, engine }), data)).toBe(0);
+      }),
+      { numRuns: 8 },
+    );
+  });
+
+  it('is written into the block, and codes blocks of several streams', async () => {
+    const data = sampleText(20_000);
+    const engine = engines.at(-1)!;
+    const file = await compress(data, { mode, model, engine, blockSize: 8192 });
+    expect(await modesOf(file)).toEqual([mode, mode, mode]);
+    expect(file.length).toBeLessThan(data.length * 0.7);
+    expect(Buffer.compare(await decompress(file, { model, engine }), data)).toBe(0);
+  });
+
+  it('finds damage, or gives the right bytes', async () => {
+    const data = sampleText(400);
+    const engine = engines.at(-1)!;
+    const file = await compress(data, { mode, model, engine });
+    const allowed: ErrorCode[] = [
+      'ERR_NOT_SHACOMP',
+      'ERR_UNSUPPORTED_VERSION',
+      'ERR_TRUNCATED',
+      'ERR_CORRUPT',
+      'ERR_CHECKSUM',
+      'ERR_MODEL_NOT_FOUND',
+    ];
+    const outcome = async (damaged: Uint8Array) => {
+      try {
+        const back = await decompress(damaged, { model, engine, maxOutputLength: 2 ** 20 });
+        return Buffer.compare(back, data) === 0 ? 'right' : 'WRONG BYTES';
+      } catch (error) {
+        if (!(error instanceof ShacompError)) throw error;
+        return allowed.includes(error.code) || error.code === 'ERR_OUTPUT_TOO_LARGE' ? 'found' : error.code;
+      }
+    };
+    let right = 0;
+    for (let bit = 0; bit < file.length * 8; bit += 7) {
+      const damaged = file.slice();
+      damaged[bit >> 3] ^= 1 << (bit & 7);
+      const result = await outcome(damaged);
+      expect([bit, ['found', 'right'].includes(result)]).toEqual([bit, true]);
+      if (result === 'right') right++;
+    }
+    // only bits of the code's last byte may be without a meaning
+    expect(right).toBeLessThanOrEqual(3);
+    for (let length = 0; length < file.length; length += 17)
+      await expect(decompress(file.subarray(0, length), { model, engine })).rejects.toMatchObject({
+        code: 'ERR_TRUNCATED',
+      });
+  });
+});
+
+describe('streams', () => {
+  const streamsAt = async (options: object) => {
+    const file = await compress(likelyBytes(70_000), {
+      model: fakeModel(),
+      engine: fakeEngine(),
+      ...options,
+    });
+    const [block] = (await collect(inspect(file))).filter((record) => record.kind === 'block');
+    return block.streams;
+  };
+
+  it('are as many as the level says with the network, one without', async () => {
+    expect(await streamsAt({ mode: 'network-mixing-fast', level: 4 })).toBe(3);
+    expect(await streamsAt({ mode: 'network', level: 6 })).toBe(2);
+    expect(await streamsAt({ mode: 'network-mixing-fast', level: 9 })).toBe(1);
+    expect(await streamsAt({ mode: 'mixing-fast' })).toBe(1);
+  });
+
+  it('that a block has, not those of a level, are decoded', async () => {
+    const kernels = await mixKernels(engines[0].name);
+    const data = sampleText(5000);
+    const mode = codedMode('mixing-fast');
+    for (const streams of [1, 2, 7, 1000]) {
+      const context = { length: data.length, streams, mixing: kernels };
+      const encoder = mode.encoder(context);
+      encoder.encode(data);
+      const payload = encoder.finish();
+      encoder.close?.();
+      const decoder = mode.decoder(payload, context);
+      const back = new Uint8Array(data.length);
+      decoder.decode(back, back.length);
+      decoder.finish();
+      decoder.close?.();
+      expect(Buffer.compare(back, data)).toBe(0);
+    }
+  });
+});
+
+describe('the choice of a mode', () => {
+  const options = { model: fakeModel(), level: 4 };
+
+  it('is the network where it knows the data', async () => {
+    const engine = fakeEngine();
+    const file = await compress(likelyBytes(100_000), { ...options, engine });
+    expect(await modesOf(file)).toEqual(['network-mixing-fast']);
+  });
+
+  it('spares the network what it does not know: only the sample is tried', async () => {
+    for (const data of [logLines(100_000), randomBytes(100_000, 3)]) {
+      const engine = fakeEngine();
+      const file = await compress(data, { ...options, engine });
+      expect((await modesOf(file))[0]).toMatch(/^mixing-fast$|^stored$/);
+      expect(engine.opened).toBe(1);
+    }
+  });
+
+  it('stores what nothing makes smaller', async () => {
+    for (const length of [1, 50, 5000, 100_000]) {
+      const file = await compress(randomBytes(length, length), { ...options, engine: fakeEngine() });
+      expect(await modesOf(file)).toEqual(['stored']);
+    }
+  });
+
+  it('is the smaller one of both for small blocks', async () => {
+    const engine = fakeEngine();
+    const size = async (data: Uint8Array, mode?: Mode) =>
+      (await compress(data, { ...options, engine, mode })).length;
+    for (const data of [likelyBytes(3000), logLines(3000), sampleText(300), randomBytes(3000, 2)]) {
+      const sizes = [
+        await size(data, 'network-mixing-fast'),
+        await size(data, 'mixing-fast'),
+        await size(data, 'stored'),
+      ];
+      expect(await size(data)).toBe(Math.min(...sizes));
+    }
+  });
+
+  it('does not depend on the engine', async () => {
+    const data = Buffer.concat([sampleText(60_000), logLines(60_000), randomBytes(40_000, 1)]);
+    const files: Uint8Array[] = [];
+    for (const engine of engines)
+      files.push(await compress(data, { model, engine, level: 4, blockSize: 50_000 }));
+    for (const file of files) expect(Buffer.compare(file, files[0])).toBe(0);
+    expect(Buffer.compare(await decompress(files[0], { model, engine: engines[0] }), data)).toBe(0);
+  });
+});
+
+describe('levels', () => {
+  it('all round trip, and the last is smaller than the first', async () => {
+    const data = Buffer.concat([sampleText(6000), logLines(3000)]);
+    const engine = engines.at(-1)!;
+    const sizes: number[] = [];
+    for (let level = 1; level <= LEVELS.length; level++) {
+      const file = await compress(data, { level, model, engine });
+      expect(Buffer.compare(await decompress(file, { model, engine }), data)).toBe(0);
+      sizes.push(file.length);
+    }
+    expect(sizes.at(-1)).toBeLessThan(sizes[0]);
+  });
+
+  it('without the network need no model', async () => {
+    const data = sampleText(3000);
+    const file = await compress(data, { level: 1, model: './no-such-model.sharnn', engine: engines[0] });
+    expect(Buffer.compare(await decompress(file, { engine: engines[0] }), data)).toBe(0);
+  });
+});
+
+describe.each(engines.map((engine) => engine.name))('memory of mixing, %s', (name) => {
+  it('is known before it is taken, grows with the block, and is kept within the limit', async () => {
+    const mixing: MixKernels = await mixKernels(name);
+    const engine = engines.find((e) => e.name === name)!;
+    const data = sampleText(10_000);
+    for (const mode of ['mixing-fast', 'mixing-full'] as const) {
+      const need = (length: number) => codedMode(mode).memory({ length, streams: 1, mixing });
+      expect(need(3000)).toBeLessThan(need(300_000));
+      expect(need(2 ** 26)).toBeLessThan(2 ** 30);
+      const file = await compress(data, { mode, engine });
+      const [block] = (await collect(inspect(file))).filter((record) => record.kind === 'block');
+      const limit = blockMemory({ ...block, mode: codedMode(mode), mixing });
+      expect((await decompress(file, { engine, memoryLimit: limit })).length).toBe(data.length);
+      for (const run of [
+        decompress(file, { engine, memoryLimit: limit - 1 }),
+        compress(data, { mode, engine, memoryLimit: limit - 1 }),
+      ])
+        await expect(run).rejects.toMatchObject({ code: 'ERR_MEMORY_LIMIT' });
+    }
+  });
+
+  it('is refused for shapes out of range', async () => {
+    const mixing = await mixKernels(name);
+    for (const [profile, length, streams] of [
+      [2, 100, 1],
+      [-1, 100, 1],
+      [0, 2 ** 32 + 100, 1],
+      [0, 100, 0],
+      [0, 100, 1e6],
+    ]) {
+      expect(mixing.mixBytes(profile, length, streams)).toBe(0);
+      expect(() => mixing.mixOpen(profile, length, streams)).toThrow(
+        expect.objectContaining({ code: 'ERR_OPTIONS' }),
+      );
+    }
+  });
+});
