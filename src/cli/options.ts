@@ -1,6 +1,8 @@
 /** @file Every option, declared once: the parser, the help and the tables of docs/cli.md are made from this list. */
 import { InvalidArgumentError } from 'commander';
 import { CODED_MODES, type Mode } from '../codec/modes.js';
+import type { EngineName } from '../engines/engine.js';
+import { ENGINE_NAMES } from '../engines/select.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
 
 /** What the command line's options say. */
@@ -21,7 +23,7 @@ export interface Flags {
   level?: number;
   mode?: 'auto' | Mode;
   model?: string;
-  engine: 'auto' | 'native' | 'wasm' | 'reference';
+  engine: 'auto' | EngineName;
   /** 0: as many as the engine sees fit */
   threads: number;
   /** bytes */
@@ -172,7 +174,7 @@ export const OPTIONS = {
   engine: {
     flags: '-e, --engine <name>',
     description: 'what runs the network; all engines write and read the same files',
-    choices: ['auto', 'native', 'wasm', 'reference'],
+    choices: ['auto', ...ENGINE_NAMES],
     default: 'auto',
   },
   threads: {
