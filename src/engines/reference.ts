@@ -98,7 +98,7 @@ class Stream {
     const y = new Int16Array(d);
     for (let i = 0; i < d; i++) {
       const mean = sat16(scale(sum[i] >> sv, R, 19 - k - sv + attention.memoryShift));
-      y[i] = sat16(applied(attention.mid, n[i], i) + applied(attention.value, mean, i));
+      y[i] = sat16((applied(attention.mid, n[i], i) + applied(attention.value, mean, i) + 4) >> 3);
     }
     return y;
   }
@@ -127,7 +127,7 @@ function lstm(layer: IntegerLayer, input: Int8Array, state: LayerState): Int16Ar
   return hidden;
 }
 
-/** Section 3, boom layer and residual: int16 in Q4.11. */
+/** Section 3, boom layer and residual: int16 in Q7.8. */
 function feedForward(layer: IntegerLayer, y: Int16Array): Int16Array {
   const d = y.length;
   const n = normalized(y);
@@ -135,9 +135,9 @@ function feedForward(layer: IntegerLayer, y: Int16Array): Int16Array {
   const sum = Int32Array.from(n, (x, i) => applied(layer.residual, x, i));
   for (let row = 0; row < layer.boomBias.length; row++) {
     const u = sat16(product(layer.boom, row, n8) + layer.boomBias[row]);
-    sum[row % d] += mul15(u, sigmoid16(sat16(2 * mul15(u, 27886))));
+    sum[row % d] += 2 * mul15(u, sigmoid16(sat16(4 * mul15(u, 27886))));
   }
-  return Int16Array.from(sum, sat16);
+  return Int16Array.from(sum, (x) => sat16((x + 4) >> 3));
 }
 
 /** Section 3, softmax: 256 frequencies. */

@@ -46,6 +46,8 @@ export const uniformShifts = (arch: Architecture, shift: number): ActivationShif
 /** int8 values within [-3.97, 3.97]: wide enough for most normalized vectors. */
 const DEFAULT_SHIFT = 5;
 const STATE_SHIFT = 7; // h8 is Q0.7
+const Q8 = 2 ** 8;
+const Q10 = 2 ** 10;
 const Q11 = 2 ** 11;
 const Q12 = 2 ** 12;
 const BIAS_LIMIT = 2 ** 24 - 1;
@@ -174,8 +176,8 @@ function quantizeAttention(p: Parameters, prefix: string, memoryShift: number): 
   const scoreShift = Math.max(9, Math.min(31, Math.floor(Math.log2(32767 / perScore))));
   return {
     memoryShift,
-    query: quantizeMatrix(query.weight, d, memoryShift, () => Q11),
-    queryBias: toBias(query.bias, () => Q11),
+    query: quantizeMatrix(query.weight, d, memoryShift, () => Q8),
+    queryBias: toBias(query.bias, () => Q8),
     queryFold: {
       gain: Int16Array.from(gain, (g) => clamp((g * unit) / Q11, 32767)),
       bias: toBias(bias, () => unit),
@@ -209,8 +211,8 @@ function quantizeLayer(p: Parameters, l: number, shifts: ActivationShifts): Inte
     attention: p.arch.attention.includes(l) ? quantizeAttention(p, prefix, shifts.memory[l]) : null,
     residual: toAffine(p.get(`${prefix}.norm_residual.weight`), p.get(`${prefix}.norm_residual.bias`)),
     boomShift: shifts.boom[l],
-    boom: quantizeMatrix(boom.weight, d, shifts.boom[l], () => Q11),
-    boomBias: toBias(boom.bias, () => Q11),
+    boom: quantizeMatrix(boom.weight, d, shifts.boom[l], () => Q10),
+    boomBias: toBias(boom.bias, () => Q10),
   };
 }
 

@@ -22,7 +22,7 @@ export interface Affine {
 export interface IntegerAttention {
   /** fractional bits of the int8 memory */
   memoryShift: number;
-  /** [d][d], result plus bias in Q4.11 */
+  /** [d][d], result plus bias in Q7.8 */
   query: IntegerMatrix;
   queryBias: Int32Array;
   /** maps the normalized query to int8: `sat8((n*gain + bias + half) >> shift)` */
@@ -47,7 +47,7 @@ export interface IntegerLayer {
   residual: Affine;
   /** fractional bits of the boom layer's int8 input */
   boomShift: number;
-  /** [boom*d][d], result plus bias in Q4.11 */
+  /** [boom*d][d], result plus bias in Q5.10 */
   boom: IntegerMatrix;
   boomBias: Int32Array;
 }

@@ -407,12 +407,13 @@ void attend(const Model& model, const Attention& attention, Matrix memory, int f
   const uint32_t z = k >= 0 ? static_cast<uint32_t>(Z) << k : static_cast<uint32_t>(Z) >> -k;
   const I32 R = set32(static_cast<int32_t>(((1u << 30) - 1) / z));
   const int s = 19 - k - sv + attention.memory_shift;
+  const I32 four = set32(4);
   for (int i = 0; i < d; i += kLanes16) {
     const I16 mean = sat16(scale(load32(scratch.sums + i) >> sv, R, s),
                            scale(load32(scratch.sums + i + kLanes32) >> sv, R, s));
     const Wide own = affine(load16(n + i), attention.mid, i);
     const Wide read = affine(mean, attention.value, i);
-    store16(y + i, sat16(own.low + read.low, own.high + read.high));
+    store16(y + i, sat16((own.low + read.low + four) >> 3, (own.high + read.high + four) >> 3));
   }
 }
 
@@ -475,14 +476,17 @@ void feed_forward(const Model& model, const Layer& layer, const Batch& batch, co
     const size_t at = static_cast<size_t>(r) * d;
     const int16_t* const products = scratch.products + at * boom;
     for (int i = 0; i < d; i += kLanes16) {
-      Wide x = affine(load16(scratch.n + at + i), layer.residual, i);
+      Wide sum = {set32(2), set32(2)};  // half of the rounding term
       for (int chunk = 0; chunk < boom; chunk++) {
         const I16 u = load16(products + chunk * d + i);
         const I16 v = mul15(u, set16(27886));  // 0.851 u
-        const I16 gelu = mul15(u, sigmoid(sat16(add_saturated(v, v))));
-        x = {x.low + low(gelu), x.high + high(gelu)};
+        const I16 v2 = add_saturated(v, v);
+        const I16 gelu = mul15(u, sigmoid(sat16(add_saturated(v2, v2))));
+        sum = {sum.low + low(gelu), sum.high + high(gelu)};
       }
-      store16(scratch.y + at + i, sat16(x));
+      const Wide residual = affine(load16(scratch.n + at + i), layer.residual, i);
+      store16(scratch.y + at + i,
+              sat16((residual.low + (sum.low << 1)) >> 3, (residual.high + (sum.high << 1)) >> 3));
     }
   }
 }
@@ -582,19 +586,25 @@ int32_t benchmark_product(const void* model_memory, int columns, int repeats, vo
   return scratch.products[0];
 }
 
-// The micro-kernel of block_product on one vector of weights and one operand that are always in the first cache.
+// The micro-kernel of block_product on a few weights and operands that are always in the first cache.
 double benchmark_dot(int repeats) {
   constexpr int kSums = kRowVectors * kMaxColumns;
-  int8_t bytes[kVectorBytes + 64];
-  Operand operands[kDepth + 64];
-  for (int i = 0; i < kVectorBytes + 64; i++) bytes[i] = static_cast<int8_t>(i % 7);
-  for (int i = 0; i < kDepth + 64; i++) operands[i] = static_cast<Operand>(i % 5);
+  constexpr int kSpread = 64;
+  int8_t bytes[kRowVectors * kVectorBytes + kSpread];
+  Operand operands[kMaxColumns * kDepth + kSpread];
+  for (size_t i = 0; i < sizeof(bytes); i++) bytes[i] = static_cast<int8_t>(i % 7);
+  for (int i = 0; i < kMaxColumns * kDepth + kSpread; i++) operands[i] = static_cast<Operand>(i % 5);
   I32 sums[kSums];
   UNROLL for (int i = 0; i < kSums; i++) sums[i] = set32(i);
   for (int i = 0; i < repeats; i++) {
-    const Weights w = load_weights(bytes + i % 64);
-    const Broadcast x = broadcast(operands + i % 64);
-    UNROLL for (int k = 0; k < kSums; k++) sums[k] = dot(sums[k], w, x);
+    Weights w[kRowVectors];
+    UNROLL for (int v = 0; v < kRowVectors; v++) w[v] = load_weights(bytes + v * kVectorBytes + i % kSpread);
+    UNROLL for (int c = 0; c < kMaxColumns; c++) {
+      const Broadcast x = broadcast(operands + c * kDepth + i % kSpread);
+      UNROLL for (int v = 0; v < kRowVectors; v++) {
+        sums[c * kRowVectors + v] = dot(sums[c * kRowVectors + v], w[v], x);
+      }
+    }
   }
   I32 total = set32(0);
   UNROLL for (int i = 0; i < kSums; i++) total = total + sums[i];
