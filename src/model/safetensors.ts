@@ -1,6 +1,13 @@
-/** @file Reads and writes safetensors files: named tensors behind a JSON header. */
+/**
+ * @file Reads and writes safetensors files: named tensors behind a JSON header.
+ *
+ * 8 bytes: length of the header (u64, little-endian); the header; the tensors' little-endian data, without gaps. The header maps
+ * names to { dtype, shape, data_offsets: [begin, end) after the header }, and __metadata__ to a map of strings.
+ * https://huggingface.co/docs/safetensors
+ */
 import { randomBytes } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
+import { endianness } from 'node:os';
 import { ShacompError } from '../errors.js';
 import { elements } from './architecture.js';
 
@@ -44,6 +51,10 @@ function checkEntry(name: string, value: unknown, size: number): Entry {
   return { dtype, shape, data_offsets: offsets };
 }
 
+/** Bytes of float32 numbers in the file's order for this machine, or the other way round. */
+const littleEndian = (floats: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> =>
+  endianness() === 'LE' ? floats : Uint8Array.from(Buffer.from(floats).swap32());
+
 /**
  * Parses a safetensors file. Tensors are copies.
  * @throws ShacompError ERR_CHECKPOINT_INVALID
@@ -73,19 +84,19 @@ export function parseSafetensors(bytes: Uint8Array): SafeTensors {
   const entries = Object.entries(rest).map(
     ([name, value]) => [name, checkEntry(name, value, body.length)] as const,
   );
-  entries.sort(([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0]);
+  entries.sort(([, { data_offsets: a }], [, { data_offsets: b }]) => a[0] - b[0] || a[1] - b[1]);
   const tensors = new Map<string, Tensor>();
   let end = 0;
   for (const [name, { dtype, shape, data_offsets }] of entries) {
-    if (data_offsets[0] < end) throw invalid(`${name} overlaps another tensor`);
+    if (data_offsets[0] !== end) throw invalid(`${name} does not begin where the tensor before it ends`);
     end = data_offsets[1];
-    // slice() copies, so that the numbers are aligned. Little-endian, as every machine that Node runs on.
-    const copy = body.slice(...data_offsets);
+    const copy = body.slice(...data_offsets); // aligned
     tensors.set(name, {
       shape,
-      data: dtype === 'U8' ? copy : new Float32Array(copy.buffer, 0, copy.length / 4),
+      data: dtype === 'U8' ? copy : new Float32Array(littleEndian(copy).buffer, 0, copy.length / 4),
     });
   }
+  if (end !== body.length) throw invalid('the data is longer than its tensors');
   return { tensors, metadata: given as Record<string, string> };
 }
 
@@ -105,9 +116,10 @@ export function encodeSafetensors({ tensors, metadata }: SafeTensors): Uint8Arra
   const text = new TextEncoder().encode(json + ' '.repeat(-Buffer.byteLength(json) & 7));
   const length = new Uint8Array(8);
   new DataView(length.buffer).setBigUint64(0, BigInt(text.length), true);
-  const parts = [...tensors.values()].map(
-    ({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-  );
+  const parts = [...tensors.values()].map(({ data }) => {
+    const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+    return data instanceof Uint8Array ? bytes : littleEndian(bytes);
+  });
   return [length, text, ...parts];
 }
 
@@ -117,7 +129,13 @@ export function encodeSafetensors({ tensors, metadata }: SafeTensors): Uint8Arra
 export async function readSafetensors(path: string): Promise<SafeTensors> {
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(path);
+    const file = await open(path);
+    try {
+      if (!(await file.stat()).isFile()) throw new Error('not a regular file');
+      bytes = await file.readFile();
+    } finally {
+      await file.close();
+    }
   } catch (error) {
     throw new ShacompError('ERR_FILE', `${path}: cannot read (${(error as Error).message})`, {
       cause: error,

@@ -91,7 +91,11 @@ export async function writeState(path: string, network: TrainingNetwork, progres
   tensors.set('state', { shape: [network.state.length], data: network.state });
   await writeSafetensors(statePath(path), {
     tensors,
-    metadata: { architecture: describeShape(network.arch), progress: JSON.stringify(progress) },
+    metadata: {
+      architecture: describeShape(network.arch),
+      segment: String(network.options.steps),
+      progress: JSON.stringify(progress),
+    },
   });
 }
 
@@ -105,6 +109,9 @@ export async function resume(path: string, network: TrainingNetwork): Promise<Pr
   const { tensors, metadata } = await readSafetensors(file);
   if (!sameShape(architectureOf(file, metadata), network.arch))
     throw invalid(file, 'the run to resume trains a network of another shape; leave the preset out');
+  const { steps, batch } = network.options;
+  if ((metadata.segment ?? String(steps)) !== String(steps))
+    throw invalid(file, `the run to resume had segments of ${metadata.segment} bytes, not ${steps}`);
   const copies: (() => void)[] = [];
   for (const [name, key] of Object.entries({ ...VECTORS, state: 'state' as const })) {
     const to = network[key];
@@ -112,12 +119,12 @@ export async function resume(path: string, network: TrainingNetwork): Promise<Pr
     if (data?.length !== to.length || data.BYTES_PER_ELEMENT !== to.BYTES_PER_ELEMENT)
       throw invalid(
         file,
-        `the run to resume had another batch, segment length or number format (${name}); give the options that it had`,
+        `the run to resume had another batch or number format (${name}); give the options that it had`,
       );
     copies.push(() => to.set(data));
   }
   const progress = progressOf(file, metadata);
-  if (progress.sampler.streams.length !== network.options.batch)
+  if (progress.sampler.streams.length !== batch)
     throw invalid(file, `the run to resume had a batch of ${progress.sampler.streams.length}`);
   for (const copy of copies) copy();
   return progress;

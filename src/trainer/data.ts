@@ -79,6 +79,13 @@ const SHORT_SHARE = 0.5;
 /** How far after a random place a line's start is looked for. */
 const LINE_SEARCH = 4096;
 
+/** Mean length of the pieces that are read of a file: its end cuts some off. */
+function meanPiece(length: number, steps: number): number {
+  // E min(x, r), x exponentially distributed with mean m, r uniform in [0, length]
+  const cut = (m: number) => m * (1 - (m / length) * (1 - Math.exp(-length / m)));
+  return Math.max(steps, SHORT_SHARE * cut(SHORT) + (1 - SHORT_SHARE) * cut(LONG));
+}
+
 /** A stream reads `left` more bytes at `at` of a file. */
 interface Stream {
   /** the file's index */
@@ -102,7 +109,7 @@ export class Sampler {
   private streams: Stream[];
 
   /**
-   * @param weights how often each file is read, relative to each other; 0 leaves it out
+   * @param weights how many bytes are read of each file, relative to each other; 0 leaves it out
    * @throws ShacompError ERR_OPTIONS if nothing can be read, or a weight is none
    */
   constructor(
@@ -116,7 +123,9 @@ export class Sampler {
     if (bad !== undefined)
       throw new ShacompError('ERR_OPTIONS', `the weight of a file must be 0 or more, not ${bad}`);
     let sum = 0;
-    this.cumulative = files.map((file, i) => (sum += file.length > 0 ? weights[i] : 0));
+    this.cumulative = files.map(
+      ({ length }, i) => (sum += length > 0 ? weights[i] / meanPiece(length, steps) : 0),
+    );
     if (!(sum > 0))
       throw new ShacompError('ERR_OPTIONS', 'there is no text to train on: no files, or all are empty');
     this.random = new Random(seed);
