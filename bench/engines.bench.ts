@@ -1,0 +1,114 @@
+/**
+ * @file Speed of the engines on one model: bytes per second by step and by run, and the rate of the int8 products beside that of
+ * a bare micro-kernel in the same run. Every number is the fastest of many samples.
+ */
+import { Bench } from 'tinybench';
+import type { Engine } from '../src/engines/engine.js';
+import { type NativeNetwork, nativeAddon, nativeEngine, nativeIsas, packed } from '../src/engines/native.js';
+import { referenceEngine } from '../src/engines/reference.js';
+import { wasmEngine } from '../src/engines/wasm.js';
+import { type PresetName, SYMBOLS } from '../src/model/architecture.js';
+import { randomBytes, randomModel } from '../test/helpers/random-model.js';
+
+const preset = (process.env.BENCH_PRESET ?? 'lite') as PresetName;
+const model = randomModel({ seed: 1, preset });
+const { window, width } = model.architecture;
+
+/** Seconds of the fastest call. */
+async function fastest(name: string, call: () => unknown, time = 500): Promise<number> {
+  const bench = new Bench({ time, warmupTime: 50 }).add(name, call);
+  await bench.run();
+  const [{ result }] = bench.tasks;
+  if (!('latency' in result)) throw new Error(`${name}: ${result.state}`);
+  return result.latency.min / 1000;
+}
+
+const fixed = (x: number, digits = 1) => x.toFixed(digits).padStart(9);
+
+/** Bytes per second with a full attention window. */
+async function speeds(
+  label: string,
+  engine: Engine,
+  streams: number,
+): Promise<{ step: number; run: number }> {
+  const network = engine.open(model, streams);
+  const steps = streams === 1 ? 64 : 16;
+  const bytes = randomBytes(steps * streams, 1);
+  const frequencies = new Uint32Array(steps * streams * SYMBOLS);
+  for (let t = 0; t < window; t += steps) await network.run(bytes, steps, frequencies);
+  let t = 0;
+  const step = await fastest(`${label} step`, () => {
+    t = (t + 1) % steps;
+    return network.step(bytes.subarray(t * streams), frequencies);
+  });
+  const run = await fastest(`${label} run`, () => network.run(bytes, steps, frequencies));
+  network.close();
+  return { step: streams / step, run: (steps * streams) / run };
+}
+
+async function engineTable(): Promise<void> {
+  const wasm = await wasmEngine();
+  const engines: [string, Engine, number[]][] = [];
+  for (const isa of nativeIsas())
+    engines.push([`native ${isa}`, nativeEngine({ isa, threads: 1 }), [1, 16, 64]]);
+  engines.push(['native, all threads', nativeEngine(), [1, 16, 64]]);
+  engines.push(['wasm', wasm, [1, 16, 64]], ['reference', referenceEngine, [1]]);
+
+  console.log(`\n${preset}, KB/s (and how many times the reference's step on one stream)\n`);
+  console.log('engine                streams     step                 run');
+  const rows: { label: string; streams: number; step: number; run: number }[] = [];
+  for (const [label, engine, batches] of engines.reverse())
+    for (const streams of batches) {
+      const row = { label, streams, ...(await speeds(label, engine, streams)) };
+      rows.push(row);
+      const ratio = (x: number) => `(${(x / rows[0].step).toFixed(0)}x)`.padStart(8);
+      console.log(
+        `${label.padEnd(22)}${String(streams).padStart(7)}${fixed(row.step / 1000)} ${ratio(row.step)}` +
+          `${fixed(row.run / 1000)} ${ratio(row.run)}`,
+      );
+    }
+}
+
+/** Multiply-adds per second of the recurrent matrix (4d x d) against the bare dot-product loop. */
+async function productTable(): Promise<void> {
+  console.log(
+    `\nint8 products of ${4 * width} x ${width}, 10^9 multiply-adds/s (share of the bare micro-kernel)\n`,
+  );
+  const DOTS = 100_000;
+  const print = async (
+    label: string,
+    dot: () => number,
+    product: (columns: number, repeats: number) => void,
+  ) => {
+    const bare = dot() / (await fastest(`${label} bare`, dot)) / 1e9;
+    const cells: string[] = [];
+    for (const columns of [1, 16, 64]) {
+      const repeats = Math.ceil(256 / columns);
+      const seconds = await fastest(`${label} ${columns}`, () => product(columns, repeats));
+      const rate = (4 * width * width * columns * repeats) / seconds / 1e9;
+      cells.push(`${columns}: ${rate.toFixed(0)} (${((100 * rate) / bare).toFixed(0)} %)`.padEnd(18));
+    }
+    console.log(`${label.padEnd(18)} bare ${bare.toFixed(0).padStart(4)}   columns ${cells.join(' ')}`);
+  };
+  const addon = nativeAddon<NativeNetwork>();
+  for (const isa of nativeIsas()) {
+    const weights = packed(addon, model, isa);
+    await print(
+      `native ${isa}`,
+      () => addon.benchmarkDot(isa, DOTS),
+      (columns, repeats) => addon.benchmarkProduct(weights, columns, repeats),
+    );
+  }
+  const network = (await wasmEngine()).open(model, 1) as unknown as {
+    benchmarkDot(repeats: number): number;
+    benchmarkProduct(columns: number, repeats: number): void;
+  };
+  await print(
+    'wasm',
+    () => network.benchmarkDot(DOTS),
+    (columns, repeats) => network.benchmarkProduct(columns, repeats),
+  );
+}
+
+await productTable();
+await engineTable();
