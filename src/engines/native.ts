@@ -30,18 +30,20 @@ function prebuildName(): string {
   return `${process.platform}-${process.arch}${musl ? '-musl' : ''}`;
 }
 
+/** Where this machine's addon lies, built or not: src/ and dist/ are both two levels above this file's folder. */
+export const nativeAddonPath = (): string =>
+  fileURLToPath(new URL(`../../prebuilds/${prebuildName()}/shacomp.node`, import.meta.url));
+
 let loaded: { addon: unknown } | { reason: string } | undefined;
 
-/** Loads the addon, once; both src/ and dist/ are two levels above this file's folder. */
+/** Loads the addon. */
 function load(): { addon: unknown } | { reason: string } {
-  const name = `prebuilds/${prebuildName()}/shacomp.node`;
   try {
-    const file = fileURLToPath(new URL(`../../${name}`, import.meta.url));
-    return { addon: createRequire(import.meta.url)(file) };
+    return { addon: createRequire(import.meta.url)(nativeAddonPath()) };
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
     const [line] = String((error as Error).message).split('\n');
-    return { reason: missing ? `${name} is not there` : line };
+    return { reason: missing ? `prebuilds/${prebuildName()}/shacomp.node is not there` : line };
   }
 }
 
