@@ -10,13 +10,15 @@ import { encodeBlock } from '../dist/codec/block.js';
 import { Breath } from '../dist/codec/breath.js';
 import { checksum } from '../dist/codec/checksum.js';
 import * as container from '../dist/codec/container.js';
-import { CODED_MODES } from '../dist/codec/modes.js';
+import { mixKernels } from '../dist/codec/mixing/select.js';
+import { codedMode } from '../dist/codec/modes.js';
 import { referenceEngine as engine } from '../dist/engines/reference.js';
 import { compress, loadModel } from '../dist/index.js';
 
 const folder = new URL('../fixtures/sha/', import.meta.url);
 const model = await loadModel(new URL('../fixtures/tiny.sharnn', import.meta.url));
-const options = { model, engine };
+const mixing = await mixKernels(engine.name);
+const options = { model, engine, mode: 'network' };
 
 const text = new TextEncoder().encode(
   'It was the best of times for compressors and the worst of times for entropy.\n' +
@@ -36,12 +38,12 @@ async function member(blocks, { total, withModel = true, sums = true, last = tru
     if (mode === 'stored') {
       parts.push(container.blockHeader({ ...header, mode, codedLength: bytes.length, streams: 0 }), bytes);
     } else {
-      const network = engine.open(model, streams);
-      const coder = CODED_MODES.find((m) => m.name === mode);
-      const payload = await encodeBlock(bytes, streams, coder, network, new Breath());
+      const coder = codedMode(mode);
+      const network = coder.network ? engine.open(model, streams) : undefined;
+      const payload = await encodeBlock(bytes, streams, coder, { network, mixing, breath: new Breath() });
       if (!payload) throw new Error('a fixture does not compress');
-      if (!named) parts.push(container.modelRecord(model.id));
-      named = true;
+      if (!named && network) parts.push(container.modelRecord(model.id));
+      named ||= network !== undefined;
       parts.push(container.blockHeader({ ...header, mode, codedLength: payload.length, streams }), payload);
     }
     parts.push(container.blockTrailer(sums ? sum : sum ^ 1));
@@ -51,6 +53,7 @@ async function member(blocks, { total, withModel = true, sums = true, last = tru
 
 const network = (bytes, streams) => ({ bytes, mode: 'network', streams });
 const stored = (bytes) => ({ bytes, mode: 'stored' });
+const mixed = (bytes, mode, streams) => ({ bytes, mode, streams });
 const changed = (file, at, byte) => {
   const copy = Buffer.from(file);
   copy[at < 0 ? copy.length + at : at] = byte;
@@ -59,6 +62,10 @@ const changed = (file, at, byte) => {
 const raw = (...bytes) => Buffer.from([...container.MAGIC, 1, ...bytes]);
 
 const plain = Buffer.from(await compress(text, options));
+const lines = new TextEncoder().encode(
+  Array.from({ length: 120 }, (_, i) => `${i}\t2026-01-${(i % 28) + 1}\t${(i * i) % 97}\r\n`).join(''),
+);
+const fast = await member([mixed(lines, 'mixing-fast', 1)]);
 const three = [network(text.subarray(0, 150)), stored(text.subarray(150, 160)), network(text.subarray(160))];
 const whole = await member(three);
 const modelBytes = [1, ...model.id.subarray(0, 8)];
@@ -82,6 +89,43 @@ const files = {
     whole,
     'A network block, a stored one, a network block; the total length is not written.',
     text,
+  ],
+  'good-mixing-fast': [fast, 'A block of context mixing alone, fast profile. No model is needed.', lines],
+  'good-mixing-full': [
+    await member([mixed(lines, 'mixing-full', 1)]),
+    'A block of context mixing alone, full profile.',
+    lines,
+  ],
+  'good-mixing-streams': [
+    await member([mixed(lines, 'mixing-full', 5)]),
+    'Five streams that share what they learn, without a network.',
+    lines,
+  ],
+  'good-network-mixing-fast': [
+    await member([mixed(text, 'network-mixing-fast', 1)]),
+    'The network and the fast profile mixed.',
+    text,
+  ],
+  'good-network-mixing-full': [
+    await member([mixed(lines, 'network-mixing-full', 3)]),
+    'The network and the full profile mixed, three streams.',
+    lines,
+  ],
+  'good-modes': [
+    await member([
+      mixed(lines, 'mixing-fast', 1),
+      network(text, 2),
+      stored(everyByte),
+      mixed(text, 'network-mixing-full', 2),
+      mixed(lines, 'mixing-full', 2),
+    ]),
+    'A block of every kind. The model is named before the first that needs it.',
+    Buffer.concat([lines, text, everyByte, text, lines]),
+  ],
+  'good-predictable': [
+    await member([mixed(new Uint8Array(3000).fill(0xff), 'mixing-full', 1)]),
+    'Bytes so predictable that the payload is shorter than what the decoder reads ahead.',
+    new Uint8Array(3000).fill(0xff),
   ],
   'good-length': [await member(three, { total: text.length }), 'The same with the total length.', text],
   'good-members': [
@@ -210,9 +254,24 @@ const files = {
     'ERR_MODEL_NOT_FOUND',
   ],
   'unsupported-version': [changed(plain, 4, 2), 'Format version 2.', 'ERR_UNSUPPORTED_VERSION'],
-  'unsupported-mixing': [
-    changed(plain, 14, 0x84),
-    'A block of a mode that is set aside.',
+  'bad-mixing-payload': [
+    changed(fast, fast.length - 40, fast.at(-40) ^ 16),
+    'One bit of a mixed payload is wrong.',
+    ['ERR_CHECKSUM', 'ERR_CORRUPT'],
+  ],
+  'bad-mixing-zero': [
+    raw(0x84, 20, 3, 1, 0, 1, 2, 0, 0, 0, 0, 0),
+    'A mixed payload that ends in a zero byte.',
+    'ERR_CORRUPT',
+  ],
+  'bad-mixing-no-model': [
+    await member([mixed(text, 'network-mixing-fast', 1)], { withModel: false }),
+    'A block that mixes the network, without a model record.',
+    'ERR_CORRUPT',
+  ],
+  'unsupported-profile': [
+    raw(0x84, 20, 3, 1, 2, 1, 2, 3, 0, 0, 0, 0),
+    'A mixing profile that there is not.',
     'ERR_UNSUPPORTED_VERSION',
   ],
   'unsupported-record': [raw(0x40, 0), 'A record type without a meaning.', 'ERR_UNSUPPORTED_VERSION'],

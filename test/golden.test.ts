@@ -46,9 +46,14 @@ describe.each(engines.map((engine) => [engine.name, engine] as const))('%s', (_,
     }
   });
 
-  it('still writes the same file', async () => {
-    const file = read('good-network');
-    const again = await compress(await decompress(file, { model, engine }), { model, engine });
+  it.each([
+    ['good-network', 'network'],
+    ['good-mixing-fast', 'mixing-fast'],
+    ['good-mixing-full', 'mixing-full'],
+    ['good-network-mixing-fast', 'network-mixing-fast'],
+  ] as const)('still writes %s', async (name, mode) => {
+    const file = read(name);
+    const again = await compress(await decompress(file, { model, engine }), { model, engine, mode });
     expect(Buffer.compare(again, file)).toBe(0);
   });
 });
