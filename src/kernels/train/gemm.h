@@ -190,7 +190,10 @@ double bare_product(int repeats) {
   constexpr int kUnits = 64, kColumns = kTileVectors * kLanes;
   alignas(64) U a[kTileRows * kUnits] = {}, b[kUnits * kPanel] = {};
   alignas(64) float c[kTileRows * kColumns] = {};
-  for (int i = 0; i < repeats; ++i) tile<kTileRows>(c, kColumns, a, kUnits, 1, b, kUnits, true);
+  for (int i = 0; i < repeats; ++i) {
+    asm volatile("" : : "r"(a), "r"(b), "r"(c) : "memory");  // so that the compiler does not know the numbers
+    tile<kTileRows>(c, kColumns, a, kUnits, 1, b, kUnits, true);
+  }
   return 2.0 * kTileRows * kColumns * kUnits * Unit<E>::size * repeats + double(c[0]);
 }
 
