@@ -38,7 +38,7 @@ X(baseline)
 namespace {
 
 /** Fewest streams that are worth a thread of their own. */
-constexpr int kStreamsPerThread = 4;
+constexpr int kStreamsPerThread = 2;
 
 #if defined(__aarch64__) && defined(__linux__)
 bool has_dotprod() { return getauxval(AT_HWCAP) & (1 << 20); }

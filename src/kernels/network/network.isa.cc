@@ -552,7 +552,9 @@ void run(const void* model_memory, void* state_memory, int streams, Position pos
   Scratch scratch;
   place_scratch(scratch, arena, model.shape);
 
-  const int groups = (count + kMaxRows - 1) / kMaxRows;
+  // Few streams at a time where there are several steps: their attention memory then stays in the cache.
+  const int together = steps > 1 ? kMaxRows / 4 : kMaxRows;
+  const int groups = (count + together - 1) / together;
   for (int g = 0; g < groups; g++) {
     Batch batch;
     batch.position = position;

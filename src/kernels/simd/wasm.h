@@ -84,8 +84,8 @@ INLINE I16 lookup(Table t, I16 index) {
 using Operand = int16_t;
 constexpr int kOperandOffset = 0;
 constexpr int kDepth = 2;
-constexpr int kRowVectors = 2;
-constexpr int kMaxColumns = 4;
+constexpr int kRowVectors = 4;
+constexpr int kMaxColumns = 2;
 constexpr int kSumGroups = 8;
 struct Weights {
   v128_t v;
