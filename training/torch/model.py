@@ -150,7 +150,8 @@ class Block(nn.Module):
         if rounding:
             n8, query_weight = round_activation(n, rounding.shift), round_weight(query_weight)
         m = self.norm_memory.apply_to(n8)
-        q = a.norm_query(self.product(n8, query_weight, query_bias))
+        v = self.product(n8, query_weight, query_bias)
+        q = a.norm_query(round_sum(v, rounding))
         gate = torch.sigmoid(a.gate_query) * torch.sigmoid(a.gate_key)
         if rounding:
             q = self.round_query(q, gate)
@@ -165,7 +166,7 @@ class Block(nn.Module):
         mean = weighted_mean((q * gate).transpose(0, 1), keys, visible, rounding, self.dtype).transpose(0, 1)
 
         out = self.norm_mid.apply_to(n) + torch.sigmoid(a.gate_value) * mean
-        return out, keys[:, T:].detach(), filled[:, T:]  # as many as before
+        return round_sum(out, rounding), keys[:, T:].detach(), filled[:, T:]  # as many as before
 
     def round_query(self, q, gate):
         """The integer network rounds the query after its gates and the memory's gain are folded into it."""
@@ -183,7 +184,7 @@ class Block(nn.Module):
             n8, weight = round_activation(n, rounding.shift), round_weight(weight)
         u = self.product(n8, weight, bias)
         gelu = u * torch.sigmoid(1.702 * u)
-        return self.norm_residual.apply_to(n) + gelu.unflatten(-1, (-1, y.shape[-1])).sum(-2)
+        return round_sum(self.norm_residual.apply_to(n) + gelu.unflatten(-1, (-1, y.shape[-1])).sum(-2), rounding)
 
     def product(self, x, weight, bias):
         return product(x, weight, bias, self.dtype)
@@ -192,6 +193,11 @@ class Block(nn.Module):
 def product(x, weight, bias, dtype):
     """W x + b: the product in `dtype`, the rest in x's own type."""
     return F.linear(x.to(dtype), weight.to(dtype)).to(x.dtype) + bias
+
+
+def round_sum(x, rounding):
+    """Sums that only a normalization reads are int16, Q7.8."""
+    return round_to(x, 2.0**-8, 32767) if rounding and rounding.exact else x
 
 
 def lstm_with_rounded_state(inputs, w_hh, h, c):

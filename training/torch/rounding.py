@@ -16,8 +16,8 @@ class Rounding:
     """What a forward pass rounds.
 
     shift: fractional bits of every normalized int8 activation (`shacomp quantize` later tries 4, 5 and 6 per site).
-    exact: also round inside the recurrence (the int8 state) and the attention weights. That needs a step loop
-    instead of cuDNN's LSTM and is many times slower on a GPU.
+    exact: also round inside the recurrence (the int8 state), the attention weights and the sums between layers. That
+    needs a step loop instead of cuDNN's LSTM and is many times slower on a GPU.
     """
 
     shift: int = 5
