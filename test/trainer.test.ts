@@ -75,6 +75,16 @@ describe('training', () => {
     expect(await weights(a.output)).not.toEqual(await weights(c.output));
   });
 
+  it('runs in WebAssembly, with nearly the same weights', async () => {
+    const losses = async (engine: 'auto' | 'wasm') => {
+      const found: number[] = [];
+      await train(options({ engine, bf16: false, onReport: ({ bitsPerByte }) => found.push(bitsPerByte) }));
+      return found;
+    };
+    const [auto, wasm] = [await losses('auto'), await losses('wasm')];
+    for (const [step, bits] of wasm.entries()) expect(bits).toBeCloseTo(auto[step], 3);
+  });
+
   it('stops with a checkpoint, and goes on as if it had not stopped', async () => {
     const whole = options();
     await train(whole);
@@ -156,6 +166,10 @@ describe('training refuses', () => {
     [{ batch: 0 }, 'batch'],
     [{ threads: -1 }, 'threads'],
   ])('%o', (more, message) => refused(more, 'ERR_OPTIONS', message));
+
+  it('engines that do not train', async () => {
+    await refused({ engine: 'reference' }, 'ERR_ENGINE_UNAVAILABLE', 'use native or wasm');
+  });
 
   it('files that are not there, before it begins', async () => {
     await refused({ inputs: [{ path: join(folder, 'none') }] }, 'ERR_FILE', 'none');

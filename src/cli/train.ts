@@ -71,6 +71,7 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
         steps: flags.steps,
         batch: flags.batch,
         threads: flags.threads || undefined,
+        engine: flags.engine,
         seed: flags.seed,
         rate: flags.rate ?? (from ? FINE_TUNING_RATE : undefined),
         reportSeconds: shows ? 2 : 5,

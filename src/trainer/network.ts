@@ -1,5 +1,6 @@
 /** @file The network in training: forward, backward and AdamW by the training kernels. */
 import { totalmem } from 'node:os';
+import type { EngineName } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
 import { type Architecture, elements, parameterCount, parameters } from '../model/architecture.js';
 import { checkArchitecture } from '../model/sharnn.js';
@@ -32,12 +33,16 @@ export const LARGEST_NORM = 1e30;
 /** Longest batch. */
 const MOST_SEQUENCES = 4096;
 
-/**
- * The kernels to train with: the addon's, else those in WebAssembly. SHACOMP_ENGINE=wasm asks for the latter.
- * @throws ShacompError ERR_ENGINE_UNAVAILABLE if neither runs here
- */
-async function trainingKernels(): Promise<TrainKernels> {
-  if (process.env.SHACOMP_ENGINE === 'wasm') return wasmTraining();
+/** What trains: the addon, else its kernels in WebAssembly. */
+async function trainingKernels(engine: 'auto' | EngineName): Promise<TrainKernels> {
+  const wanted = engine === 'auto' ? process.env.SHACOMP_ENGINE || 'auto' : engine;
+  if (wanted === 'native') return nativeTraining();
+  if (wanted === 'wasm') return wasmTraining();
+  if (wanted !== 'auto')
+    throw new ShacompError(
+      'ERR_ENGINE_UNAVAILABLE',
+      `the engine "${wanted}" does not train; use native or wasm`,
+    );
   try {
     return nativeTraining();
   } catch (error) {
@@ -60,11 +65,15 @@ export class TrainingNetwork implements Vectors {
   private readonly losses: Float64Array;
 
   /**
-   * A network on the best kernels that run here.
+   * A network on the engine of that name; 'auto' is SHACOMP_ENGINE if set, else the fastest that runs here.
    * @throws ShacompError ERR_ENGINE_UNAVAILABLE, and as the constructor
    */
-  static async open(arch: Architecture, options: NetworkOptions): Promise<TrainingNetwork> {
-    return new TrainingNetwork(arch, options, await trainingKernels());
+  static async open(
+    arch: Architecture,
+    options: NetworkOptions,
+    engine: 'auto' | EngineName = 'auto',
+  ): Promise<TrainingNetwork> {
+    return new TrainingNetwork(arch, options, await trainingKernels(engine));
   }
 
   /** @throws ShacompError ERR_OPTIONS, ERR_MODEL_INVALID for an impossible architecture, ERR_MEMORY_LIMIT */

@@ -4,6 +4,7 @@ import { access } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import type { EngineName } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
 import type { Architecture } from '../model/architecture.js';
 import {
@@ -41,6 +42,8 @@ export interface TrainOptions {
   segment?: number;
   /** default: the processors available */
   threads?: number;
+  /** what trains: native or wasm (auto) */
+  engine?: 'auto' | EngineName;
   /** bfloat16 products where the processor has them (true) */
   bf16?: boolean;
   /** of the initial weights and of the text's order (1) */
@@ -153,12 +156,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     : holdOut(inputs);
   const weights = texts.map((file, i) => set.inputs[i].weight ?? file.length);
   const sampler = new Sampler(texts, weights, set.batch, set.segment, set.seed);
-  const network = await TrainingNetwork.open(set.arch, {
-    batch: set.batch,
-    steps: set.segment,
-    threads: set.threads ?? availableParallelism(),
-    bf16: set.bf16,
-  });
+  const { batch, segment, bf16, threads = availableParallelism() } = set;
+  const network = await TrainingNetwork.open(set.arch, { batch, steps: segment, threads, bf16 }, set.engine);
   const perFile = Math.max(1, Math.floor(set.batch / Math.max(1, measured.length)));
   const heldOut = heldOutPieces(measured, set.evaluateBytes, perFile, set.segment);
   return new Run(set, network, sampler, heldOut, output).go();
