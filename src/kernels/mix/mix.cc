@@ -59,7 +59,8 @@ constexpr size_t round_up(size_t n) { return (n + 63) & ~size_t{63}; }
 
 /** Sizes of the parts of the arena. */
 struct Layout {
-  size_t streams_at, block_at, output_at, output_capacity, slots_at, slot_lines, runs_at, run_count, match_at, match_count, model_at, total;
+  size_t streams_at, block_at, output_at, output_capacity, slots_at, slot_lines, match_at, match_count, maps_at, model_at, total;
+  uint32_t map_bits;
 };
 
 Layout layout(int profile, size_t n, size_t streams, size_t model_bytes) {
@@ -74,15 +75,16 @@ Layout layout(int profile, size_t n, size_t streams, size_t model_bytes) {
   l.block_at = take(n + 64);
   l.output_capacity = n;
   l.output_at = take(n);
-  // Up to 32 bytes of new histories per context and byte; what does not fit replaces the least used.
-  const size_t contexts = profile == MIX_FAST ? 10 : 34;
-  const size_t wanted = n * contexts * 16, limit = size_t{1} << (profile == MIX_FAST ? 26 : 28);
-  size_t bytes = std::bit_ceil(wanted < 65536 ? size_t{65536} : wanted);
+  // Histories: what does not fit replaces the least used.
+  const size_t limit = size_t{1} << (profile == MIX_FAST ? 26 : 28);
+  size_t bytes = (n * (profile == MIX_FAST ? 128 : 640) + 65535) & ~size_t{4095};
   if (bytes > limit) bytes = limit;
   l.slot_lines = bytes / 64;
   l.slots_at = take(bytes);
-  l.run_count = profile == MIX_FAST ? 16 : bytes / 16;
-  l.runs_at = take(l.run_count * 4);
+  l.map_bits = static_cast<uint32_t>(std::bit_width(n));
+  if (l.map_bits < 10) l.map_bits = 10;
+  if (l.map_bits > 16) l.map_bits = 16;
+  l.maps_at = take((size_t{4} * mix::MAPS * mix::MAP_STEPS) << l.map_bits);
   size_t entries = std::bit_ceil(n < 1024 ? size_t{1024} : n);
   if (entries > (size_t{1} << 22)) entries = size_t{1} << 22;
   l.match_count = entries;
@@ -127,12 +129,12 @@ Mix* mix_create(void* memory, int profile, size_t n, size_t streams, const char*
     stream.start = stream.position = stream.line = stream.above = static_cast<uint32_t>(mix_slice_start(n, streams, s));
   }
   m->slots = base + l.slots_at;
-  m->slot_lines_mask = static_cast<uint32_t>(l.slot_lines - 1);
-  m->runs = reinterpret_cast<uint32_t*>(base + l.runs_at);
-  m->runs_mask = static_cast<uint32_t>(l.run_count - 1);
+  m->slot_lines = static_cast<uint32_t>(l.slot_lines);
   for (int k = 0; k < mix::MATCH_MODELS; k++)
     m->match_table[k] = reinterpret_cast<uint32_t*>(base + l.match_at) + (profile == MIX_FAST ? 0 : k * l.match_count);
   m->match_mask = static_cast<uint32_t>(l.match_count - 1);
+  m->maps = reinterpret_cast<uint32_t*>(base + l.maps_at);
+  m->map_bits = l.map_bits;
   m->model = base + l.model_at;
   kernels->init_model(m);
   return m;

@@ -1,4 +1,4 @@
-/** @file The context models and mixers; compiled once per instruction set. Plain loops that compilers vectorize. */
+/** @file The context models, mixers and final maps; compiled once per instruction set. Plain loops that compilers vectorize. */
 #include <bit>
 
 #include "state.h"
@@ -15,52 +15,34 @@ namespace {
 
 using namespace mix;
 
-/** What a profile uses. Inputs per context: logit, and in `linear` profiles also the probability itself. */
+/** What a profile uses. `per_context`: mixer inputs per context. */
 struct Fast {
+  static constexpr bool full = false;
   static constexpr int contexts = 10;
-  static constexpr bool linear = false;
-  static constexpr bool runs = false;
+  static constexpr int per_context = 1;
   static constexpr int matches = 1;
-  static constexpr int selectors = 2;
-  static constexpr uint32_t min_match[2] = {6, 6};
+  static constexpr uint32_t min_match[3] = {6};
+  static constexpr int sets = 4;
+  static constexpr uint32_t rows[4] = {1, 256, 128, 256};
 };
 struct Full {
-  static constexpr int contexts = 34;
-  static constexpr bool linear = true;
-  static constexpr bool runs = true;
-  static constexpr int matches = 2;
-  static constexpr int selectors = 7;
-  static constexpr uint32_t min_match[2] = {5, 16};
+  static constexpr bool full = true;
+  static constexpr int contexts = 48;
+  static constexpr int per_context = 4;
+  static constexpr int matches = 3;
+  static constexpr uint32_t min_match[3] = {4, 8, 20};
+  static constexpr int sets = 13;
+  static constexpr uint32_t rows[13] = {1, 256, 520, 256, 64, 4096, 128, 2048, 128, 256, 1024, 512, 1024};
 };
 
-constexpr int ROW_LIMIT = 2048;  // weight rows per selector at most
-constexpr int NET_INPUTS = 3;
-constexpr uint32_t APM_STEPS = 25;  // one bucket per nat
+constexpr int NET_INPUTS = 4;
+constexpr uint32_t APM_STEPS = MAP_STEPS;
 
 template <class P>
-constexpr int INPUTS = (P::contexts * (P::linear ? 2 : 1) + (P::runs ? P::contexts : 0) + P::matches * 2 + 2 + NET_INPUTS + 15) / 16 * 16;
+constexpr int INPUTS = (P::contexts * P::per_context + P::matches * 2 + 2 + NET_INPUTS + 15) / 16 * 16;
 
 struct StateMap {
   uint32_t entry[256];  // probability Q22 << 10 | observations
-};
-
-struct Apm {
-  int32_t* delta;  // Q28 difference from the identity map; zero-filled is the identity
-  uint32_t index;
-};
-
-template <class P>
-struct Model {
-  StateMap map[P::contexts];
-  uint32_t run_map[P::contexts][512];
-  uint32_t order0[256];
-  uint32_t match_map[MATCH_MODELS][1024];
-  int32_t inputs[INPUTS<P>];
-  int32_t weights[P::selectors][ROW_LIMIT][INPUTS<P>];  // Q26
-  int32_t final_weights[2][4096][16];                   // Q26
-  int32_t network_apm[2][65536 * APM_STEPS / 64];
-  int32_t apm[3][65536 * APM_STEPS];
-  uint32_t run_slot[P::contexts];
 };
 
 inline uint32_t hash2(uint32_t a, uint32_t b) {
@@ -69,10 +51,8 @@ inline uint32_t hash2(uint32_t a, uint32_t b) {
   return h * 0xC2B2AE35u;
 }
 
-inline int32_t squash(int32_t x) {
-  x = x < -LOGIT_MAX ? -LOGIT_MAX : x > LOGIT_MAX ? LOGIT_MAX : x;
-  return SQUASH.value[3072 + x];
-}
+inline int32_t clamp_logit(int32_t x) { return x < -LOGIT_MAX ? -LOGIT_MAX : x > LOGIT_MAX ? LOGIT_MAX : x; }
+inline int32_t squash(int32_t x) { return SQUASH.value[3072 + clamp_logit(x)]; }
 
 inline int32_t stretch(uint32_t p) {
   if (p < 4096) return STRETCH.low[p];
@@ -80,6 +60,9 @@ inline int32_t stretch(uint32_t p) {
   return STRETCH.middle[p >> 4];
 }
 
+inline int32_t clamp16(int32_t p) { return p < 1 ? 1 : p > 65535 ? 65535 : p; }
+
+/** Moves an adaptive probability towards the bit by 1/(n + 1.5), n the observations so far, at most limit. */
 inline void adapt(uint32_t& entry, uint32_t bit, uint32_t limit) {
   const uint32_t n = entry & 1023, p = entry >> 10;
   const int64_t error = static_cast<int64_t>(bit << 22) - static_cast<int64_t>(p);
@@ -87,6 +70,94 @@ inline void adapt(uint32_t& entry, uint32_t bit, uint32_t limit) {
   if (q > 4194303) q = 4194303;
   entry = static_cast<uint32_t>(q) << 10 | (n < limit ? n + 1 : n);
 }
+
+/** Adaptive probability map over stretch(p), interpolated; an untouched entry is the identity. */
+struct Apm {
+  uint32_t* entry;
+  uint32_t index;
+  static uint32_t identity(uint32_t j) {
+    return static_cast<uint32_t>(squash(static_cast<int32_t>(j) * 256 - 3072)) << 16 | 6;
+  }
+  int32_t predict(uint32_t* table, uint32_t context, int32_t logit) {
+    const uint32_t x = static_cast<uint32_t>(logit + 3072), j = x >> 8, w = x & 255;
+    entry = table + context * APM_STEPS + j;
+    if (entry[0] == 0) entry[0] = identity(j);
+    if (entry[1] == 0) entry[1] = identity(j + 1);
+    const uint32_t p = ((entry[0] >> 16) * (256 - w) + (entry[1] >> 16) * w) >> 8;
+    entry += w >> 7;
+    return static_cast<int32_t>(p);
+  }
+  void update(uint32_t bit, uint32_t limit) { adapt(*entry, bit, limit); }
+};
+
+/**
+ * Gated logistic mixing: `sets` weight vectors, each chosen from its table by a row number, give one logit each. Rows
+ * start as a copy of the first set's row 0, which is always trained, when they are first used.
+ */
+template <int N, int SETS>
+struct Mixer {
+  alignas(64) int32_t x[N];
+  int32_t logit[SETS], p[SETS];
+  int32_t* chosen[SETS];
+
+  void choose(int set, int32_t* table, uint8_t* used, uint32_t row) {
+    int32_t* w = table + static_cast<size_t>(row) * N;
+    if (!used[row]) {
+      used[row] = 1;
+      if (set > 0)
+        for (int i = 0; i < N; i++) w[i] = chosen[0][i];
+    }
+    chosen[set] = w;
+  }
+  void mix() {
+    for (int k = 0; k < SETS; k++) {
+      const int32_t* w = chosen[k];
+      uint32_t sum = 0;
+      for (int i = 0; i < N; i++) sum += static_cast<uint32_t>((w[i] >> 14) * x[i]);
+      logit[k] = clamp_logit(static_cast<int32_t>(sum) >> 12);
+      p[k] = squash(logit[k]);
+    }
+  }
+  void update(uint32_t bit, int32_t rate) {
+    for (int k = 0; k < SETS; k++) {
+      const int32_t e = ((static_cast<int32_t>(bit << 16) - p[k]) * rate) >> 8;
+      if (e == 0) continue;
+      int32_t* w = chosen[k];
+      for (int i = 0; i < N; i++) {
+        constexpr int32_t limit = (8 << 26) - 1;
+        const int32_t v = w[i] + ((x[i] * e + 8) >> 4);
+        w[i] = v > limit ? limit : v < -limit ? -limit : v;
+      }
+    }
+  }
+};
+
+constexpr int FINAL_SETS = 4;
+constexpr uint32_t FINAL_ROWS[FINAL_SETS] = {1, 512, 2048, 512};
+
+template <class P>
+constexpr uint32_t ROWS = [] {
+  uint32_t n = 0;
+  for (uint32_t r : P::rows) n += r;
+  return n;
+}();
+
+template <class P>
+struct Model {
+  StateMap map[P::contexts];
+  uint32_t run_map[P::full ? P::contexts : 1][512];
+  uint32_t order0[256];
+  uint32_t match_map[MATCH_MODELS][1024];
+  Mixer<INPUTS<P>, P::sets> mixer;
+  Mixer<16, FINAL_SETS> last;
+  uint8_t used[ROWS<P>];
+  uint8_t last_used[FINAL_ROWS[0] + FINAL_ROWS[1] + FINAL_ROWS[2] + FINAL_ROWS[3]];
+  int32_t last_weights[(FINAL_ROWS[0] + FINAL_ROWS[1] + FINAL_ROWS[2] + FINAL_ROWS[3]) * 16];  // Q26
+  alignas(64) int32_t weights[ROWS<P> * INPUTS<P>];                             // Q26
+  uint32_t certainty_map[8192 * APM_STEPS];  // by what is left of the byte, whether a match goes on, how sure the network is
+  uint32_t followers1[256];    // bytes that followed a byte, newest lowest
+  uint32_t followers2[65536];  // bytes that followed two bytes
+};
 
 /** Class of a byte for shapes: 0 control … 15. */
 inline uint32_t byte_class(uint32_t c) {
@@ -105,21 +176,25 @@ inline uint32_t byte_class(uint32_t c) {
   return c < 192 ? 14 : 15;
 }
 
-/** The slot of 16 bytes (check, 15 nodes) for a hash: found, or the line's least used one cleared. */
-inline uint8_t* find_slot(uint8_t* slots, uint32_t line, uint32_t check) {
-  uint8_t* p = slots + static_cast<size_t>(line) * 64;
-  const uint8_t tag = static_cast<uint8_t>(check);
-  for (int i = 0; i < 4; i++)
-    if (p[i * 16] == tag && p[i * 16 + 1] != 0) return p + i * 16;
+// A slot: check (2 bytes), 15 bit histories of a nibble's binary tree, and for first nibbles the byte last seen and
+// how often in a row. Three slots to a line of 64 bytes.
+constexpr int SLOT_BYTES = 21, SLOT_NODE = 1, SLOT_RUN_BYTE = 17;
+
+/** The slot for a check: found, or the line's least used one cleared. */
+inline uint8_t* find_slot(uint8_t* line, uint32_t check) {
+  const uint8_t low = static_cast<uint8_t>(check), high = static_cast<uint8_t>(check >> 8);
   int victim = 0, least = 1 << 20;
-  for (int i = 0; i < 4; i++) {
-    const int s = p[i * 16 + 1];
+  for (int i = 0; i < 3; i++) {
+    uint8_t* p = line + i * SLOT_BYTES;
+    const int s = p[SLOT_NODE + 1];
+    if (p[0] == low && p[1] == high && s != 0) return p;
     const int use = s == 0 ? -1 : STATES.zeros[s] + STATES.ones[s];
     if (use < least) least = use, victim = i;
   }
-  uint8_t* slot = p + victim * 16;
-  for (int i = 1; i < 16; i++) slot[i] = 0;
-  slot[0] = tag;
+  uint8_t* slot = line + victim * SLOT_BYTES;
+  for (int i = 2; i < SLOT_BYTES; i++) slot[i] = 0;
+  slot[0] = low;
+  slot[1] = high;
   return slot;
 }
 
@@ -132,6 +207,7 @@ inline size_t slice_of(const Mix* m, size_t i) {
 
 /** Whether the byte at block index i has been coded already. */
 inline bool known(const Mix* m, size_t i) {
+  if (m->streams == 1) return i < m->stream[0].position;
   return i < m->block_length && i < m->stream[slice_of(m, i)].position;
 }
 
@@ -168,19 +244,100 @@ struct Coder {
       const uint32_t candidate = entry;
       if (candidate > 0 && known(m, candidate)) {
         uint32_t length = 0;
-        while (length < since && length < candidate && length < 400 && m->block[candidate - 1 - length] == end[-1 - static_cast<int>(length)] && known_back(candidate - 1 - length))
+        while (length < since && length < candidate && length < 400 &&
+               m->block[candidate - 1 - length] == end[-1 - static_cast<int>(length)] && known(m, candidate - 1 - length))
           length++;
         if (length >= minimum) match = {candidate, length, 0};
       }
     }
     entry = s.position;
   }
-  // Bytes before a known byte in the same slice are known; a walk back over a slice's start needs a new look.
-  bool known_back(uint32_t i) { return known(m, i); }
+
+  /** Opens a nesting level: a bracket, or a tag by its name's hash. */
+  static void push(Stream& s, uint32_t kind) {
+    const uint32_t path = s.nesting[s.depth & 31].path;
+    s.depth++;
+    s.nesting[s.depth & 31] = {kind, hash2(path, hash2(kind, s.key))};
+    s.key = s.last_key = 0;
+  }
+  /** Closes the innermost level of that kind and all within it; does nothing if there is none. */
+  static void pop(Stream& s, uint32_t kind) {
+    for (uint32_t d = s.depth, n = 0; d > 0 && n < 31; d--, n++)
+      if (s.nesting[d & 31].kind == kind) {
+        s.depth = d - 1;
+        s.key = s.last_key = 0;
+        return;
+      }
+  }
+
+  void update_structure(Stream& s, uint32_t c, uint32_t c1, uint32_t cls) {
+    if (s.quote != 0) {
+      if (c == s.quote && c1 != '\\') {
+        s.quote = 0;
+        s.name = s.token;
+        s.token = 0;
+      } else if (c == '\n') {
+        s.quote = 0;
+        s.token = 0;
+      } else {
+        s.token = hash2(s.token, c);
+      }
+      return;
+    }
+    if (s.tag != 0) {
+      if (s.tag == 1) {  // just behind '<'
+        if (c == '/') s.tag = 3;
+        else if (cls == 1 || cls == 2) s.tag = 2, s.tag_name = hash2(0, c);
+        else s.tag = 0;
+      } else if (c == '>') {
+        if (s.tag == 3) pop(s, s.tag_name);
+        else if (c1 != '/') push(s, s.tag_name);
+        s.tag = 0;
+      } else if (s.tag < 4 && (cls <= 3 || c == '-' || c == ':')) {
+        s.tag_name = hash2(c1 == '/' ? 0 : s.tag_name, c);
+      } else if (c == '\n' || s.tag == 3) {
+        s.tag = 0;
+      } else {
+        s.tag = 4;  // attributes
+      }
+    }
+    if (c == '"') {
+      s.quote = c;
+      s.token = 0;
+    } else if (c == '{' || c == '[' || c == '(') {
+      push(s, c);
+      s.token = 0;
+    } else if (c == '}' || c == ']' || c == ')') {
+      pop(s, c == ')' ? '(' : c - 2);
+      s.token = 0;
+    } else if (c == '<') {
+      s.tag = 1;
+      s.tag_name = 0;
+      s.token = 0;
+    } else if (c == '>') {
+      s.token = 0;
+    } else if (c == ':' || c == '=') {
+      s.key = s.token != 0 ? s.token : s.name;
+      s.token = 0;
+    } else if (c == ',' || c == ';') {
+      s.last_key = s.key;
+      s.key = 0;
+      s.token = 0;
+    } else if (c == '\n') {
+      s.token = 0;
+    } else if (c != ' ' && c != '\t') {
+      s.token = hash2(s.token, c);
+    }
+  }
 
   void update_history(Stream& s, uint32_t c) {
-    const uint32_t c1 = s.c4 & 255, c2 = s.c4 >> 8 & 255;
-    (void)c2;
+    const uint32_t c1 = s.c4 & 255;
+    if constexpr (P::full) {
+      uint32_t& f1 = model.followers1[c1];
+      f1 = f1 << 8 | c;
+      uint32_t& f2 = model.followers2[s.c4 & 0xFFFF];
+      f2 = f2 << 8 | c;
+    }
     m->block[s.position++] = static_cast<uint8_t>(c);
     s.c8 = s.c8 << 8 | s.c4 >> 24;
     s.c4 = s.c4 << 8 | c;
@@ -203,45 +360,26 @@ struct Coder {
     } else {
       s.text = hash2(s.text, c);
     }
-    if (cls == 3)
-      s.number = s.number < 9 ? s.number + 1 : 9;
-    else if (c != '.' && c != ',' && c != ':' && c != '-')
-      s.number = 0;
-    if constexpr (P::runs) {
+    if constexpr (P::full) {
+      if (cls == 3)
+        s.number = s.number < 9 ? s.number + 1 : 9;
+      else if (c != '.' && c != ',' && c != ':' && c != '-')
+        s.number = 0;
       const uint32_t folded = cls <= 3 ? cls : c;
       if (c == ' ' || c == '\n' || c == '"' || c == '<' || c == '>') s.format = 0;
       s.format = hash2(s.format, cls == 1 && c1 >= 'a' && c1 <= 'z' ? 0 : folded);
-      // Nesting: brackets, quotes and tags.
-      if (s.quote != 0) {
-        if (c == s.quote && c1 != '\\') {
-          s.quote = 0;
-          s.key = s.string_hash;
-        } else if (c == '\n') {
-          s.quote = 0;
-        } else {
-          s.string_hash = hash2(s.string_hash, c);
-        }
-      } else if (c == '"') {
-        s.quote = c;
-        s.string_hash = 0;
-      } else if (c == '{' || c == '[' || c == '(' || c == '<') {
-        if (s.depth < 31) s.depth++;
-        s.nesting[s.depth] = hash2(c, s.key);
-        if (c == '<') s.string_hash = 0;
-      } else if ((c == '}' || c == ']' || c == ')' || c == '>')) {
-        if (s.depth > 0) s.depth--;
-        if (c == '>') s.key = s.string_hash;
-      } else if (c == '\n' && s.depth > 0 && s.nesting[s.depth] == hash2('<', s.key)) {
-        s.depth--;
-      } else if (s.depth > 0) {
-        s.string_hash = hash2(s.string_hash, c);
-      }
-      // Fields.
+      s.masked8 = s.masked8 << 8 | s.masked4 >> 24;
+      s.masked4 = s.masked4 << 8 | (cls == 3 ? '0' : c);
+      update_structure(s, c, c1, cls);
+      // Fields of the line.
       if (c == ',' || c == '\t' || c == ';' || c == '|' || c == ' ') {
         s.field++;
         s.field_hash = 0;
+        s.field_above = s.field_start[s.field & 63];
+        s.field_start[s.field & 63] = s.position;
       } else {
         s.field_hash = hash2(s.field_hash, c);
+        if (s.field_above) s.field_above++;
       }
     }
     if (c == '\n') {
@@ -253,19 +391,39 @@ struct Coder {
       s.indent = 0;
       s.field = 0;
       s.field_hash = 0;
+      s.field_above = s.above;
     } else {
       const uint32_t column = s.position - s.line;
       if (column <= 4) s.line_hash = hash2(s.line_hash, c);
       if (s.indent + 1 == column && (c == ' ' || c == '\t')) s.indent = column;
     }
+    if constexpr (P::full) {
+      // Records of fixed length: the same byte at the same distance four times in a row.
+      uint32_t* seen = s.seen[c];
+      const uint32_t distance = s.position - seen[0];
+      if (distance > 1 && distance < 1024 && distance == seen[0] - seen[1] && distance == seen[1] - seen[2]) {
+        if (distance == s.stride_candidate) {
+          if (++s.stride_votes > 6 && s.stride != distance) s.stride = distance, s.stride_votes = 0;
+        } else {
+          s.stride_candidate = distance;
+          s.stride_votes = 0;
+        }
+      }
+      seen[2] = seen[1];
+      seen[1] = seen[0];
+      seen[0] = s.position;
+    }
     for (int k = 0; k < P::matches; k++) update_match(s, k, c);
+  }
+
+  uint32_t behind(const Stream& s, uint32_t distance) const {
+    return distance != 0 && s.position - s.start >= distance ? m->block[s.position - distance] : 0;
   }
 
   void set_contexts(Stream& s) {
     const uint32_t c4 = s.c4, c8 = s.c8, c1 = c4 & 255;
     const uint32_t column = s.position - s.line;
     const uint32_t up = s.above_length > column ? m->block[s.above + column] : 0;
-    const uint32_t up_next = s.above_length > column + 1 ? m->block[s.above + column + 1] : 0;
     uint32_t* h = s.hash;
     int i = 0;
     auto add = [&](uint32_t a, uint32_t b) { h[i] = hash2(hash2(a, b), static_cast<uint32_t>(i)), i++; };
@@ -279,7 +437,9 @@ struct Coder {
     add(s.word, s.words[0]);
     add(c4 & 0xFFFF00, 0);
     add(up << 8 | c1, 1);
-    if constexpr (P::contexts > 10) {
+    if constexpr (P::full) {
+      const uint32_t up_next = s.above_length > column + 1 ? m->block[s.above + column + 1] : 0;
+      const Level& level = s.nesting[s.depth & 31];
       add(c4, hash2(c8, 8));
       add(s.word, hash2(s.words[0], s.words[1]));
       add(s.word, s.words[1] + 77);
@@ -290,9 +450,9 @@ struct Coder {
       add(column < 255 ? column : 255, s.line_hash);
       add(s.field, s.field_hash);
       add(s.indent, hash2(s.line_hash, c1));
-      add(s.key, s.string_hash);
-      add(s.nesting[s.depth], c4 & 0xFFFF);
-      add(s.nesting[s.depth], hash2(s.depth, s.field_hash));
+      add(s.key, s.token);
+      add(level.path, c4 & 0xFFFF);
+      add(level.path, hash2(s.key, s.token));
       add(s.format, c1);
       add(s.format, s.word);
       add(s.shape, c1);
@@ -304,28 +464,39 @@ struct Coder {
       add(c4 & 0xF0F0F0F0, c8 & 0xF0F0);
       add(up, hash2(s.word, c1));
       add(s.line_hash, s.word);
+      // 34
+      uint32_t above = 0;
+      if (s.field_above && s.field_above + 1 < s.line) above = m->block[s.field_above] | m->block[s.field_above + 1] << 8;
+      add(above, c1);
+      add(above & 255, hash2(s.field, s.field_hash));
+      add(s.masked4, s.masked8);
+      add(s.masked4, c1);
+      add(model.followers1[c1] & 0xFFFFFF, c1);
+      add(model.followers2[c4 & 0xFFFF] & 0xFFFF, c4 & 0xFFFF);
+      const Match& longest = s.match[2].length ? s.match[2] : s.match[1].length ? s.match[1] : s.match[0];
+      const uint32_t expected = longest.length ? m->block[longest.position] | 256u : 0;
+      add(expected | (longest.length < 31 ? longest.length : 31) << 9, c1);
+      add(s.last_key, hash2(level.path, s.token));
+      add(s.word, hash2(s.words[0], hash2(s.words[1], s.words[2])));
+      add(behind(s, s.stride), c1);
+      add(behind(s, s.stride), behind(s, 2 * s.stride) << 8 | s.stride << 16);
+      add(expected, hash2(s.word, c4 & 0xFF00));
     }
-    for (int j = 0; j < P::contexts; j++) __builtin_prefetch(m->slots + static_cast<size_t>(h[j] & m->slot_lines_mask) * 64);
-    if constexpr (P::runs)
-      for (int j = 0; j < P::contexts; j++) __builtin_prefetch(m->runs + (h[j] >> 3 & m->runs_mask));
+    for (int j = 0; j < i; j++) __builtin_prefetch(line(h[j]));
+  }
+
+  /** The line of a context's hash, or one of 16 near it. Lines come in groups of 64. */
+  uint8_t* line(uint32_t hash, uint32_t near = 0) const {
+    const uint32_t i = static_cast<uint32_t>((static_cast<uint64_t>(hash >> 8) * m->slot_lines) >> 24);
+    return m->slots + static_cast<size_t>(i ^ near) * 64;
+  }
+
+  uint32_t* map(uint32_t i) const { return m->maps + (static_cast<size_t>(i) * APM_STEPS << m->map_bits); }
+  uint32_t map_context(uint32_t c0, uint32_t context) const {
+    return ((context << 8 | c0) * 0x9E3779B1u) >> (32 - m->map_bits);
   }
 
   // ---- one byte ---------------------------------------------------------------------------------------------------
-
-  static inline int32_t apm_predict(const int32_t* delta, uint32_t context, int32_t logit, uint32_t& index) {
-    const uint32_t x = static_cast<uint32_t>(logit + 3072);
-    const uint32_t j = x >> 8, w = x & 255;
-    index = context * APM_STEPS + j + (w >> 7);
-    const int32_t lo = (delta[context * APM_STEPS + j] >> 12) + identity(j);
-    const int32_t hi = (delta[context * APM_STEPS + j + 1] >> 12) + identity(j + 1);
-    return (lo * static_cast<int32_t>(256 - w) + hi * static_cast<int32_t>(w)) >> 8;
-  }
-  static inline int32_t identity(uint32_t j) { return squash(static_cast<int32_t>(j) * 256 - 3072); }
-  static inline void apm_update(int32_t* delta, uint32_t index, uint32_t bit, int rate) {
-    const int32_t j = static_cast<int32_t>(index % APM_STEPS);
-    const int32_t p = delta[index] + (identity(static_cast<uint32_t>(j)) << 12);
-    delta[index] += ((bit ? 0x0FFFFFFF : 0) - p) >> rate;
-  }
 
   /** Codes one byte of stream s: `code(p)` codes or decodes a bit of probability p and returns it. */
   template <class Code>
@@ -334,24 +505,27 @@ struct Coder {
     Model<P>& md = model;
     uint8_t* slot[P::contexts];
     uint32_t tree[256];
-    int net_sure = 0;
+    uint32_t net_sure = 0, top = 0, second = 0;
     if (frequencies) {
       for (int i = 127; i >= 0; i--) tree[128 + i] = frequencies[2 * i] + frequencies[2 * i + 1];
       for (int i = 127; i >= 1; i--) tree[i] = tree[2 * i] + tree[2 * i + 1];
-      uint32_t best = 0;
-      for (int i = 0; i < 256; i++) best = frequencies[i] > best ? frequencies[i] : best;
+      for (uint32_t i = 1; i < 256; i++) top = frequencies[i] > frequencies[top] ? i : top;
+      second = top == 0;
+      for (uint32_t i = 0; i < 256; i++) second = i != top && frequencies[i] > frequencies[second] ? i : second;
+      const uint32_t best = frequencies[top];
       // 1 .. 15 by how much of the mass is not on the likeliest byte.
       const uint32_t rest = tree[1] - best;
       const int bits = 32 - std::countl_zero(static_cast<uint32_t>((static_cast<uint64_t>(rest) << 14) / (tree[1] ? tree[1] : 1)));
-      net_sure = 1 + (bits > 14 ? 14 : bits);
+      net_sure = 1 + static_cast<uint32_t>(bits > 14 ? 14 : bits);
     }
-    uint32_t* run[P::contexts];
-    if constexpr (P::runs)
-      for (int i = 0; i < P::contexts; i++) run[i] = m->runs + (s.hash[i] >> 3 & m->runs_mask);
 
     const uint32_t c1 = s.c4 & 255, c2 = s.c4 >> 8 & 255;
-    const uint32_t lr_extra = static_cast<uint32_t>(16384 / (64 + (m->coded >> 4)));
-    const int32_t rate = (P::linear ? 32 : 64) + static_cast<int32_t>(lr_extra < 60 ? lr_extra : 60);
+    if constexpr (P::full) {
+      s.hash[46] = hash2(hash2(top | second << 8 | net_sure << 16, 0), 46);
+      s.hash[47] = hash2(hash2(top, c1 | net_sure << 8), 47);
+    }
+    const uint32_t boost = static_cast<uint32_t>(16384 / (64 + (m->coded >> 4)));
+    const int32_t rate = (P::full ? 24 : 64) + static_cast<int32_t>(boost < 60 ? boost : 60);
     uint32_t expected[MATCH_MODELS] = {};
     uint32_t match_bucket[MATCH_MODELS] = {};
     for (int k = 0; k < P::matches; k++) {
@@ -364,60 +538,80 @@ struct Coder {
         match_bucket[k] = b;
       }
     }
-    uint32_t hits = 0;
+    uint8_t* run[P::contexts];
+    bool seen[P::contexts];
+    uint8_t scratch[P::contexts][SLOT_BYTES] = {};
     uint32_t c0 = 1;
-    for (int bit_index = 0; bit_index < 8; bit_index++) {
+    for (uint32_t bit_index = 0; bit_index < 8; bit_index++) {
       if (bit_index == 0) {
-        for (int i = 0; i < P::contexts; i++) slot[i] = find_slot(m->slots, s.hash[i] & m->slot_lines_mask, s.hash[i] >> 24);
-      } else if (bit_index == 4) {
         for (int i = 0; i < P::contexts; i++) {
-          const uint32_t h = s.hash[i] ^ (c0 * 0x9E3779B1u >> 20 & 63);
-          slot[i] = find_slot(m->slots, h & m->slot_lines_mask, (s.hash[i] >> 24) + c0 * 29);
+          slot[i] = find_slot(line(s.hash[i]), s.hash[i]);
+          run[i] = slot[i] + SLOT_RUN_BYTE;
+          seen[i] = run[i][1] != 0;
+        }
+      } else if (bit_index == 4) {
+        // The second nibble's line lies near the first one's. A context met for the first time gets none: most never
+        // come back. When one does, what its first byte would have left in the slot is made up for.
+        const uint32_t near = c0 - 15;
+        for (int i = 0; i < P::contexts; i++)
+          if (seen[i]) __builtin_prefetch(line(s.hash[i], near));
+        for (int i = 0; i < P::contexts; i++) {
+          if (!seen[i]) {
+            slot[i] = scratch[i];
+            continue;
+          }
+          slot[i] = find_slot(line(s.hash[i], near), s.hash[i] + c0 * 0x3A35);
+          const uint32_t last = run[i][0];
+          if (slot[i][SLOT_NODE + 1] == 0 && run[i][1] != 0 && last >> 4 == (c0 & 15))
+            for (uint32_t k = 0, at = 1; k < 4; k++) {
+              const uint32_t bit = last >> (3 - k) & 1;
+              slot[i][SLOT_NODE + at] = STATES.next[0][bit];
+              at = at << 1 | bit;
+            }
         }
       }
-      const uint32_t node = bit_index < 4 ? c0 : (c0 & ((1u << (bit_index - 4)) - 1)) | 1u << (bit_index - 4);
-      int32_t* x = md.inputs;
+      const uint32_t node = SLOT_NODE + (bit_index < 4 ? c0 : (c0 & ((1u << (bit_index - 4)) - 1)) | 1u << (bit_index - 4));
+      int32_t* x = md.mixer.x;
       int n = 0;
-      hits = 0;
+      uint32_t hits = 0, run_hits = 0;
+      uint32_t run_index[P::contexts];
       for (int i = 0; i < P::contexts; i++) {
         const uint32_t state = slot[i][node];
         const uint32_t p = md.map[i].entry[state] >> 16;
         if (i < 6) hits += state != 0;
-        if constexpr (P::linear) {
-          x[n++] = state ? stretch(p) : 0;
+        if constexpr (P::full) {
+          const int32_t st = state ? stretch(p) : 0;
+          x[n++] = st;
           x[n++] = state ? (static_cast<int32_t>(p) - 32768) >> 6 : 0;
+          x[n++] = state && (STATES.zeros[state] == 0 || STATES.ones[state] == 0) ? st : 0;
+          int32_t value = 0;
+          run_index[i] = 0;
+          const uint32_t count = run[i][1], predicted = run[i][0] | 256u;
+          if (count != 0 && predicted >> (8 - bit_index) == c0) {
+            const uint32_t b = count < 8 ? count : count < 16 ? 8 : count < 32 ? 9 : count < 64 ? 10 : count < 128 ? 11 : 12;
+            const uint32_t bit = predicted >> (7 - bit_index) & 1;
+            run_index[i] = (b * 8 + bit_index) * 2 + bit;
+            value = stretch(md.run_map[i][run_index[i]] >> 16);
+            if (i >= 1 && i < 6) run_hits++;
+          }
+          x[n++] = value;
         } else {
           x[n++] = stretch(p);
         }
       }
-      uint32_t run_index[P::contexts];
-      if constexpr (P::runs) {
-        for (int i = 0; i < P::contexts; i++) {
-          const uint32_t r = *run[i];
-          int32_t value = 0;
-          run_index[i] = 0;
-          const uint32_t predicted = (r & 255) | 256u;
-          if (r >> 16 == s.hash[i] >> 16 && (r >> 8 & 255) != 0 && predicted >> (8 - bit_index) == c0) {
-            const uint32_t count = r >> 8 & 255;
-            const uint32_t b = count < 8 ? count : count < 16 ? 8 : count < 32 ? 9 : count < 64 ? 10 : count < 128 ? 11 : 12;
-            const uint32_t bit = predicted >> (7 - bit_index) & 1;
-            run_index[i] = (b * 8 + static_cast<uint32_t>(bit_index)) * 2 + bit;
-            value = stretch(md.run_map[i][run_index[i]] >> 16);
-          }
-          x[n++] = value;
-        }
-      }
       uint32_t match_index[MATCH_MODELS] = {};
-      uint32_t match_state = 0;
+      uint32_t match_state = 0, agree = 0, longest_expected = 0;
       for (int k = 0; k < P::matches; k++) {
         int32_t a = 0, b = 0;
         if (expected[k] && expected[k] >> (8 - bit_index) == c0) {
           const uint32_t bit = expected[k] >> (7 - bit_index) & 1;
-          match_index[k] = 1 + (match_bucket[k] * 8 + static_cast<uint32_t>(bit_index)) * 2 + bit;
+          match_index[k] = 1 + (match_bucket[k] * 8 + bit_index) * 2 + bit;
           const uint32_t p = md.match_map[k][match_index[k]] >> 16;
           a = stretch(p);
           b = (static_cast<int32_t>(p) - 32768) >> 5;
           match_state = match_bucket[k] * 2 + bit + 1;
+          longest_expected = expected[k];
+          agree += 1 + bit * 4;
         } else {
           expected[k] = 0;
         }
@@ -426,7 +620,8 @@ struct Coder {
       }
       x[n++] = stretch(md.order0[c0] >> 16);
       x[n++] = 256;
-      uint32_t net_index[2] = {};
+      Apm net_apm[2]{}, top_apm{};
+      uint32_t net_bucket = 0;
       if (frequencies) {
         const uint32_t total = tree[c0] ? tree[c0] : 1;  // 0 only if the caller broke the contract
         const uint32_t ones = bit_index < 7 ? tree[2 * c0 + 1] : frequencies[2 * c0 + 1 - 256];
@@ -435,8 +630,12 @@ struct Coder {
         const int32_t st = stretch(p);
         x[n++] = st;
         x[n++] = (static_cast<int32_t>(p) - 32768) >> 4;
-        x[n++] = stretch(clamp16(apm_predict(md.network_apm[0], c0 | 256u * (match_state != 0), st, net_index[0])));
+        const uint32_t top_context = ((top | 256u) >> (8 - bit_index)) == c0 ? (top | 256u) >> (7 - bit_index) & 1 ? 2 : 1 : 0;
+        net_bucket = 1 + static_cast<uint32_t>(st + 3072) / 128 + 64 * top_context;
+        x[n++] = stretch(static_cast<uint32_t>(clamp16(net_apm[0].predict(md.certainty_map, c0 | 256u * (match_state != 0) | 512 * net_sure, st))));
+        x[n++] = stretch(static_cast<uint32_t>(clamp16(net_apm[1].predict(map(0), map_context(c0, c1), st))));
       } else {
+        x[n++] = 0;
         x[n++] = 0;
         x[n++] = 0;
         x[n++] = 0;
@@ -444,104 +643,95 @@ struct Coder {
       while (n < N) x[n++] = 0;
 
       // First layer.
-      const uint32_t bi = static_cast<uint32_t>(bit_index);
-      uint32_t row[8];
-      row[0] = c0;
-      row[1] = match_state;
-      if constexpr (P::selectors > 2) {
-        row[2] = c1;
-        row[3] = hits * 8 + bi;
-        row[4] = s.shape & 0x7FF;
-        row[5] = static_cast<uint32_t>(net_sure) * 8 + bi;
+      uint32_t row[16];
+      row[0] = 0;
+      row[1] = c0;
+      row[2] = match_state;
+      row[3] = net_bucket;
+      if constexpr (P::full) {
         const uint32_t column = s.position - s.line;
-        row[6] = (s.quote != 0) * 1024u + (column < 31 ? column : 31u) * 32 + (s.indent < 31 ? s.indent : 31u);
+        row[2] = match_state * 8 + bit_index;
+        row[3] = c1;
+        row[4] = hits * 8 + bit_index;
+        row[5] = s.shape & 0xFFF;
+        row[6] = net_sure * 8 + bit_index;
+        row[12] = net_bucket + 256 * (agree == 0 ? 0 : agree < 4 ? 1 : agree % 5 == 0 ? 2 : 3);
+        row[7] = (s.quote != 0) * 1024u + (column < 31 ? column : 31u) * 32 + (s.indent < 31 ? s.indent : 31u);
+        row[8] = agree * 8 + bit_index;
+        row[9] = c2;
+        row[10] = (s.word_length < 15 ? s.word_length : 15) * 64 + (s.shape >> 4 & 7) * 8 + bit_index;
+        row[11] = run_hits * 8 + bit_index + 64 * (s.field < 7 ? s.field : 7);
+        if (match_state == 0) row[2] = 0;
       }
-      int32_t logit[16] = {};
-      int32_t p1[8];
-      for (int k = 0; k < P::selectors; k++) {
-        const int32_t* w = md.weights[k][row[k]];
-        uint32_t sum = 0;
-        for (int i = 0; i < N; i++) sum += static_cast<uint32_t>((w[i] >> 14) * x[i]);
-        int32_t dot = static_cast<int32_t>(sum) >> 12;
-        dot = dot < -LOGIT_MAX ? -LOGIT_MAX : dot > LOGIT_MAX ? LOGIT_MAX : dot;
-        logit[k] = dot;
-        p1[k] = squash(dot);
+      uint32_t first = 0;
+      for (int k = 0; k < P::sets; k++) {
+        md.mixer.choose(k, md.weights + static_cast<size_t>(first) * N, md.used + first, row[k]);
+        first += P::rows[k];
       }
+      md.mixer.mix();
       // Second layer.
-      logit[P::selectors] = 256;
-      const uint32_t final_row[2] = {c0 | (match_state != 0) * 256u, c1 | (bi << 8)};
-      int32_t p2[2], st2[2];
-      for (int k = 0; k < 2; k++) {
-        const int32_t* w = md.final_weights[k][final_row[k]];
-        uint32_t sum = 0;
-        for (int i = 0; i < 16; i++) sum += static_cast<uint32_t>((w[i] >> 14) * logit[i]);
-        int32_t dot = static_cast<int32_t>(sum) >> 12;
-        dot = dot < -LOGIT_MAX ? -LOGIT_MAX : dot > LOGIT_MAX ? LOGIT_MAX : dot;
-        st2[k] = dot;
-        p2[k] = squash(dot);
+      for (int k = 0; k < P::sets; k++) md.last.x[k] = md.mixer.logit[k];
+      md.last.x[15] = 256;
+      const uint32_t last_row[FINAL_SETS] = {0, c0 | (match_state != 0) * 256u, c1 | (bit_index << 8), net_bucket | 256u * (match_state != 0)};
+      first = 0;
+      for (int k = 0; k < FINAL_SETS; k++) {
+        md.last.choose(k, md.last_weights + first * 16, md.last_used + first, last_row[k]);
+        first += FINAL_ROWS[k];
       }
-      const int32_t st = (st2[0] + st2[1]) >> 1;
+      md.last.mix();
+      const int32_t st = (md.last.logit[0] + md.last.logit[1] + md.last.logit[2] + md.last.logit[3]) >> 2;
       const int32_t p = squash(st);
       // Final maps.
-      uint32_t index[3];
-      const int32_t a0 = apm_predict(md.apm[0], c0 | c1 << 8, st, index[0]);
-      const int32_t a1 = apm_predict(md.apm[1], (hash2(c1 | c2 << 8, 5) ^ c0 * 0x9E3779B1u >> 8) & 0xFFFF, st, index[1]);
-      int32_t mixed = (2 * p + a0 + a1 + 2) >> 2;
+      Apm maps[3];
+      const int32_t a0 = maps[0].predict(map(1), map_context(c0, c1), st);
+      const int32_t a1 = maps[1].predict(map(2), map_context(c0, c1 | c2 << 8), st);
+      const int32_t a2 = maps[2].predict(map(3), map_context(c0, longest_expected), st);
+      int32_t mixed = (2 * p + a0 + 2 * a1 + 3 * a2 + 4) >> 3;
+      if (frequencies) {
+        const int32_t a3 = top_apm.predict(map(4), map_context(c0, top), st);
+        mixed = (3 * mixed + a3 + 2) >> 2;
+      }
       mixed = clamp16(mixed);
 
       const uint32_t y = code(static_cast<uint32_t>(mixed));
 
       // Learn.
-      apm_update(md.apm[0], index[0], y, 6);
-      apm_update(md.apm[1], index[1], y, 6);
-      const int32_t target = static_cast<int32_t>(y << 16);
-      for (int k = 0; k < 2; k++) {
-        const int32_t e = ((target - p2[k]) * 32) >> 8;
-        int32_t* w = md.final_weights[k][final_row[k]];
-        for (int i = 0; i < 16; i++) w[i] = clamp_weight(w[i] + ((logit[i] * e + 8) >> 4));
-      }
-      for (int k = 0; k < P::selectors; k++) {
-        const int32_t e = ((target - p1[k]) * rate) >> 8;
-        if (e == 0) continue;
-        int32_t* w = md.weights[k][row[k]];
-        for (int i = 0; i < N; i++) w[i] = clamp_weight(w[i] + ((x[i] * e + 8) >> 4));
-      }
+      maps[0].update(y, 127);
+      maps[1].update(y, 127);
+      maps[2].update(y, 127);
+      md.last.update(y, 32);
+      md.mixer.update(y, rate);
       for (int i = 0; i < P::contexts; i++) {
         uint8_t& state = slot[i][node];
-        adapt(md.map[i].entry[state], y, 255);
+        adapt(md.map[i].entry[state], y, 1023);
         state = STATES.next[state][y];
       }
-      if constexpr (P::runs)
+      if constexpr (P::full)
         for (int i = 0; i < P::contexts; i++)
           if (run_index[i]) adapt(md.run_map[i][run_index[i]], y, 1023);
       for (int k = 0; k < P::matches; k++)
         if (match_index[k]) adapt(md.match_map[k][match_index[k]], y, 1023);
       adapt(md.order0[c0], y, 255);
-      if (frequencies) apm_update(md.network_apm[0], net_index[0], y, 6);
+      if (frequencies) {
+        net_apm[0].update(y, 127);
+        net_apm[1].update(y, 127);
+        top_apm.update(y, 127);
+      }
       c0 = c0 << 1 | y;
     }
     c0 &= 255;
-    if constexpr (P::runs)
-      for (int i = 0; i < P::contexts; i++) {
-        uint32_t r = *run[i];
-        const uint32_t check = s.hash[i] >> 16;
-        if (r >> 16 != check || (r >> 8 & 255) == 0)
-          r = check << 16 | 1u << 8 | c0;
-        else if ((r & 255) == c0)
-          r += (r >> 8 & 255) < 255 ? 256 : 0;
-        else
-          r = check << 16 | 1u << 8 | c0;
-        *run[i] = r;
+    for (int i = 0; i < P::contexts; i++) {
+        uint8_t* r = run[i];
+        if (r[0] == c0 && r[1] != 0) {
+          if (r[1] < 255) r[1]++;
+        } else {
+          r[0] = static_cast<uint8_t>(c0);
+          r[1] = 1;
+        }
       }
     update_history(s, c0);
     set_contexts(s);
     return c0;
-  }
-
-  static inline int32_t clamp16(int32_t p) { return p < 1 ? 1 : p > 65535 ? 65535 : p; }
-  static inline int32_t clamp_weight(int32_t w) {
-    constexpr int32_t limit = (8 << 26) - 1;
-    return w > limit ? limit : w < -limit ? -limit : w;
   }
 
   void init() {
@@ -555,23 +745,23 @@ struct Coder {
     for (auto& map : model.match_map)
       for (int i = 0; i < 1024; i++) map[i] = (i & 1 ? 1u << 20 : 3u << 20) << 10;
     for (auto& entry : model.order0) entry = 1u << 31;
-    for (auto& set : model.weights)
-      for (auto& row : set)
-        for (int i = 0; i < INPUTS<P>; i++) {
-          int32_t w = 0;
-          if (P::linear) {
-            if (i < 2 * P::contexts) w = i % 2 == 0 ? (1 << 26) / 10 : 0;
-            else if (i < 3 * P::contexts) w = (1 << 26) / 20;
-            else if (i < 3 * P::contexts + 4) w = (1 << 26) / 6;
-          } else {
-            w = i < P::contexts + 2 ? (1 << 26) / 4 : 0;
-          }
-          if (i == P::contexts * (P::linear ? 3 : 1) + 2 * P::matches + 2) w = 1 << 24;
-          row[i] = w;
-        }
-    for (auto& set : model.final_weights)
-      for (auto& row : set)
-        for (int i = 0; i < P::selectors; i++) row[i] = (1 << 26) / P::selectors;
+    constexpr int per = P::per_context, base = P::contexts * per;
+    constexpr int32_t one = 1 << 26;
+    for (int i = 0; i < INPUTS<P>; i++) {
+      int32_t w = 0;
+      if (i < base) {
+        if (P::full)
+          w = i % per == 0 ? one / 32 : i % per == 3 ? one / 64 : 0;
+        else
+          w = one / 4;
+      } else if (i < base + 2 * P::matches) {
+        w = (i - base) % 2 == 0 ? one / 6 : 0;
+      } else if (i == base + 2 * P::matches + 2) {
+        w = one / 4;
+      }
+      model.weights[i] = w;
+    }
+    for (int i = 0; i < P::sets; i++) model.last_weights[i] = one / P::sets;
     for (size_t i = 0; i < m->streams; i++) set_contexts(m->stream[i]);
   }
 };

@@ -11,13 +11,20 @@ namespace shacomp {
 namespace mix {
 
 inline constexpr int MAX_CONTEXTS = 48;
-inline constexpr int MATCH_MODELS = 2;
+inline constexpr int MATCH_MODELS = 3;
+inline constexpr int MAPS = 5;
+inline constexpr int MAP_STEPS = 25;  // points of a map: one per nat of the logit
 
 /** Verified repeat: where its continuation lies and how long it has held. */
 struct Match {
   uint32_t position;  // index in the block of the byte predicted next
   uint32_t length;    // matched bytes before it; 0: none
   uint32_t misses;    // mispredicted bytes of late (recovering after a small difference)
+};
+
+/** One level of nesting: the bracket or tag that opened it, and a hash of all levels with their keys. */
+struct Level {
+  uint32_t kind, path;
 };
 
 /** What belongs to one stream: history digests and the slots in use. */
@@ -37,18 +44,27 @@ struct Stream {
   uint32_t indent;      // leading white space of the line
   uint32_t line_words;  // words begun in this line
   uint32_t shape;       // classes of the last bytes, 4 bits each, newest lowest
-  uint32_t format;      // the bytes with digits and letters folded, hashed over the current token
-  uint32_t number;      // digits of the current number and its position
-  uint32_t nesting[32]; // open brackets, quotes and tags with what opened them
+  uint32_t format;      // hash of the token with letters and digits folded to their classes
+  uint32_t number;      // digits and separators of the current number, at most 9
+  uint32_t masked4;     // like c4 and c8 with every digit as '0'
+  uint32_t masked8;
+  Level nesting[32];    // open brackets and tags; innermost at depth mod 32
   uint32_t depth;
-  uint32_t key;         // hash of the last quoted string or tag name
   uint32_t quote;       // quote character that is open, or 0
-  uint32_t string_hash; // hash of the string being read
+  uint32_t token;       // hash of the string or token being read
+  uint32_t name;        // hash of the last quoted string
+  uint32_t key;         // hash of the key whose value is being read
+  uint32_t last_key;    // key before it on this level
+  uint32_t tag;         // 0 outside a tag, 1 behind '<', 2 in a name, 3 in a closing tag, 4 in attributes
+  uint32_t tag_name;
   uint32_t field;       // fields since the line's start (CSV, logs)
-  uint32_t field_hash;
-  uint32_t stride;      // detected record length, 0 if none
-  uint32_t indirect1;   // bytes that followed c1, newest lowest
-  uint32_t indirect2;   // bytes that followed c2 c1
+  uint32_t field_hash;  // hash of the field so far
+  uint32_t field_above; // index of the corresponding byte of the same field above, 0 if none
+  uint32_t field_start[64];  // where each field last began
+  uint32_t seen[256][3];     // where each byte was last seen, newest first
+  uint32_t stride;      // record length found, 0 if none
+  uint32_t stride_candidate;
+  uint32_t stride_votes;
   Match match[MATCH_MODELS];
   uint32_t hash[MAX_CONTEXTS];
 };
@@ -72,12 +88,12 @@ struct Mix {
   uint8_t* output;
   uint8_t* block;  // the bytes known so far, in natural order
   mix::Stream* stream;
-  uint8_t* slots;  // bit histories: lines of four 16-byte slots
-  uint32_t slot_lines_mask;
-  uint32_t* runs;  // check, count and byte last seen per context
-  uint32_t runs_mask;
+  uint8_t* slots;  // bit histories: lines of 64 bytes
+  uint32_t slot_lines;
   uint32_t* match_table[mix::MATCH_MODELS];
   uint32_t match_mask;
+  uint32_t* maps;  // final maps: MAPS tables of 2^map_bits contexts
+  uint32_t map_bits;
   void* model;  // weights and small maps, laid out by the profile
 };
 
