@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ByteReader } from '../src/codec/byte-reader.js';
 import { compress } from '../src/codec/compress.js';
 import { ContainerReader, type ContainerRecord } from '../src/codec/container.js';
-import { deinterleave, interleave, stepCount, streamCount } from '../src/codec/lockstep.js';
+import { deinterleave, interleave, MAX_STREAMS, stepCount, streamCount } from '../src/codec/lockstep.js';
 import { encodeVarint, readVarint } from '../src/codec/varint.js';
 import { compressChunks, decompress, inspect, ShacompError } from '../src/index.js';
 import { collect } from './helpers/collect.js';
@@ -66,10 +66,11 @@ describe('varint', () => {
 });
 
 describe('streams of a block', () => {
-  it('are one per 64 KiB, at least one', () => {
-    expect([1, 65536, 65537, 2 ** 22, 2 ** 26].map((length) => streamCount(length))).toEqual([
-      1, 1, 2, 64, 1024,
-    ]);
+  it('are one per so many bytes, at least one and at most a number', () => {
+    const density = { bytes: 65536, most: 100 };
+    const counts = [1, 65536, 65537, 2 ** 22, 2 ** 26].map((length) => streamCount(length, density));
+    expect(counts).toEqual([1, 1, 2, 64, 100]);
+    expect(streamCount(2 ** 26, { bytes: 1, most: Number.POSITIVE_INFINITY })).toBe(MAX_STREAMS);
   });
 
   it('are contiguous slices of nearly equal length, the longer ones first', () => {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LEVELS } from '../src/codec/levels.js';
@@ -215,6 +216,19 @@ describe('levels', () => {
       sizes.push(file.length);
     }
     expect(sizes.at(-1)).toBeLessThan(sizes[0]);
+  });
+
+  it('are those of docs/levels.md', () => {
+    const page = readFileSync(new URL('../docs/levels.md', import.meta.url), 'utf8');
+    const size = (bytes: number) => (bytes < 2 ** 20 ? `${bytes / 2 ** 10} KiB` : `${bytes / 2 ** 20} MiB`);
+    const words = (mode: string) =>
+      mode.replace('network-', 'network and ').replace(/-(fast|full)$/, (_, profile) => `, ${profile}`);
+    const rows = LEVELS.map(({ mode, plain, streams, blockSize }, i) => {
+      const cut = mode.startsWith('network') ? [size(streams.bytes), `${streams.most}`] : ['', '1'];
+      const cells = [`${i + 1}`, words(mode), words(plain), ...cut, size(blockSize)];
+      return `| ${cells.join(' | ')} |`.replace('|  |', '| |');
+    });
+    expect(page).toContain(rows.join('\n'));
   });
 
   it('without the network need no model', async () => {

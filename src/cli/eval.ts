@@ -1,6 +1,6 @@
 /** @file The command `eval`: what the model thinks a file costs beside what coding it really takes. */
 import { BATCH_SYMBOLS } from '../codec/block.js';
-import { levelSettings } from '../codec/levels.js';
+import { levelSettings, type StreamDensity } from '../codec/levels.js';
 import { interleave, stepCount, streamCount } from '../codec/lockstep.js';
 import {
   compressChunks,
@@ -66,7 +66,7 @@ export async function evaluate(operandFiles: string[], flags: Flags): Promise<vo
         options.engine,
         model,
         bytes,
-        { blockSize, bytesPerStream: settings.bytesPerStream },
+        { blockSize, density: settings.streams },
         (done) => progress.update(done),
       );
       const coded = await code('network', bytes.length);
@@ -114,7 +114,7 @@ async function modelCost(
   engine: Engine,
   model: IntegerModel,
   bytes: Uint8Array,
-  { blockSize, bytesPerStream }: { blockSize: number; bytesPerStream: number },
+  { blockSize, density }: { blockSize: number; density: StreamDensity },
   progress: (done: number) => void,
 ): Promise<number> {
   let bits = 0;
@@ -122,7 +122,7 @@ async function modelCost(
   try {
     for (let start = 0; start < bytes.length; start += blockSize) {
       const block = bytes.subarray(start, start + blockSize);
-      const streams = streamCount(block.length, bytesPerStream);
+      const streams = streamCount(block.length, density);
       if (network?.streams !== streams) {
         network?.close();
         network = engine.open(model, streams);

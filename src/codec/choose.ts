@@ -6,7 +6,7 @@ import type { IntegerModel } from '../model/sharnn.js';
 import { type BlockProgress, encodeBlock } from './block.js';
 import type { Breath } from './breath.js';
 import { MODEL_ID_LENGTH } from './container.js';
-import type { Level } from './levels.js';
+import type { Level, StreamDensity } from './levels.js';
 import { streamCount } from './lockstep.js';
 import { blockMemory, checkMemory } from './memory.js';
 import { type CodedMode, codedMode } from './modes.js';
@@ -17,14 +17,13 @@ const SMALL = 2 ** 15;
 /** Slices of a longer block that are tried, spread evenly. */
 const SLICES = 4;
 /** Bytes tried of a longer block: a sixteenth of it, within these bounds. */
-const SAMPLE = { least: 2 ** 13, most: 2 ** 15 };
+const SAMPLE = { least: 2 ** 13, most: 2 ** 14 };
 /** Share of a sample's code that the network must save: less is not worth its time. */
 const GAIN = 0.03;
 
 /** How blocks are coded. */
 export interface Plan {
-  /** bytes of a block per stream of the network */
-  bytesPerStream: number;
+  streams: StreamDensity;
   /** mode of blocks; undefined to store all */
   mode?: CodedMode;
   /** mode of blocks that do not gain from the network; undefined to keep to `mode` */
@@ -33,10 +32,10 @@ export interface Plan {
 
 /** @param mode what the caller asks for; 'auto' for the level's choice */
 export function planFor(level: Level, mode: 'auto' | 'stored' | CodedMode['name']): Plan {
-  const { bytesPerStream } = level;
-  if (mode === 'stored') return { bytesPerStream };
-  if (mode !== 'auto') return { bytesPerStream, mode: codedMode(mode) };
-  return { bytesPerStream, mode: codedMode(level.mode), plain: codedMode(level.plain) };
+  const { streams } = level;
+  if (mode === 'stored') return { streams };
+  if (mode !== 'auto') return { streams, mode: codedMode(mode) };
+  return { streams, mode: codedMode(level.mode), plain: codedMode(level.plain) };
 }
 
 /** A block that was coded. */
@@ -103,7 +102,7 @@ export class BlockEncoder {
 
   #streams(block: Uint8Array, mode: CodedMode): number {
     // alone, the context models gain nothing from streams
-    return mode.network ? streamCount(block.length, this.#plan.bytesPerStream) : 1;
+    return mode.network ? streamCount(block.length, this.#plan.streams) : 1;
   }
 
   async #encode(

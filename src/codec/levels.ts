@@ -1,14 +1,21 @@
 /** @file What the levels 1 to 9 stand for: the one table from which codec, command line and docs/levels.md are made. */
 import type { CodedMode } from './modes.js';
 
+/** How many lockstep streams of the network a block gets: many make a batch that is fast to compute, few learn faster. */
+export interface StreamDensity {
+  /** bytes of a block per stream */
+  bytes: number;
+  /** most streams: beyond some, batches gain nothing */
+  most: number;
+}
+
 /** Settings of a level. A decoder needs none of them: blocks say how they were coded. */
 export interface Level {
   /** mode of blocks that gain from the network; of all blocks if it is one without */
   mode: CodedMode['name'];
   /** mode of blocks that do not gain from the network */
   plain: CodedMode['name'];
-  /** bytes of a block per lockstep stream of the network: more are smaller files, fewer are larger batches */
-  bytesPerStream: number;
+  streams: StreamDensity;
   /** bytes per block */
   blockSize: number;
 }
@@ -16,17 +23,27 @@ export interface Level {
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
 
+function level(
+  mode: Level['mode'],
+  plain: Level['plain'],
+  bytesPerStream: number,
+  most: number,
+  blockSize: number,
+): Level {
+  return { mode, plain, streams: { bytes: bytesPerStream, most }, blockSize };
+}
+
 /** Index 0 is level 1. */
 export const LEVELS: readonly Level[] = [
-  { mode: 'mixing-fast', plain: 'mixing-fast', bytesPerStream: 64 * KIB, blockSize: 4 * MIB },
-  { mode: 'mixing-fast', plain: 'mixing-fast', bytesPerStream: 64 * KIB, blockSize: 16 * MIB },
-  { mode: 'mixing-full', plain: 'mixing-full', bytesPerStream: 64 * KIB, blockSize: 16 * MIB },
-  { mode: 'network-mixing-fast', plain: 'mixing-fast', bytesPerStream: 32 * KIB, blockSize: 4 * MIB },
-  { mode: 'network-mixing-fast', plain: 'mixing-full', bytesPerStream: 64 * KIB, blockSize: 16 * MIB },
-  { mode: 'network-mixing-full', plain: 'mixing-full', bytesPerStream: 64 * KIB, blockSize: 16 * MIB },
-  { mode: 'network-mixing-full', plain: 'mixing-full', bytesPerStream: 128 * KIB, blockSize: 16 * MIB },
-  { mode: 'network-mixing-full', plain: 'mixing-full', bytesPerStream: 256 * KIB, blockSize: 16 * MIB },
-  { mode: 'network-mixing-full', plain: 'mixing-full', bytesPerStream: 512 * KIB, blockSize: 32 * MIB },
+  level('mixing-fast', 'mixing-fast', 64 * KIB, 16, 4 * MIB),
+  level('mixing-fast', 'mixing-fast', 64 * KIB, 16, 16 * MIB),
+  level('mixing-full', 'mixing-full', 64 * KIB, 16, 16 * MIB),
+  level('network-mixing-fast', 'mixing-fast', 32 * KIB, 64, 4 * MIB),
+  level('network-mixing-fast', 'mixing-full', 64 * KIB, 16, 16 * MIB),
+  level('network-mixing-full', 'mixing-full', 64 * KIB, 16, 16 * MIB),
+  level('network-mixing-full', 'mixing-full', 128 * KIB, 8, 16 * MIB),
+  level('network-mixing-full', 'mixing-full', 256 * KIB, 8, 16 * MIB),
+  level('network-mixing-full', 'mixing-full', MIB, 4, 32 * MIB),
 ];
 
 /** The level where none is named: the smallest files that a laptop makes at a sensible speed. */

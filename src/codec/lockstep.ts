@@ -1,16 +1,16 @@
 /** @file How a block is cut into streams that advance together, one byte each per step. */
 import { INITIAL_BYTE } from '../model/architecture.js';
-import { levelSettings } from './levels.js';
+import { levelSettings, type StreamDensity } from './levels.js';
 
 /** Most streams that a block may have. */
 export const MAX_STREAMS = 1024;
 
 /**
- * Number of streams of the network that the encoder cuts a block of `length` bytes into: enough of them for a batch, each
- * long enough for its cold start to cost little. A decoder takes the number from the block.
+ * Number of streams of the network that the encoder cuts a block of `length` bytes into. A decoder takes the number from
+ * the block.
  */
-export function streamCount(length: number, bytesPerStream = levelSettings().bytesPerStream): number {
-  return Math.min(MAX_STREAMS, Math.max(1, Math.ceil(length / bytesPerStream)));
+export function streamCount(length: number, density: StreamDensity = levelSettings().streams): number {
+  return Math.min(MAX_STREAMS, density.most, Math.max(1, Math.ceil(length / density.bytes)));
 }
 
 /** Number of steps in which `streams` streams hold `length` bytes. */
