@@ -130,8 +130,8 @@ describe('streams', () => {
   };
 
   it('are as many as the level says with the network, one without', async () => {
-    expect(await streamsAt({ mode: 'network-mixing-fast', level: 4 })).toBe(3);
-    expect(await streamsAt({ mode: 'network', level: 6 })).toBe(2);
+    expect(await streamsAt({ mode: 'network-mixing-fast', level: 4 })).toBe(2);
+    expect(await streamsAt({ mode: 'network', level: 6 })).toBe(1);
     expect(await streamsAt({ mode: 'network-mixing-fast', level: 9 })).toBe(1);
     expect(await streamsAt({ mode: 'mixing-fast' })).toBe(1);
   });

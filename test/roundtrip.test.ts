@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compress } from '../src/codec/compress.js';
+import { streamCount } from '../src/codec/lockstep.js';
 import { MIN_BLOCK_SIZE } from '../src/codec/options.js';
 import { decompress, inspect } from '../src/index.js';
 import { cost } from '../src/model/cross-entropy.js';
@@ -141,8 +142,8 @@ describe('round trips', () => {
 
   it('codes 1 MB within 0.1 % of the cross-entropy', async () => {
     const length = 2 ** 20;
-    const streams = 16;
-    // sixteen streams that the network predicts, as the codec will cut them
+    const streams = streamCount(length);
+    // streams that the network predicts, as the codec will cut them
     const data = Buffer.concat(
       Array.from({ length: streams }, (_, k) => likelyBytes(length / streams, k + 100)),
     );

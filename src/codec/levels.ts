@@ -38,12 +38,12 @@ export const LEVELS: readonly Level[] = [
   level('mixing-fast', 'mixing-fast', 64 * KIB, 16, 4 * MIB),
   level('mixing-fast', 'mixing-fast', 64 * KIB, 16, 16 * MIB),
   level('mixing-full', 'mixing-full', 64 * KIB, 16, 16 * MIB),
-  level('network-mixing-fast', 'mixing-fast', 32 * KIB, 64, 4 * MIB),
-  level('network-mixing-fast', 'mixing-full', 64 * KIB, 16, 16 * MIB),
-  level('network-mixing-full', 'mixing-full', 64 * KIB, 16, 16 * MIB),
+  level('network-mixing-fast', 'mixing-fast', 64 * KIB, 16, 4 * MIB),
+  level('network-mixing-fast', 'mixing-full', 128 * KIB, 8, 16 * MIB),
   level('network-mixing-full', 'mixing-full', 128 * KIB, 8, 16 * MIB),
   level('network-mixing-full', 'mixing-full', 256 * KIB, 8, 16 * MIB),
-  level('network-mixing-full', 'mixing-full', MIB, 4, 32 * MIB),
+  level('network-mixing-full', 'mixing-full', 512 * KIB, 4, 16 * MIB),
+  level('network-mixing-full', 'mixing-full', MIB, 2, 32 * MIB),
 ];
 
 /** The level where none is named: the smallest files that a laptop makes at a sensible speed. */
