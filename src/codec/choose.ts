@@ -72,17 +72,19 @@ export class BlockEncoder {
   ): Promise<CodedBlock | undefined> {
     const { mode, plain } = this.#plan;
     if (!mode) return undefined;
-    const encode = (m: CodedMode) => this.#encode(block, m, this.#streams(block, m), model, progress);
-    if (!plain || !mode.network) return encode(mode);
+    const encode = (m: CodedMode, p?: BlockProgress) =>
+      this.#encode(block, m, this.#streams(block, m), model, p);
+    if (!plain || !mode.network) return encode(mode, progress);
     if (block.length <= SMALL) {
+      // without progress, which should not go back
       const [a, b] = [await encode(mode), await encode(plain)];
       return a && (!b || a.payload.length + 1 + MODEL_ID_LENGTH <= b.payload.length) ? a : (b ?? a);
     }
     if (await this.#networkPays(block, model)) {
-      const coded = await encode(mode);
+      const coded = await encode(mode, progress);
       if (coded) return coded;
     }
-    return encode(plain);
+    return encode(plain, progress);
   }
 
   /** Whether the network makes a sample of the block smaller by a share worth its time. */
