@@ -92,6 +92,7 @@ async function productTable(): Promise<void> {
   };
   const addon = nativeAddon<NativeNetwork>();
   for (const isa of nativeIsas()) {
+    if (isa === 'baseline' && process.arch === 'x64') continue; // no micro-kernel: the compiler's own loops
     const weights = packed(addon, model, isa);
     await print(
       `native ${isa}`,
