@@ -56,7 +56,7 @@ inline int32_t squash(int32_t x) { return SQUASH.value[3072 + clamp_logit(x)]; }
 
 inline int32_t stretch(uint32_t p) {
   if (p < 4096) return STRETCH.low[p];
-  if (p >= 61440) return -STRETCH.low[65536 - p];
+  if (p > 61440) return -STRETCH.low[65536 - p];
   return STRETCH.middle[p >> 4];
 }
 
