@@ -1,0 +1,125 @@
+/** @file The mixing coder's promises: round trips, bounded reactions to damaged payloads, redundant input, limits. */
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { MIX_PROFILES, type MixKernels } from '../src/codec/mixing/kernels.js';
+import { nativeMixing } from '../src/codec/mixing/native.js';
+import { wasmMixing } from '../src/codec/mixing/wasm.js';
+
+async function implementations(): Promise<[string, MixKernels][]> {
+  const all: [string, MixKernels][] = [['wasm', await wasmMixing()]];
+  try {
+    all.push(['native', nativeMixing()]);
+  } catch {
+    // no addon on this machine
+  }
+  return all;
+}
+
+function encode(
+  k: MixKernels,
+  profile: number,
+  symbols: Uint8Array,
+  streams: number,
+  frequencies?: Uint32Array,
+) {
+  const coder = k.mixOpen(profile, symbols.length, streams);
+  k.mixEncode(coder, symbols, frequencies);
+  const payload = k.mixFinish(coder);
+  k.mixClose(coder);
+  return payload;
+}
+
+function decode(
+  k: MixKernels,
+  profile: number,
+  n: number,
+  streams: number,
+  payload: Uint8Array,
+  f?: Uint32Array,
+) {
+  const coder = k.mixOpen(profile, n, streams, payload);
+  const out = new Uint8Array(n);
+  const used = k.mixDecode(coder, out, n, f);
+  k.mixClose(coder);
+  return { out, used };
+}
+
+/** Bytes of a few kinds: anything, few letters, long repeats. */
+const blocks = fc.oneof(
+  fc.uint8Array({ maxLength: 300 }),
+  fc
+    .array(fc.constantFrom(10, 32, 34, 44, 49, 60, 62, 97, 123, 125), { maxLength: 600 })
+    .map((a) => Uint8Array.from(a)),
+  fc
+    .tuple(fc.uint8Array({ minLength: 1, maxLength: 40 }), fc.integer({ min: 1, max: 30 }))
+    .map(([piece, times]) =>
+      Uint8Array.from({ length: piece.length * times }, (_, i) => piece[i % piece.length]!),
+    ),
+);
+
+describe.each(await implementations())('mixing by %s', (_name, k) => {
+  describe.each(Object.entries(MIX_PROFILES))('profile %s', (_profile, profile) => {
+    it('decodes what it encodes', () => {
+      fc.assert(
+        fc.property(blocks, fc.integer({ min: 1, max: 9 }), fc.boolean(), (symbols, streams, withNetwork) => {
+          const f = withNetwork
+            ? Uint32Array.from({ length: symbols.length * 256 }, (_, i) => 1 + ((i * 2654435761) >>> 15))
+            : undefined;
+          const payload = encode(k, profile, symbols, streams, f);
+          if (payload) expect(decode(k, profile, symbols.length, streams, payload, f).out).toEqual(symbols);
+        }),
+        { numRuns: 25 },
+      );
+    });
+
+    it('decodes any payload to something, without a crash', () => {
+      fc.assert(
+        fc.property(fc.uint8Array({ maxLength: 200 }), fc.integer({ min: 1, max: 5 }), (payload, streams) => {
+          expect(decode(k, profile, 400, streams, payload).out).toHaveLength(400);
+        }),
+        { numRuns: 15 },
+      );
+    });
+
+    it('gives the same payload every time, whatever the pieces', () => {
+      const symbols = new TextEncoder().encode('{"a": [1, 22, 333], "b": "<c>d</c>"}\n'.repeat(20));
+      const whole = encode(k, profile, symbols, 2)!;
+      const coder = k.mixOpen(profile, symbols.length, 2);
+      for (let i = 0; i < symbols.length; i += 7) k.mixEncode(coder, symbols.subarray(i, i + 7));
+      expect(k.mixFinish(coder)).toEqual(whole);
+      k.mixClose(coder);
+      expect(encode(k, profile, symbols, 2)).toEqual(whole);
+    });
+
+    it('codes a long run in next to nothing', () => {
+      const payload = encode(k, profile, new Uint8Array(20_000), 1)!;
+      expect(payload.length).toBeLessThan(60);
+      expect(decode(k, profile, 20_000, 1, payload).out.every((b) => b === 0)).toBe(true);
+    });
+
+    it('gives up on what does not compress', () => {
+      let x = 1;
+      const noise = Uint8Array.from({ length: 4000 }, () => {
+        x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
+        return x >>> 24;
+      });
+      expect(encode(k, profile, noise, 1)).toBeUndefined();
+    });
+
+    it('names its memory before it takes it, more for more input, and refuses what is out of range', () => {
+      const bytes = [0, 3000, 1e6, 1e8, 2 ** 28].map((n) => k.mixBytes(profile, n, 1));
+      expect(bytes).toEqual(bytes.toSorted((a, b) => a - b));
+      expect(bytes[1]).toBeLessThan(24e6);
+      expect(bytes[2]).toBeLessThan(400e6);
+      expect(k.mixBytes(profile, 2 ** 28 + 1, 1)).toBe(0);
+      expect(k.mixBytes(profile, 100, 0)).toBe(0);
+      expect(k.mixBytes(profile, 100, 4097)).toBe(0);
+      expect(() => k.mixOpen(profile, 100, 0)).toThrow();
+    });
+  });
+});
+
+it('a megabyte of zeros takes less than 200 bytes', async () => {
+  const [, k] = (await implementations()).at(-1)!;
+  expect(encode(k, MIX_PROFILES.fast, new Uint8Array(1_000_000), 16)!.length).toBeLessThan(200);
+});
