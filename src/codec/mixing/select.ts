@@ -3,11 +3,11 @@ import type { EngineName } from '../../engines/engine.js';
 import type { MixKernels } from './kernels.js';
 
 /**
- * The mixing kernels of an engine. The reference engine borrows the WebAssembly ones.
+ * The mixing kernels of an engine.
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE
  */
 export async function mixKernels(engine: EngineName): Promise<MixKernels> {
-  return engine === 'native'
-    ? (await import('./native.js')).nativeMixing()
-    : (await import('./wasm.js')).wasmMixing();
+  if (engine === 'native') return (await import('./native.js')).nativeMixing();
+  if (engine === 'wasm') return (await import('./wasm.js')).wasmMixing();
+  return (await import('./reference.js')).referenceMixing;
 }
