@@ -99,5 +99,5 @@ console.log(`${LENGTH} bytes; speed of encoding relative to ${reference.what}\n`
 for (const { what, bytes, encode, decode } of rows)
   console.log(
     `${what.padEnd(12)} ${((bytes * 8) / LENGTH).toFixed(3)} bpb  ${(LENGTH / encode / 1000).toFixed(0).padStart(6)} KB/s` +
-      `  decoding ${(LENGTH / decode / 1000).toFixed(0).padStart(6)} KB/s  x ${(reference.encode / encode).toFixed(2)}`,
+      `  decoding ${(Number.isNaN(decode) ? '-' : (LENGTH / decode / 1000).toFixed(0)).padStart(6)} KB/s  x ${(reference.encode / encode).toFixed(2)}`,
   );
