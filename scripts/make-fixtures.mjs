@@ -124,7 +124,7 @@ const files = {
   ],
   'good-predictable': [
     await member([mixed(new Uint8Array(3000).fill(0xff), 'mixing-full', 1)]),
-    'Bytes so predictable that the payload is shorter than what the decoder reads ahead.',
+    'Bytes so predictable that they take almost no payload.',
     new Uint8Array(3000).fill(0xff),
   ],
   'good-length': [await member(three, { total: text.length }), 'The same with the total length.', text],
@@ -259,9 +259,9 @@ const files = {
     'One bit of a mixed payload is wrong.',
     ['ERR_CHECKSUM', 'ERR_CORRUPT'],
   ],
-  'bad-mixing-zero': [
-    raw(0x84, 20, 3, 1, 0, 1, 2, 0, 0, 0, 0, 0),
-    'A mixed payload that ends in a zero byte.',
+  'bad-mixing-hungry': [
+    raw(0x84, 0x80, 0x80, 0x80, 0x20, 3, 1, 1, 1, 2, 3, 0, 0, 0, 0),
+    'Three bytes of mixed payload that claim to be 64 MiB.',
     'ERR_CORRUPT',
   ],
   'bad-mixing-no-model': [

@@ -69,6 +69,11 @@ export class MixEncoder implements SymbolEncoder {
   }
 }
 
+/** Most zero bytes at the end of the code that a payload omits. */
+const OMITTED = 4;
+
+const damaged = () => new ShacompError('ERR_CORRUPT', 'a block of the compressed data is damaged');
+
 /** Decodes what {@link MixEncoder} wrote, given the same profile, length, streams and frequencies. */
 export class MixDecoder implements SymbolDecoder {
   readonly #kernels: MixKernels;
@@ -83,9 +88,6 @@ export class MixDecoder implements SymbolDecoder {
     streams: number,
     payload: Uint8Array,
   ) {
-    // zeros at the end are left out, so that a payload has one form
-    if (payload.at(-1) === 0)
-      throw new ShacompError('ERR_CORRUPT', 'a block of the compressed data is damaged');
     this.#kernels = kernels;
     this.#size = payload.length;
     this.#coder = kernels.mixOpen(MIX_PROFILES[profile], length, streams, payload);
@@ -97,11 +99,12 @@ export class MixDecoder implements SymbolDecoder {
 
   decode(symbols: Uint8Array, count: number, frequencies?: Uint32Array): void {
     this.#used = this.#kernels.mixDecode(this.#coder, symbols, count, frequencies);
+    // an encoder leaves out at most that many zero bytes: do not decode on and on what is not there
+    if (this.#used > this.#size + OMITTED) throw damaged();
   }
 
   finish(): void {
-    if (this.#used < this.#size)
-      throw new ShacompError('ERR_CORRUPT', 'a block of the compressed data is damaged');
+    if (this.#used < this.#size) throw damaged();
   }
 
   close(): void {

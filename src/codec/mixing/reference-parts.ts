@@ -211,7 +211,7 @@ export class BitEncoder {
     }
   }
 
-  /** Ends with the value in the last interval that has most trailing zeros; zero bytes at the end are left out. */
+  /** Ends with the value in the last interval that has most trailing zeros; up to four zero bytes at the end are left out. */
   finish(): Uint8Array | undefined {
     const high = this.#low + this.#range - 1;
     for (let bits = 40; bits >= 0; bits -= 8) {
@@ -223,7 +223,7 @@ export class BitEncoder {
     }
     for (let i = 0; i < 5; i++) this.#shift();
     if (this.#overflow) return undefined;
-    while (this.#size > 0 && this.#out[this.#size - 1] === 0) this.#size--;
+    for (let i = 0; i < 4 && this.#size > 0 && this.#out[this.#size - 1] === 0; i++) this.#size--;
     return this.#out.slice(0, this.#size);
   }
 

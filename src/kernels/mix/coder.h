@@ -39,7 +39,10 @@ struct Encoder {
     }
   }
 
-  /** Ends the stream with the shortest tail that decodes rightly when zeros are read past the end. */
+  /**
+   * Ends the stream with a short tail: at most four zero bytes at its end are left out, so that a decoder knows that a
+   * stream of which it wants more than four bytes past the end is not whole.
+   */
   void finish() {
     // The value in [low, low + range) with most trailing zero bits.
     const uint64_t high = low + range - 1;
@@ -51,7 +54,7 @@ struct Encoder {
       }
     }
     for (int i = 0; i < 5; i++) shift_low();
-    while (size > 0 && !overflow && out[size - 1] == 0) size--;
+    for (int i = 0; i < 4 && size > 0 && !overflow && out[size - 1] == 0; i++) size--;
   }
 
  private:

@@ -77,8 +77,9 @@ Layout layout(int profile, size_t n, size_t streams, size_t model_bytes) {
   l.output_at = take(n);
   // Histories: what does not fit replaces the least used.
   const size_t limit = size_t{1} << (profile == MIX_FAST ? 26 : 28);
-  size_t bytes = (n * (profile == MIX_FAST ? 128 : 640) + 65535) & ~size_t{4095};
-  if (bytes > limit) bytes = limit;
+  // in 64 bits: the product passes 2^32 where size_t has 32
+  const uint64_t wanted = (uint64_t{n} * (profile == MIX_FAST ? 128 : 640) + 65535) & ~uint64_t{4095};
+  const size_t bytes = wanted > limit ? limit : static_cast<size_t>(wanted);
   l.slot_lines = bytes / 64;
   l.slots_at = take(bytes);
   l.map_bits = static_cast<uint32_t>(std::bit_width(n));
