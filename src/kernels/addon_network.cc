@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <new>
 #include <utility>
@@ -90,13 +91,10 @@ struct Network {
   size_t size;
 };
 
-/** One pool for all networks, as large as the largest that was asked for. JavaScript calls from one thread at a time. */
-ThreadPool& shared_pool(unsigned threads) {
-  static thread_local std::vector<std::unique_ptr<ThreadPool>> pools;
-  for (const auto& pool : pools)
-    if (pool->size() == threads) return *pool;
-  pools.push_back(std::make_unique<ThreadPool>(threads));
-  return *pools.back();
+/** The pool for networks of that many parts. JavaScript calls from one thread at a time. */
+ThreadPool& shared_pool(unsigned parts) {
+  static thread_local std::map<unsigned, ThreadPool> pools;
+  return pools.try_emplace(parts, parts).first->second;
 }
 
 napi_value fail(napi_env env, const char* message) {
@@ -199,7 +197,7 @@ napi_value open_network(napi_env env, napi_callback_info info) {
   const int threads = arguments.number(2);
   const int most = (network->streams + kStreamsPerThread - 1) / kStreamsPerThread;
   const int parts = threads < most ? threads : most;
-  network->pool = parts > 1 ? &shared_pool(static_cast<unsigned>(threads)) : nullptr;
+  network->pool = parts > 1 ? &shared_pool(static_cast<unsigned>(parts)) : nullptr;
   network->size = model->kernels->state_size(model->shape, network->streams);
   network->state = allocate(network->size);
   if (!network->state) return fail(env, "out of memory");

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <system_error>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -17,12 +18,17 @@ namespace shacomp {
 
 /**
  * `size()` threads, the caller's own included. `parallel_for` may be called by one thread at a time.
- * Idle workers spin for some microseconds, then sleep.
+ * Idle workers spin for some microseconds, then sleep. Work is never left to a worker that has not woken up: on a busy
+ * machine the caller does it all rather than wait.
  */
 class ThreadPool {
  public:
+  /** Has fewer threads where the system gives no more. */
   explicit ThreadPool(unsigned threads) {
-    for (unsigned i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+    try {
+      for (unsigned i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {
+    }
   }
 
   ~ThreadPool() {
@@ -37,7 +43,7 @@ class ThreadPool {
 
   unsigned size() const { return static_cast<unsigned>(workers_.size()) + 1; }
 
-  /** Calls fn(0) ... fn(n - 1), each once, in any order and on any thread; returns when all are done. */
+  /** Calls fn(0) ... fn(n - 1), each once, in any order and on any thread; returns when all are done. n < 2^16. */
   template <class F>
   void parallel_for(std::size_t n, F&& fn) {
     if (n <= 1 || workers_.empty()) {
@@ -47,10 +53,10 @@ class ThreadPool {
     using Function = std::remove_reference_t<F>;
     call_ = [](void* context, std::size_t i) { (*static_cast<Function*>(context))(i); };
     context_ = const_cast<void*>(static_cast<const void*>(std::addressof(fn)));
-    count_ = n;
-    next_.store(0, std::memory_order_relaxed);
-    pending_.store(static_cast<std::uint32_t>(workers_.size()), std::memory_order_relaxed);
-    epoch_.fetch_add(1, std::memory_order_release);
+    pending_.store(static_cast<std::uint32_t>(n), std::memory_order_relaxed);
+    const std::uint32_t epoch = epoch_.load(std::memory_order_relaxed) + 1;
+    ticket_.store(std::uint64_t{epoch} << 32 | n << 16, std::memory_order_release);
+    epoch_.store(epoch, std::memory_order_release);
     epoch_.notify_all();
     drain();
     wait(pending_, [](std::uint32_t pending) { return pending == 0; });
@@ -80,8 +86,18 @@ class ThreadPool {
     }
   }
 
+  /**
+   * Takes indices and calls the function until none is left. A ticket that was taken belongs to the job that is running,
+   * which does not end before the call: what is read of the job afterwards is not the next one's.
+   */
   void drain() {
-    for (std::size_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) call_(context_, i);
+    std::uint64_t ticket = ticket_.load(std::memory_order_acquire);
+    while ((ticket & 0xFFFF) < (ticket >> 16 & 0xFFFF)) {
+      if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+      call_(context_, ticket & 0xFFFF);
+      if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
+      ticket = ticket_.load(std::memory_order_acquire);
+    }
   }
 
   void work() {
@@ -90,16 +106,15 @@ class ThreadPool {
       seen = wait(epoch_, [seen](std::uint32_t epoch) { return epoch != seen; });
       if (stop_.load(std::memory_order_relaxed)) return;
       drain();
-      // Every worker checks out of every job, so none can take an index of the next one by mistake.
-      if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
     }
   }
 
   void (*call_)(void*, std::size_t) = nullptr;
   void* context_ = nullptr;
-  std::size_t count_ = 0;
-  alignas(64) std::atomic<std::size_t> next_{0};
+  /** Epoch of the job (32 bits), number of its indices (16), next index (16). */
+  alignas(64) std::atomic<std::uint64_t> ticket_{0};
   alignas(64) std::atomic<std::uint32_t> epoch_{0};
+  /** Calls of the job that have not ended. */
   alignas(64) std::atomic<std::uint32_t> pending_{0};
   std::atomic<bool> stop_{false};
   std::vector<std::thread> workers_;
