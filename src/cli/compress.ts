@@ -2,7 +2,7 @@
 import { type CompressOptions, compressChunks, inspect, type Mode } from '../index.js';
 import { shortId } from '../model/registry.js';
 import { fileChunks, openOutput, removeInput, STANDARD, standardOutput } from './files.js';
-import { count, percent, rate } from './format.js';
+import { count, longest, percent, rate } from './format.js';
 import { checkSingleOutput, compressOptions, forEachFile, openWithTarget, operands } from './inputs.js';
 import { detail, note, verbose, warn } from './messages.js';
 import type { Flags } from './options.js';
@@ -13,7 +13,7 @@ export async function compressFiles(operandFiles: string[], flags: Flags): Promi
   const files = operands(operandFiles);
   checkSingleOutput(files, flags);
   const options = await compressOptions(flags);
-  const width = Math.max(...files.map((file) => file.length));
+  const width = longest(files);
   const totals = { files: 0, before: 0, after: 0 };
   await forEachFile(
     files,
@@ -118,8 +118,8 @@ async function verifyOutput(
 
 function summary(name: string, before: number, after: number, width: number, target?: string): string {
   const sizes = `${String(before).padStart(6)} => ${String(after).padStart(6)} bytes`;
-  const share = percent(after, before).padStart(7);
-  return `${name.padEnd(width)} :${share} (${sizes}${target === undefined ? '' : `, ${target}`})`;
+  const share = percent(after, before).padStart(6);
+  return `${name.padEnd(width)} : ${share} (${sizes}${target === undefined ? '' : `, ${target}`})`;
 }
 
 async function describeRun(

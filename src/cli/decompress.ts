@@ -1,7 +1,7 @@
 /** @file The commands `decompress` and `test`. */
 import { type DecompressOptions, decompressChunks } from '../index.js';
 import { type Input, openInput, openOutput, removeInput, STANDARD, standardOutput } from './files.js';
-import { rate } from './format.js';
+import { longest, rate } from './format.js';
 import {
   checkSingleOutput,
   codecOptions,
@@ -24,7 +24,7 @@ export async function decompressFiles(operandFiles: string[], flags: Flags): Pro
   const files = operands(operandFiles);
   checkSingleOutput(files, flags);
   const options = await codecOptions(flags);
-  const width = Math.max(...files.map((file) => file.length));
+  const width = longest(files);
   await forEachFile(
     files,
     flags,
@@ -115,7 +115,7 @@ async function peek(
 export async function testFiles(operandFiles: string[], flags: Flags): Promise<void> {
   const files = operands(operandFiles);
   const options = await codecOptions(flags);
-  const width = Math.max(...files.map((file) => file.length));
+  const width = longest(files);
   await forEachFile(
     files,
     flags,

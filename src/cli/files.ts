@@ -100,10 +100,9 @@ export interface Output {
   discard(): Promise<void>;
 }
 
-/** Standard output. A reader that goes away ends the run quietly, as SIGPIPE does. */
+/** Standard output. A reader that goes away ends the run quietly: `main` listens for that. */
 export function standardOutput(): Output {
   const { stdout } = process;
-  stdout.on('error', onPipeError);
   return {
     name: undefined,
     readBack: undefined,

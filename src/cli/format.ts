@@ -25,6 +25,11 @@ export function percent(part: number, whole: number): string {
   return whole > 0 ? `${((100 * part) / whole).toFixed(2)}%` : '-';
 }
 
+/** Length of the longest of these names, of which there may be very many. */
+export function longest(names: readonly string[]): number {
+  return names.reduce((most, name) => Math.max(most, name.length), 0);
+}
+
 /** Bytes per second: "1.2 MiB/s". */
 export function rate(bytes: number, seconds: number): string {
   return seconds > 0 ? `${humanBytes(bytes / seconds)}/s` : '-';

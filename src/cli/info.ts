@@ -191,7 +191,7 @@ function describeCompressed(f: CompressedInfo): string {
     ['ratio', `${percent(f.compressedBytes, f.originalBytes)}${bits}`],
     ['members', String(f.members)],
     ['blocks', [...modes].map(([mode, n]) => `${n} ${mode}`).join(', ') || '0'],
-    ['streams', String(Math.max(0, ...f.blocks.map((block) => block.streams)))],
+    ['streams', String(f.blocks.reduce((most, block) => Math.max(most, block.streams), 0))],
     ['model', model ?? 'none needed'],
     ['memory', f.memory === null ? 'unknown' : `${humanBytes(f.memory)} to decompress, beside the model`],
   ];

@@ -9,6 +9,8 @@ import { encodeVarint, readVarint } from './varint.js';
 /** 0x8D, 'SHA': the first byte is not ASCII, so that no text is taken for one of ours. */
 export const MAGIC = Uint8Array.of(0x8d, 0x53, 0x48, 0x41);
 export const FORMAT_VERSION = 1;
+/** What a model file has in the version's place, the `R` of its longer magic number. */
+const MODEL_MARK = 0x52;
 
 /** Longest block that a file may have. */
 export const MAX_BLOCK_SIZE = 2 ** 26;
@@ -196,6 +198,7 @@ export class ContainerReader {
     if (magic.length < MAGIC.length)
       throw new ShacompError('ERR_TRUNCATED', 'the compressed data ends too early: the file is incomplete');
     const version = await this.#reader.byte();
+    if (version === MODEL_MARK) throw new ShacompError('ERR_NOT_SHACOMP', 'is a model, not compressed data');
     if (version !== FORMAT_VERSION)
       throw unsupported(`format version ${version}; this program reads version ${FORMAT_VERSION}`);
     this.#member = { blocks: 0, length: 0, model: false, needsModel: false };
