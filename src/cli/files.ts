@@ -46,7 +46,8 @@ export async function openInput(path: string): Promise<Input> {
     await handle.close();
     throw new UserError('is a folder; give files, or use -r');
   }
-  const size = stats.isFile() ? stats.size : undefined;
+  // files of /proc say 0 and hold something
+  const size = stats.isFile() && stats.size > 0 ? stats.size : undefined;
   return { name: path, path, stats, size, chunks: () => readChunks(handle), close: () => handle.close() };
 }
 

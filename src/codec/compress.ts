@@ -53,7 +53,7 @@ export async function* compressChunks(
       if (size !== undefined && (last ? reader.offset !== size : reader.offset > size))
         throw new ShacompError(
           'ERR_OPTIONS',
-          `the input does not have the ${size} bytes that were announced`,
+          `the input does not have the ${size} bytes that were announced: it may have changed meanwhile`,
         );
       if (block.length === 0 && first) {
         parts.push(endRecord());

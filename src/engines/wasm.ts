@@ -61,10 +61,24 @@ export async function wasmEngine(module?: WebAssembly.Module): Promise<Engine> {
     detail: 'WebAssembly SIMD, 1 thread',
     open: (model, streams) => {
       checkStreams(streams);
+      checkSize(model, streams);
       return new WasmNetwork(WasmModel.of(compiled, model), streams);
     },
   };
 }
+
+/** The module counts bytes in 32 bits. @throws ShacompError ERR_MEMORY_LIMIT if the streams' state needs more */
+function checkSize({ architecture: a }: IntegerModel, streams: number): void {
+  const state = streams * (5 * a.layers * a.width + a.attention.length * (a.window + 64) * (a.width + 4));
+  if (state > 2 ** 31 - 2 ** 24) throw tooLarge(state);
+}
+
+const tooLarge = (size: number, cause?: unknown) =>
+  new ShacompError(
+    'ERR_MEMORY_LIMIT',
+    `the network needs ${Math.ceil(size / 2 ** 20)} MiB, more than WebAssembly can get; use fewer streams or the native engine`,
+    { cause },
+  );
 
 /** One model's instance of the module: packed weights, and the memory of its networks. */
 class WasmModel {
@@ -110,11 +124,7 @@ class WasmModel {
       try {
         this.exports.memory.grow(Math.ceil(missing / PAGE));
       } catch (error) {
-        throw new ShacompError(
-          'ERR_MEMORY_LIMIT',
-          `the network needs ${Math.ceil(size / 2 ** 20)} MiB more than WebAssembly can get; use fewer streams or the native engine`,
-          { cause: error },
-        );
+        throw tooLarge(size, error);
       }
     }
     this.top = at + rounded;

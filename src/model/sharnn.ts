@@ -272,8 +272,10 @@ export function parseModelHeader(bytes: Uint8Array): { name: string; architectur
  * Parses and validates a `.sharnn` file: everything that engines rely on holds afterwards.
  * @throws ShacompError ERR_MODEL_INVALID or ERR_UNSUPPORTED_VERSION
  */
-export function parseModel(bytes: Uint8Array): IntegerModel {
-  const { name, architecture } = parseModelHeader(bytes);
+export function parseModel(file: Uint8Array): IntegerModel {
+  const { name, architecture } = parseModelHeader(file);
+  // a copy: engines rely on what was checked, whatever becomes of the caller's array
+  const bytes = new Uint8Array(file);
   const length = modelFileLength(architecture);
   if (bytes.length !== length) throw invalid(`${bytes.length} bytes long, its header says ${length}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
