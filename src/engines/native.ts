@@ -73,10 +73,14 @@ export interface NativeOptions {
 }
 
 function threadCount(option: number | undefined): number {
-  const threads = option ?? (process.env.SHACOMP_THREADS ? Number(process.env.SHACOMP_THREADS) : undefined);
-  if (threads === undefined) return availableParallelism();
+  const given = option ?? process.env.SHACOMP_THREADS;
+  if (given === undefined || given === '') return availableParallelism();
+  const threads = Number(given);
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024)
-    throw new ShacompError('ERR_OPTIONS', `threads must be a whole number from 1 to 1024, not ${threads}`);
+    throw new ShacompError(
+      'ERR_OPTIONS',
+      `${option === undefined ? 'SHACOMP_THREADS' : 'threads'} must be a whole number from 1 to 1024, not ${given}`,
+    );
   return threads;
 }
 
