@@ -44,6 +44,15 @@ describe('standard input and output', () => {
     expect(unpacked.stdout.toString()).toBe(`${text}second`);
   });
 
+  it('many files are joined without a word of Node.js about listeners', async () => {
+    const f = folder();
+    const names = Array.from({ length: 12 }, (_, i) => `file${i}`);
+    for (const name of names) f.write(name, name);
+    const packed = await f.run(['-1', '-q', '-c', ...names]);
+    expect(packed).toMatchObject({ code: 0, stderr: '' });
+    expect((await f.run(['-d'], { input: packed.stdout })).stdout.toString()).toBe(names.join(''));
+  });
+
   it('the last of -o and -c wins', async () => {
     const f = folder();
     f.write('a', text);

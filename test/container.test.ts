@@ -106,6 +106,8 @@ describe('container', () => {
     expect(await code([])).toBe('ERR_TRUNCATED');
     expect(await code([...Buffer.from('hello')])).toBe('ERR_NOT_SHACOMP');
     expect(await code([0x8d, 0x53, 0x48, 0x42, 1, 0])).toBe('ERR_NOT_SHACOMP');
+    // a model file begins alike
+    expect(await code([0x8d, 0x53, 0x48, 0x41, 0x52, 0x4e, 0x4e, 0x0a])).toBe('ERR_NOT_SHACOMP');
     expect(await code([0x8d, 0x53])).toBe('ERR_TRUNCATED');
     expect(await code([0x8d, 0x53, 0x48, 0x41])).toBe('ERR_TRUNCATED');
     expect(await code([0x8d, 0x53, 0x48, 0x41, 2, 0])).toBe('ERR_UNSUPPORTED_VERSION');
