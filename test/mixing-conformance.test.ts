@@ -1,9 +1,11 @@
 /** @file The mixing coder: the reference, native and WebAssembly give the same bits, whatever the input. */
 import { describe, expect, it } from 'vitest';
+import { interleave } from '../src/codec/lockstep.js';
 import { MIX_PROFILES, type MixKernels } from '../src/codec/mixing/kernels.js';
 import { nativeMixing } from '../src/codec/mixing/native.js';
 import { referenceMixing } from '../src/codec/mixing/reference.js';
 import { wasmMixing } from '../src/codec/mixing/wasm.js';
+import { encode } from './helpers/mixing.js';
 
 /** Reproducible numbers in [0, 2^32). */
 function generator(seed: number): () => number {
@@ -71,18 +73,8 @@ function frequenciesFor(symbols: Uint8Array): Uint32Array {
 }
 
 /** A block's bytes in coding order: byte t of every slice that has one, for t = 0, 1, … */
-function codingOrder(block: Uint8Array, streams: number): Uint8Array {
-  const start = (s: number) => s * Math.floor(block.length / streams) + Math.min(s, block.length % streams);
-  return Uint8Array.from(block, (_, i) => block[start(i % streams) + Math.floor(i / streams)]!);
-}
-
-function encode(kernels: MixKernels, profile: number, symbols: Uint8Array, streams: number, f?: Uint32Array) {
-  const coder = kernels.mixOpen(profile, symbols.length, streams);
-  kernels.mixEncode(coder, symbols, f);
-  const payload = kernels.mixFinish(coder);
-  kernels.mixClose(coder);
-  return payload;
-}
+const codingOrder = (block: Uint8Array, streams: number): Uint8Array =>
+  interleave(block, streams).subarray(streams, streams + block.length);
 
 function decode(
   k: MixKernels,

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { MIX_PROFILES, type MixKernels } from '../src/codec/mixing/kernels.js';
 import { nativeMixing } from '../src/codec/mixing/native.js';
 import { wasmMixing } from '../src/codec/mixing/wasm.js';
+import { encode } from './helpers/mixing.js';
 
 async function implementations(): Promise<[string, MixKernels][]> {
   const all: [string, MixKernels][] = [['wasm', await wasmMixing()]];
@@ -13,20 +14,6 @@ async function implementations(): Promise<[string, MixKernels][]> {
     // no addon on this machine
   }
   return all;
-}
-
-function encode(
-  k: MixKernels,
-  profile: number,
-  symbols: Uint8Array,
-  streams: number,
-  frequencies?: Uint32Array,
-) {
-  const coder = k.mixOpen(profile, symbols.length, streams);
-  k.mixEncode(coder, symbols, frequencies);
-  const payload = k.mixFinish(coder);
-  k.mixClose(coder);
-  return payload;
 }
 
 function decode(

@@ -17,6 +17,7 @@
 #include <sys/auxv.h>
 #endif
 
+#include "aligned_memory.h"
 #include "network/memory.h"
 #include "network/network.h"
 #include "threads.h"
@@ -64,15 +65,7 @@ std::vector<const NetworkKernels*> supported() {
   return list;
 }
 
-struct Free {
-  void operator()(void* p) const { std::free(p); }
-};
-using Memory = std::unique_ptr<void, Free>;
-
-/** Aligned memory that the system hands out page by page as it is touched. */
-Memory allocate(size_t size) {
-  return Memory(std::aligned_alloc(kAlignment, (size + kAlignment - 1) / kAlignment * kAlignment));
-}
+Memory allocate(size_t size) { return allocate_aligned(size, kAlignment); }
 
 struct PackedModel {
   const NetworkKernels* kernels;

@@ -11,6 +11,7 @@
 #include <memory>
 #include <vector>
 
+#include "aligned_memory.h"
 #include "threads.h"
 #include "train/train.h"
 
@@ -48,14 +49,7 @@ std::vector<const TrainKernel*> supported(bool bf16) {
   return list;
 }
 
-struct Free {
-  void operator()(void* p) const { std::free(p); }
-};
-using Memory = std::unique_ptr<void, Free>;
-
-Memory allocate(std::size_t size) {
-  return Memory(std::aligned_alloc(kAlignment, (size + kAlignment - 1) / kAlignment * kAlignment));
-}
+Memory allocate(std::size_t size) { return allocate_aligned(size, kAlignment); }
 
 struct Session {
   const TrainKernel* kernel;

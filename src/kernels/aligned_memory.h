@@ -1,0 +1,20 @@
+/** @file Memory of the native addon's networks and trainers, freed with its owner. */
+#pragma once
+
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+
+namespace shacomp {
+
+struct FreeMemory {
+  void operator()(void* p) const { std::free(p); }
+};
+using Memory = std::unique_ptr<void, FreeMemory>;
+
+/** At least `size` bytes, aligned, or null; the system hands them out page by page as they are touched. */
+inline Memory allocate_aligned(std::size_t size, std::size_t alignment) {
+  return Memory(std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment));
+}
+
+}  // namespace shacomp
