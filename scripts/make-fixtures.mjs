@@ -59,7 +59,7 @@ const changed = (file, at, byte) => {
   copy[at < 0 ? copy.length + at : at] = byte;
   return copy;
 };
-const raw = (...bytes) => Buffer.from([...container.MAGIC, 1, ...bytes]);
+const raw = (...bytes) => Buffer.from([...container.memberHeader(), ...bytes]);
 
 const plain = Buffer.from(await compress(text, options));
 const lines = new TextEncoder().encode(
@@ -253,7 +253,7 @@ const files = {
     'Needs a model that nobody has.',
     'ERR_MODEL_NOT_FOUND',
   ],
-  'unsupported-version': [changed(plain, 4, 2), 'Format version 2.', 'ERR_UNSUPPORTED_VERSION'],
+  'unsupported-version': [changed(plain, 4, 3), 'Format version 3.', 'ERR_UNSUPPORTED_VERSION'],
   'bad-mixing-payload': [
     changed(fast, fast.length - 40, fast.at(-40) ^ 16),
     'One bit of a mixed payload is wrong.',

@@ -117,8 +117,8 @@ describe('damage', () => {
       fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (rest) => {
         const id = options.model.id.subarray(0, 8);
         for (const start of [
-          [0x8d, 0x53, 0x48, 0x41, 1],
-          [0x8d, 0x53, 0x48, 0x41, 1, 1, ...id, 0x83],
+          [0x8d, 0x53, 0x48, 0x41, 2],
+          [0x8d, 0x53, 0x48, 0x41, 2, 1, ...id, 0x83],
         ]) {
           const result = await outcome(Uint8Array.from([...start, ...rest]));
           expect(['fine', ...DAMAGE]).toContain(result);

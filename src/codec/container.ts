@@ -8,7 +8,7 @@ import { encodeVarint, readVarint } from './varint.js';
 
 /** 0x8D, 'SHA': the first byte is not ASCII, so that no text is taken for one of ours. */
 export const MAGIC = Uint8Array.of(0x8d, 0x53, 0x48, 0x41);
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 /** What a model file has in the version's place, the `R` of its longer magic number. */
 const MODEL_MARK = 0x52;
 
@@ -200,7 +200,10 @@ export class ContainerReader {
     const version = await this.#reader.byte();
     if (version === MODEL_MARK) throw new ShacompError('ERR_NOT_SHACOMP', 'is a model, not compressed data');
     if (version !== FORMAT_VERSION)
-      throw unsupported(`format version ${version}; this program reads version ${FORMAT_VERSION}`);
+      throw unsupported(
+        `format version ${version}; this program reads version ${FORMAT_VERSION}`,
+        version < FORMAT_VERSION ? 'an older' : 'a newer',
+      );
     this.#member = { blocks: 0, length: 0, model: false, needsModel: false };
     return { kind: 'member', offset, version };
   }
@@ -259,5 +262,5 @@ export class ContainerReader {
 }
 
 const corrupt = (what: string) => new ShacompError('ERR_CORRUPT', `the compressed data is damaged: ${what}`);
-const unsupported = (what: string) =>
-  new ShacompError('ERR_UNSUPPORTED_VERSION', `${what}: made by a newer shacomp, or damaged`);
+const unsupported = (what: string, maker = 'a newer') =>
+  new ShacompError('ERR_UNSUPPORTED_VERSION', `${what}: made by ${maker} shacomp, or damaged`);

@@ -31,6 +31,16 @@ function byteClass(c: number): number {
   return c < 192 ? 14 : 15;
 }
 
+/** Hash of the n bytes before `position`. */
+export function hashPast(block: Uint8Array, position: number, n: number): number {
+  let h = 0;
+  for (let i = 1; i <= n; i++) {
+    h = Math.imul(h + block[position - i]! + 1, 0x2f0b4c47);
+    h ^= h >>> 14;
+  }
+  return h >>> 0;
+}
+
 /** Bytes that followed one byte, and two bytes, newest lowest; shared by all streams. */
 export class Followers {
   readonly one = new Uint32Array(256);
@@ -60,7 +70,9 @@ export class Stream {
   aboveLength = 0;
   lineHash = 0; // of the line's first four bytes
   indent = 0;
-  lineWords = 0;
+  lineWords = 0; // words ended in this line
+  template = 0; // hash of the line's first six words and what is between them, digits left out
+  readonly templates = [0, 0]; // those of the two lines before, newest first
   shape = 0; // classes of the last bytes, 4 bits each
   format = 0; // hash of the token with letters and digits folded
   number = 0; // length of the current number, at most 9
@@ -74,6 +86,8 @@ export class Stream {
   name = 0; // hash of the last string
   key = 0; // hash of the key whose value is being read
   lastKey = 0;
+  valueAbove = 0; // index of the corresponding byte of the value that this key had last time, 0: none
+  readonly valueStart = new Uint32Array(256); // where values last began, by a hash of key and path
   tag = 0; // 0 outside, 1 behind '<', 2 in a name, 3 in a closing tag, 4 in attributes
   tagName = 0;
   // Fields of the line.
@@ -116,7 +130,10 @@ export class Stream {
     this.#updateWords(c, kind);
     if (full) {
       this.#updateNumbers(c, c1, kind);
+      const { key, depth } = this;
       this.#updateStructure(c, c1, kind);
+      this.#updateValues(c, key, depth);
+      this.#updateTemplate(c, kind);
       this.#updateFields(c);
     }
     if (c === 10) {
@@ -237,6 +254,27 @@ export class Stream {
     }
   }
 
+  /** Goes along with the value that the same key, or the same place in the nesting, had last time. */
+  #updateValues(c: number, keyBefore: number, depthBefore: number): void {
+    if (this.valueAbove !== 0) this.valueAbove++;
+    if (isOneOf(c, '\n,;') || this.depth < depthBefore) this.valueAbove = 0;
+    if ((this.key !== keyBefore && this.key !== 0) || this.depth > depthBefore) {
+      const at = hash2(this.path, this.key) >>> 24;
+      this.valueAbove = this.valueStart[at]!;
+      this.valueStart[at] = this.position;
+    }
+  }
+
+  #updateTemplate(c: number, kind: number): void {
+    if (c === 10) {
+      this.templates.pop();
+      this.templates.unshift(this.template);
+      this.template = 0;
+    } else if (kind !== 3 && this.lineWords < 6) {
+      this.template = hash2(this.template, c);
+    }
+  }
+
   #updateFields(c: number): void {
     if (isOneOf(c, ',\t;| ')) {
       this.field++;
@@ -302,6 +340,13 @@ export class Stream {
         : this.matches[1]!.length
           ? this.matches[1]!
           : this.matches[0]!;
+      const { templates, valueAbove } = this;
+      const valueBefore =
+        valueAbove !== 0 && valueAbove + 1 < this.position
+          ? block[valueAbove]! | (block[valueAbove + 1]! << 8)
+          : 0;
+      const past = (n: number): number =>
+        hashPast(block, this.position, Math.min(n, this.position - this.start));
       const expected = longest.length ? block[longest.position]! | 256 : 0;
       contexts.push(
         // order 8, word pairs and triples, skips
@@ -350,6 +395,21 @@ export class Stream {
         [behind(this.stride), c1],
         [behind(this.stride), (behind(2 * this.stride) << 8) | (this.stride << 16)],
         [expected, hash2(word, c4 & 0xff00)],
+        // the network's, set when its opinion is known
+        [0, 0],
+        [0, 0],
+        // orders 11, 16 and 24
+        [past(11), 1],
+        [past(16), 2],
+        [past(24), 3],
+        // the value that the key had before
+        [valueBefore, c1],
+        [valueBefore & 255, hash2(this.key, this.token)],
+        // templates of lines
+        [templates[0]!, this.text],
+        [this.template, word],
+        [templates[0]!, hash2(templates[1]!, this.template)],
+        [this.field, hash2(word, c1)],
       );
     }
     this.hashes = contexts.map(([a, b], i) => hash2(hash2(a, b), i));

@@ -123,10 +123,16 @@ export class Mixer {
     }
   }
 
+  /** Sum of the squares of the inputs, in nats². */
+  energy(): number {
+    return Math.floor(this.x.reduce((sum, x) => sum + x * x, 0) / 65536);
+  }
+
+  /** @param rate Q12: the error times it, times an input, is the step of that input's weight in Q30 */
   update(bit: number, rate: number): void {
     const limit = 8 * 2 ** 26 - 1;
     for (let set = 0; set < this.#rows.length; set++) {
-      const error = ((bit * 65536 - squash(this.logits[set]!)) * rate) >> 8;
+      const error = ((bit * 65536 - squash(this.logits[set]!)) * rate) >> 12;
       if (error === 0) continue;
       const w = this.#chosen[set]!;
       for (let i = 0; i < w.length; i++) {

@@ -8,7 +8,7 @@
 
 import { ShacompError } from '../../errors.js';
 import { MIX_PROFILES, type MixHandle, type MixKernels } from './kernels.js';
-import { Followers, Stream } from './reference-history.js';
+import { Followers, hashPast, Stream } from './reference-history.js';
 import {
   BitDecoder,
   BitEncoder,
@@ -49,19 +49,19 @@ const PROFILES: Record<number, Profile> = {
   },
   [MIX_PROFILES.full]: {
     full: true,
-    contexts: 48,
+    contexts: 57,
     inputsPerContext: 4,
     minMatch: [4, 8, 20],
-    rows: [1, 256, 520, 256, 64, 4096, 128, 2048, 128, 256, 1024, 512, 1024],
-    inputs: 208,
-    rate: 24,
+    rows: [1, 256, 520, 256, 64, 4096, 128, 2048, 128, 256, 1024, 512, 1024, 512, 4096],
+    inputs: 240,
+    rate: 40,
     slotBytes: 640,
     slotLimit: 2 ** 28,
   },
 };
 
 const NETWORK_INPUTS = 4;
-const FINAL_ROWS = [1, 512, 2048, 512];
+const FINAL_ROWS = [1, 512, 2048, 512, 2048, 4096, 520, 64];
 const ONE = 2 ** 26; // weights are Q26
 const MAX_BLOCK = 2 ** 28;
 const MAX_STREAMS = 4096;
@@ -213,13 +213,8 @@ class Model {
     const minimum = this.#profile.minMatch[k]!;
     const since = position - stream.start;
     if (since < minimum) return;
-    let h = 0;
-    for (let i = 1; i <= minimum; i++) {
-      h = Math.imul(h + block[position - i]! + 1, 0x2f0b4c47);
-      h ^= h >>> 14;
-    }
     const table = this.#matchTables[k]!;
-    const at = h & (table.length - 1);
+    const at = hashPast(block, position, minimum) & (table.length - 1);
     const candidate = table[at]!;
     if (match.length === 0 && candidate > 0 && this.#known(candidate)) {
       let length = 0;
@@ -342,12 +337,13 @@ class Model {
 
       // First layer: weight sets chosen by these contexts.
       const { column } = stream;
+      const matchRow = full ? (matching ? matchState * 8 + bitIndex : 0) : matchState;
       this.#mixer.mix(
         full
           ? [
               0,
               c0,
-              matching ? matchState * 8 + bitIndex : 0,
+              matchRow,
               c1,
               hits * 8 + bitIndex,
               stream.shape & 0xfff,
@@ -358,15 +354,26 @@ class Model {
               Math.min(stream.wordLength, 15) * 64 + ((stream.shape >> 4) & 7) * 8 + bitIndex,
               runHits * 8 + bitIndex + 64 * Math.min(stream.field, 7),
               networkClass + 256 * (agree === 0 ? 0 : agree < 4 ? 1 : agree % 5 === 0 ? 2 : 3),
+              expectedByte,
+              hash2(stream.key, stream.field) >>> 20,
             ]
-          : [0, c0, matchState, networkClass],
+          : [0, c0, matchRow, networkClass],
       );
 
       // Second layer.
       this.#last.x.set(this.#mixer.logits);
       this.#last.x[15] = 256;
-      this.#last.mix([0, c0 | (256 * matching), c1 | (bitIndex << 8), networkClass | (256 * matching)]);
-      const logit = this.#last.logits.reduce((a, b) => a + b, 0) >> 2;
+      this.#last.mix([
+        0,
+        c0 | (256 * matching),
+        c1 | (bitIndex << 8),
+        networkClass | (256 * matching),
+        c2 | (bitIndex << 8),
+        stream.shape & 0xfff,
+        matchRow,
+        hits * 8 + bitIndex,
+      ]);
+      const logit = this.#last.logits.reduce((a, b) => a + b, 0) >> 3;
 
       // Final maps.
       const map = (i: number, context: number): number =>
@@ -379,8 +386,9 @@ class Model {
 
       // Learn.
       for (const i of [1, 2, 3]) this.#maps[i]!.update(bit);
-      this.#last.update(bit, 32);
-      this.#mixer.update(bit, rate);
+      this.#last.update(bit, 512);
+      // Where many inputs are sure, a step of each is a leap of their sum: shorten it.
+      this.#mixer.update(bit, Math.floor((rate * 16000) / (1000 + this.#mixer.energy())));
       for (let i = 0; i < contexts; i++) {
         adapt(this.#stateMaps[i]!, slots.state(slot[i]!, node), bit, 1023);
         slots.update(slot[i]!, node, bit);
@@ -483,7 +491,7 @@ export const referenceMixing: MixKernels = {
       weights +
       5 * 4 * MAP_STEPS * 2 ** mapBits(length) +
       length * 14 +
-      streams * 8192
+      streams * 12288
     );
   },
   mixOpen(profile, length, streams, payload) {

@@ -1,6 +1,7 @@
-/** @file The context models, mixers and final maps; compiled once per instruction set. Plain loops that compilers vectorize. */
+/** @file The context models, mixers and final maps; compiled once per instruction set. */
 #include <bit>
 
+#include "simd/simd.h"
 #include "state.h"
 #include "tables.h"
 
@@ -15,25 +16,31 @@ namespace {
 
 using namespace mix;
 
-/** What a profile uses. `per_context`: mixer inputs per context. */
+/** What a profile uses. `per_context`: mixer inputs per context; `longest`: of the orders that are hashed whole. */
 struct Fast {
   static constexpr bool full = false;
   static constexpr int contexts = 10;
   static constexpr int per_context = 1;
+  static constexpr int longest = 6;
   static constexpr int matches = 1;
   static constexpr uint32_t min_match[3] = {6};
+  static constexpr int32_t rate = 64;
   static constexpr int sets = 4;
   static constexpr uint32_t rows[4] = {1, 256, 128, 256};
 };
 struct Full {
   static constexpr bool full = true;
-  static constexpr int contexts = 48;
+  static constexpr int contexts = 57;
   static constexpr int per_context = 4;
+  static constexpr int longest = LONGEST_ORDER;
   static constexpr int matches = 3;
   static constexpr uint32_t min_match[3] = {4, 8, 20};
-  static constexpr int sets = 13;
-  static constexpr uint32_t rows[13] = {1, 256, 520, 256, 64, 4096, 128, 2048, 128, 256, 1024, 512, 1024};
+  static constexpr int32_t rate = 40;
+  static constexpr int sets = 15;
+  static constexpr uint32_t rows[15] = {1, 256, 520, 256, 64, 4096, 128, 2048, 128, 256, 1024, 512, 1024, 512, 4096};
 };
+constexpr int FINAL_SETS = 8;  // their mean is sums >> 3
+constexpr uint32_t FINAL_ROWS[FINAL_SETS] = {1, 512, 2048, 512, 2048, 4096, 520, 64};
 
 constexpr int NET_INPUTS = 4;
 constexpr uint32_t APM_STEPS = MAP_STEPS;
@@ -93,11 +100,13 @@ struct Apm {
 /**
  * Gated logistic mixing: `sets` weight vectors, each chosen from its table by a row number, give one logit each. Rows
  * start as a copy of the first set's row 0, which is always trained, when they are first used.
+ * Inputs are Q8, weights Q26 within +-8: w >> 14 and the error fit into 16 bits, so that every product is one mul16.
  */
 template <int N, int SETS>
 struct Mixer {
+  static_assert(N % kLanes32 == 0);
   alignas(64) int32_t x[N];
-  int32_t logit[SETS], p[SETS];
+  int32_t logit[SETS];
   int32_t* chosen[SETS];
 
   void choose(int set, int32_t* table, uint8_t* used, uint32_t row) {
@@ -111,36 +120,41 @@ struct Mixer {
   }
   void mix() {
     for (int k = 0; k < SETS; k++) {
-      const int32_t* w = chosen[k];
-      uint32_t sum = 0;
-      for (int i = 0; i < N; i++) sum += static_cast<uint32_t>((w[i] >> 14) * x[i]);
-      logit[k] = clamp_logit(static_cast<int32_t>(sum) >> 12);
-      p[k] = squash(logit[k]);
+      const int32_t* const w = chosen[k];
+      I32 total = set32(0);
+      for (int i = 0; i < N; i += kLanes32) total = total + mul16(load32(w + i) >> 14, load32(x + i));
+      logit[k] = clamp_logit(sum(total) >> 12);
     }
   }
+  /** Sum of the squares of the inputs, in nats^2. */
+  uint32_t energy() const {
+    I32 total = set32(0);
+    for (int i = 0; i < N; i += kLanes32) total = total + mul16(load32(x + i), load32(x + i));
+    return static_cast<uint32_t>(sum(total)) >> 16;
+  }
+  /** @param rate Q12, below 2^11: the error times it, 16 bits, times an input is the step of that input's weight in Q30. */
   void update(uint32_t bit, int32_t rate) {
+    const I32 half = set32(8), limit = set32((8 << 26) - 1), least = set32(1 - (8 << 26));
     for (int k = 0; k < SETS; k++) {
-      const int32_t e = ((static_cast<int32_t>(bit << 16) - p[k]) * rate) >> 8;
+      const int32_t e = ((static_cast<int32_t>(bit << 16) - squash(logit[k])) * rate) >> 12;
       if (e == 0) continue;
-      int32_t* w = chosen[k];
-      for (int i = 0; i < N; i++) {
-        constexpr int32_t limit = (8 << 26) - 1;
-        const int32_t v = w[i] + ((x[i] * e + 8) >> 4);
-        w[i] = v > limit ? limit : v < -limit ? -limit : v;
-      }
+      const I32 error = set32(e);
+      int32_t* const w = chosen[k];
+      for (int i = 0; i < N; i += kLanes32)
+        store32(w + i, max(min(load32(w + i) + ((mul16(load32(x + i), error) + half) >> 4), limit), least));
     }
   }
 };
 
-constexpr int FINAL_SETS = 4;
-constexpr uint32_t FINAL_ROWS[FINAL_SETS] = {1, 512, 2048, 512};
-
-template <class P>
-constexpr uint32_t ROWS = [] {
+/** Rows of the first `sets` tables together. */
+constexpr uint32_t total_rows(const uint32_t* rows, int sets) {
   uint32_t n = 0;
-  for (uint32_t r : P::rows) n += r;
+  for (int k = 0; k < sets; k++) n += rows[k];
   return n;
-}();
+}
+template <class P>
+constexpr uint32_t ROWS = total_rows(P::rows, P::sets);
+constexpr uint32_t LAST_ROWS = total_rows(FINAL_ROWS, FINAL_SETS);
 
 template <class P>
 struct Model {
@@ -151,8 +165,8 @@ struct Model {
   Mixer<INPUTS<P>, P::sets> mixer;
   Mixer<16, FINAL_SETS> last;
   uint8_t used[ROWS<P>];
-  uint8_t last_used[FINAL_ROWS[0] + FINAL_ROWS[1] + FINAL_ROWS[2] + FINAL_ROWS[3]];
-  int32_t last_weights[(FINAL_ROWS[0] + FINAL_ROWS[1] + FINAL_ROWS[2] + FINAL_ROWS[3]) * 16];  // Q26
+  uint8_t last_used[LAST_ROWS];
+  int32_t last_weights[LAST_ROWS * 16];  // Q26
   alignas(64) int32_t weights[ROWS<P> * INPUTS<P>];                             // Q26
   uint32_t certainty_map[8192 * APM_STEPS];  // by what is left of the byte, whether a match goes on, how sure the network is
   uint32_t followers1[256];    // bytes that followed a byte, newest lowest
@@ -236,10 +250,8 @@ struct Coder {
     const uint32_t minimum = P::min_match[k];
     const uint32_t since = s.position - s.start;
     if (since < minimum) return;
-    uint32_t h = 0;
     const uint8_t* end = m->block + s.position;
-    for (uint32_t i = 1; i <= minimum; i++) h = (h + end[-static_cast<int>(i)] + 1) * 0x2F0B4C47u, h ^= h >> 14;
-    uint32_t& entry = m->match_table[k][h & m->match_mask];
+    uint32_t& entry = m->match_table[k][s.past[minimum] & m->match_mask];
     if (match.length == 0) {
       const uint32_t candidate = entry;
       if (candidate > 0 && known(m, candidate)) {
@@ -330,6 +342,29 @@ struct Coder {
     }
   }
 
+  /** Hashes of the last 1, 2, … bytes, each made from the one before. */
+  void hash_past(Stream& s) {
+    const uint32_t since = s.position - s.start;
+    const int known = since < P::longest ? static_cast<int>(since) : P::longest;
+    const uint8_t* end = m->block + s.position;
+    uint32_t h = 0;
+    for (int n = 1; n <= P::longest; n++) {
+      if (n <= known) h = (h + end[-n] + 1) * 0x2F0B4C47u, h ^= h >> 14;
+      s.past[n] = h;
+    }
+  }
+
+  /** Keys' values: a pointer goes along with the value that the same key had last time. */
+  void update_values(Stream& s, uint32_t c, uint32_t key_before, uint32_t depth_before) {
+    if (s.value_above) s.value_above++;
+    if (c == '\n' || c == ',' || c == ';' || s.depth < depth_before) s.value_above = 0;
+    if ((s.key != key_before && s.key != 0) || s.depth > depth_before) {
+      uint32_t& start = s.value_start[hash2(s.nesting[s.depth & 31].path, s.key) >> 24];
+      s.value_above = start;
+      start = s.position;
+    }
+  }
+
   void update_history(Stream& s, uint32_t c) {
     const uint32_t c1 = s.c4 & 255;
     if constexpr (P::full) {
@@ -370,7 +405,16 @@ struct Coder {
       s.format = hash2(s.format, cls == 1 && c1 >= 'a' && c1 <= 'z' ? 0 : folded);
       s.masked8 = s.masked8 << 8 | s.masked4 >> 24;
       s.masked4 = s.masked4 << 8 | (cls == 3 ? '0' : c);
+      const uint32_t key_before = s.key, depth_before = s.depth;
       update_structure(s, c, c1, cls);
+      update_values(s, c, key_before, depth_before);
+      if (c == '\n') {
+        s.templates[1] = s.templates[0];
+        s.templates[0] = s.template_;
+        s.template_ = 0;
+      } else if (cls != 3 && s.line_words < 6) {
+        s.template_ = hash2(s.template_, c);
+      }
       // Fields of the line.
       if (c == ',' || c == '\t' || c == ';' || c == '|' || c == ' ') {
         s.field++;
@@ -413,6 +457,7 @@ struct Coder {
       seen[1] = seen[0];
       seen[0] = s.position;
     }
+    hash_past(s);
     for (int k = 0; k < P::matches; k++) update_match(s, k, c);
   }
 
@@ -481,6 +526,18 @@ struct Coder {
       add(behind(s, s.stride), c1);
       add(behind(s, s.stride), behind(s, 2 * s.stride) << 8 | s.stride << 16);
       add(expected, hash2(s.word, c4 & 0xFF00));
+      i += 2;  // the network's contexts: set when its opinion is known
+      add(s.past[11], 1);
+      add(s.past[16], 2);
+      add(s.past[24], 3);
+      const bool value = s.value_above != 0 && s.value_above + 1 < s.position;
+      const uint32_t before = value ? m->block[s.value_above] | m->block[s.value_above + 1] << 8 : 0;
+      add(before, c1);
+      add(before & 255, hash2(s.key, s.token));
+      add(s.templates[0], s.text);
+      add(s.template_, s.word);
+      add(s.templates[0], hash2(s.templates[1], s.template_));
+      add(s.field, hash2(s.word, c1));
     }
     for (int j = 0; j < i; j++) __builtin_prefetch(line(h[j]));
   }
@@ -525,7 +582,7 @@ struct Coder {
       s.hash[47] = hash2(hash2(top, c1 | net_sure << 8), 47);
     }
     const uint32_t boost = static_cast<uint32_t>(16384 / (64 + (m->coded >> 4)));
-    const int32_t rate = (P::full ? 24 : 64) + static_cast<int32_t>(boost < 60 ? boost : 60);
+    const int32_t rate = P::rate + static_cast<int32_t>(boost < 60 ? boost : 60);
     uint32_t expected[MATCH_MODELS] = {};
     uint32_t match_bucket[MATCH_MODELS] = {};
     for (int k = 0; k < P::matches; k++) {
@@ -661,6 +718,8 @@ struct Coder {
         row[9] = c2;
         row[10] = (s.word_length < 15 ? s.word_length : 15) * 64 + (s.shape >> 4 & 7) * 8 + bit_index;
         row[11] = run_hits * 8 + bit_index + 64 * (s.field < 7 ? s.field : 7);
+        row[13] = longest_expected;
+        row[14] = hash2(s.key, s.field) >> 20;
         if (match_state == 0) row[2] = 0;
       }
       uint32_t first = 0;
@@ -672,14 +731,17 @@ struct Coder {
       // Second layer.
       for (int k = 0; k < P::sets; k++) md.last.x[k] = md.mixer.logit[k];
       md.last.x[15] = 256;
-      const uint32_t last_row[FINAL_SETS] = {0, c0 | (match_state != 0) * 256u, c1 | (bit_index << 8), net_bucket | 256u * (match_state != 0)};
+      const uint32_t last_row[FINAL_SETS] = {0, c0 | (match_state != 0) * 256u, c1 | (bit_index << 8), net_bucket | 256u * (match_state != 0),
+                                    c2 | (bit_index << 8), s.shape & 0xFFF, row[2], hits * 8 + bit_index};
       first = 0;
       for (int k = 0; k < FINAL_SETS; k++) {
         md.last.choose(k, md.last_weights + first * 16, md.last_used + first, last_row[k]);
         first += FINAL_ROWS[k];
       }
       md.last.mix();
-      const int32_t st = (md.last.logit[0] + md.last.logit[1] + md.last.logit[2] + md.last.logit[3]) >> 2;
+      int32_t sums = 0;
+      for (int k = 0; k < FINAL_SETS; k++) sums += md.last.logit[k];
+      const int32_t st = sums >> 3;
       const int32_t p = squash(st);
       // Final maps.
       Apm maps[3];
@@ -699,8 +761,9 @@ struct Coder {
       maps[0].update(y, 127);
       maps[1].update(y, 127);
       maps[2].update(y, 127);
-      md.last.update(y, 32);
-      md.mixer.update(y, rate);
+      md.last.update(y, 512);
+      // Where many inputs are sure, a step of each is a leap of their sum: shorten it.
+      md.mixer.update(y, static_cast<int32_t>(static_cast<uint32_t>(rate) * 16000 / (1000 + md.mixer.energy())));
       for (int i = 0; i < P::contexts; i++) {
         uint8_t& state = slot[i][node];
         adapt(md.map[i].entry[state], y, 1023);

@@ -10,10 +10,12 @@ namespace shacomp {
 
 namespace mix {
 
-inline constexpr int MAX_CONTEXTS = 48;
+inline constexpr int MAX_CONTEXTS = 57;
 inline constexpr int MATCH_MODELS = 3;
 inline constexpr int MAPS = 5;
 inline constexpr int MAP_STEPS = 25;  // points of a map: one per nat of the logit
+
+inline constexpr int LONGEST_ORDER = 24;  // longest string of last bytes that is hashed whole
 
 /** Verified repeat: where its continuation lies and how long it has held. */
 struct Match {
@@ -33,6 +35,7 @@ struct Stream {
   uint32_t position;  // index in the block of the byte being coded
   uint32_t c4;        // last four bytes, newest lowest
   uint32_t c8;        // the four before
+  uint32_t past[LONGEST_ORDER + 1];  // past[n]: hash of the slice's last n bytes, fewer where there are not so many
   uint32_t word;      // hash of the letters since the last non-letter
   uint32_t word_length;
   uint32_t words[4];  // hashes of the words before, newest first
@@ -42,7 +45,9 @@ struct Stream {
   uint32_t above_length;
   uint32_t line_hash;   // hash of the line's first bytes
   uint32_t indent;      // leading white space of the line
-  uint32_t line_words;  // words begun in this line
+  uint32_t line_words;  // words ended in this line
+  uint32_t template_;   // hash of the line's first six words and what is between them, digits left out
+  uint32_t templates[2];  // those of the two lines before, newest first
   uint32_t shape;       // classes of the last bytes, 4 bits each, newest lowest
   uint32_t format;      // hash of the token with letters and digits folded to their classes
   uint32_t number;      // digits and separators of the current number, at most 9
@@ -55,6 +60,8 @@ struct Stream {
   uint32_t name;        // hash of the last quoted string
   uint32_t key;         // hash of the key whose value is being read
   uint32_t last_key;    // key before it on this level
+  uint32_t value_above; // index of the corresponding byte of the value that this key had last time, 0 if none
+  uint32_t value_start[256];  // where values last began, by a hash of key and path
   uint32_t tag;         // 0 outside a tag, 1 behind '<', 2 in a name, 3 in a closing tag, 4 in attributes
   uint32_t tag_name;
   uint32_t field;       // fields since the line's start (CSV, logs)
