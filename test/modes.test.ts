@@ -139,6 +139,37 @@ describe('streams', () => {
     expect(await streamsAt({ mode: 'mixing-fast' })).toBe(1);
   });
 
+  it('are fewer where they cost more: each learns too late what the others have just met', async () => {
+    const length = 200_000;
+    const next = random(9);
+    // readings that change little from line to line, and are far away some thousand lines later
+    const value = [20, 30, 40];
+    let log = '';
+    for (let time = 1_600_000_000; log.length < length; time += Math.floor(next() * 5)) {
+      const k = Math.floor(next() * value.length);
+      value[k] += next() - 0.5;
+      log += `${time},s${k},${value[k].toFixed(2)}\n`;
+    }
+    const streamsOf = async (data: Uint8Array, level: number) => {
+      const options = {
+        model: fakeModel(),
+        engine: quickFake(),
+        mode: 'network-mixing-fast',
+        level,
+      } as const;
+      const [block] = (await collect(inspect(await compress(data, options)))).filter(
+        (r) => r.kind === 'block',
+      );
+      return block.streams;
+    };
+    const prose = sampleText(length);
+    expect(await streamsOf(prose, 4)).toBe(4);
+    expect(await streamsOf(prose, 6)).toBe(2);
+    // the higher level tolerates less
+    expect(await streamsOf(Buffer.from(log), 4)).toBe(2);
+    expect(await streamsOf(Buffer.from(log), 6)).toBe(1);
+  });
+
   it('that a block has, not those of a level, are decoded', async () => {
     const kernels = await mixKernels(engines[0].name);
     const data = sampleText(5000);
@@ -164,7 +195,8 @@ describe('the choice of a mode', () => {
 
   it('is the network where it knows the data', async () => {
     const engine = quickFake();
-    const file = await compress(likelyBytes(100_000), { ...options, engine });
+    // of this length the sample's slices begin where the fake network's state does
+    const file = await compress(likelyBytes(99_936), { ...options, engine });
     expect(await modesOf(file)).toEqual(['network-mixing-fast']);
   });
 
