@@ -88,6 +88,27 @@ describe('compress and decompress', () => {
     expect(f.list()).toEqual(['a', 'b']);
   });
 
+  it('files longer than what is read at a time come back', async () => {
+    const f = folder();
+    let state = 1;
+    const noise = Uint8Array.from({ length: 2_600_000 }, () => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return state >>> 24;
+    });
+    f.write('a', noise);
+    for (const args of [
+      ['--mode', 'stored'],
+      ['-1', '--no-verify'],
+      ['-1', '--block-size', '1M'],
+    ]) {
+      expect((await f.run([...args, '-f', 'a'])).code).toBe(0);
+      expect((await f.run(['-dc', 'a.sha'])).stdout.equals(f.read('a'))).toBe(true);
+    }
+    f.write('text', sampleText(1_500_000));
+    expect((await f.run(['-1', 'text'])).code).toBe(0);
+    expect((await f.run(['-dc', 'text.sha'])).stdout.equals(f.read('text'))).toBe(true);
+  });
+
   it('--block-size, --memory and --threads are obeyed', async () => {
     const f = folder();
     f.write('a', sampleText(20_000));
