@@ -91,22 +91,20 @@ describe('compress and decompress', () => {
   it('files longer than what is read at a time come back', async () => {
     const f = folder();
     let state = 1;
-    const noise = Uint8Array.from({ length: 2_600_000 }, () => {
+    const noise = Uint8Array.from({ length: 2_400_000 }, () => {
       state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
       return state >>> 24;
     });
-    f.write('a', noise);
+    f.write('noise', noise);
+    f.write('text', sampleText(1_200_000));
     for (const args of [
-      ['--mode', 'stored'],
-      ['-1', '--no-verify'],
-      ['-1', '--block-size', '1M'],
+      ['--mode', 'stored', 'noise'],
+      ['-1', '--no-verify', 'text'],
     ]) {
-      expect((await f.run([...args, '-f', 'a'])).code).toBe(0);
-      expect((await f.run(['-dc', 'a.sha'])).stdout.equals(f.read('a'))).toBe(true);
+      const name = args.at(-1)!;
+      expect((await f.run(args)).code).toBe(0);
+      expect((await f.run(['-dc', `${name}.sha`])).stdout.equals(f.read(name))).toBe(true);
     }
-    f.write('text', sampleText(1_500_000));
-    expect((await f.run(['-1', 'text'])).code).toBe(0);
-    expect((await f.run(['-dc', 'text.sha'])).stdout.equals(f.read('text'))).toBe(true);
   });
 
   it('--block-size, --memory and --threads are obeyed', async () => {

@@ -11,7 +11,7 @@ import { type CodedMode, codedMode } from './modes.js';
 
 /** Slices of the block that the sample is made of, spread evenly; with the network, a stream each. */
 export const SLICES = 4;
-/** Bytes of the sample: a sixth of the block, within these bounds. */
+/** Bytes of the sample: an eighth of the block, within these bounds. */
 const SAMPLE = { least: 2 ** 13, most: 2 ** 20 };
 /** Bytes of the sample that the network sees: a sixteenth of the block, within these bounds. */
 const SEEN = { least: 2 ** 13, most: 2 ** 14 };
@@ -46,12 +46,13 @@ export class Trial {
   readonly #tools: TrialTools;
   /** steps at the start and the end of the sample that the network sees */
   readonly #seen: number;
-  readonly #costs = new Map<number, Promise<number>>();
+  readonly #costs = new Map<number, number>();
+  #without: Parts | undefined;
 
   constructor(block: Uint8Array, tools: TrialTools) {
     this.#length = block.length;
     this.#tools = tools;
-    const size = Math.floor(clamp(block.length / 6, SAMPLE) / SLICES);
+    const size = Math.floor(clamp(block.length / 8, SAMPLE) / SLICES);
     this.#sample = new Uint8Array(size * SLICES);
     for (let k = 0; k < SLICES; k++) {
       const start = Math.floor(((block.length - size) * k) / (SLICES - 1));
@@ -62,7 +63,7 @@ export class Trial {
 
   /** Bytes of the sample of a block of that length. */
   static sampleLength(length: number): number {
-    return Math.floor(clamp(length / 6, SAMPLE) / SLICES) * SLICES;
+    return Math.floor(clamp(length / 8, SAMPLE) / SLICES) * SLICES;
   }
 
   /**
@@ -72,7 +73,7 @@ export class Trial {
   async saving(): Promise<number> {
     const network = await this.#tools.open?.();
     if (!network) throw new Error('a saving needs a network');
-    const without = await this.#parts(undefined);
+    const without = await this.#partsWithout();
     const withIt = await this.#parts(network);
     if (withIt.hopeless) return 0;
     const rest = 1 + (this.#length - this.#sample.length) / (this.#seen * SLICES);
@@ -84,19 +85,28 @@ export class Trial {
 
   /** The share that `streams` streams add to the code of one. */
   async streamCost(streams: number): Promise<number> {
-    return (await this.#cost(streams)) / (await this.#cost(1)) - 1;
+    return (await this.#cost(streams)) / Math.max(1, await this.#cost(1)) - 1;
   }
 
   /** Bytes of the sample's code in that many streams. */
-  #cost(streams: number): Promise<number> {
+  async #cost(streams: number): Promise<number> {
+    if (streams === SLICES) {
+      const { start, middle, end } = await this.#partsWithout();
+      return start + middle + end;
+    }
     const { mixing, breath } = this.#tools;
-    const cost =
-      this.#costs.get(streams) ??
-      encodeBlock(this.#sample, streams, WITHOUT, { mixing, breath }).then(
-        (payload) => payload?.length ?? this.#sample.length,
-      );
+    const known = this.#costs.get(streams);
+    if (known !== undefined) return known;
+    const payload = await encodeBlock(this.#sample, streams, WITHOUT, { mixing, breath });
+    const cost = payload?.length ?? this.#sample.length;
     this.#costs.set(streams, cost);
     return cost;
+  }
+
+  /** The sample without the network, coded once. */
+  async #partsWithout(): Promise<Parts> {
+    this.#without ??= await this.#parts(undefined);
+    return this.#without;
   }
 
   /** Codes the sample, its slices as streams, with the opinion of the network, if any, at the start and the end. */
