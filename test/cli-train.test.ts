@@ -94,7 +94,20 @@ describe('train', () => {
     expect((await f.run(['train', 'a', '-o', 'm.sharnn', '--time-limit', 'soon'])).stderr).toContain(
       'give a time such as',
     );
-    expect((await f.run(['train', 'missing', '-o', 'm.sharnn'])).stderr).toMatch(/^shacomp: missing: .*\n$/m);
+    const missing = async (...args: string[]) =>
+      (await f.run(['train', ...args])).stderr.split('\n').slice(-2);
+    expect(await missing('missing', '-o', 'm.sharnn')).toEqual([
+      'shacomp: missing: no such file or directory',
+      '',
+    ]);
+    expect(await missing('a', '--from', 'no/x.safetensors', '-o', 'm.sharnn')).toEqual([
+      'shacomp: no/x.safetensors: no such file or directory',
+      '',
+    ]);
+    expect(await missing('a', ...few, '-o', 'no/m.sharnn')).toEqual([
+      'shacomp: no/m.safetensors: no such file or directory',
+      '',
+    ]);
   });
 });
 

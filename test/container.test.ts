@@ -65,6 +65,22 @@ describe('varint', () => {
   });
 });
 
+describe('bytes of a source', () => {
+  it('are copied before the source uses its buffer again, Buffers too', async () => {
+    for (const buffer of [Buffer.alloc(4), new Uint8Array(4)]) {
+      async function* source() {
+        for (let k = 1; k <= 5; k++) yield buffer.fill(k);
+      }
+      const reader = new ByteReader(source());
+      const first = await reader.read(4);
+      expect(await reader.atEnd()).toBe(false);
+      const second = await reader.read(10);
+      expect(Array.from(first)).toEqual([1, 1, 1, 1]);
+      expect(Array.from(second)).toEqual([2, 2, 2, 2, 3, 3, 3, 3, 4, 4]);
+    }
+  });
+});
+
 describe('streams of a block', () => {
   it('are one per so many bytes, at least one and at most a number', () => {
     const density = { bytes: 65536, most: 100 };

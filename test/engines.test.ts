@@ -1,9 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Network } from '../src/engines/engine.js';
-import { nativeEngine } from '../src/engines/native.js';
+import { nativeEngine, nativeIsas } from '../src/engines/native.js';
 import { referenceEngine } from '../src/engines/reference.js';
 import { availableEngines, ENGINE_NAMES, selectEngine } from '../src/engines/select.js';
 import { type Architecture, SYMBOLS } from '../src/model/architecture.js';
+import type { IntegerModel } from '../src/model/sharnn.js';
+import { nativeTraining, trainingIsas } from '../src/trainer/native.js';
 import { Case, candidates, expectSame, frequenciesOf } from './helpers/conformance.js';
 import { randomBytes, randomModel } from './helpers/random-model.js';
 
@@ -168,11 +170,53 @@ describe('selection', () => {
     }
   });
 
+  it('take only models that were parsed, as they were parsed', async () => {
+    const parsed = randomModel({ seed: 1 });
+    const short = { ...parsed, bytes: parsed.bytes.slice(0, 100) };
+    const changed = randomModel({ seed: 2 });
+    changed.bytes[10] = 255; // the width
+    for (const report of await availableEngines()) {
+      if ('unavailable' in report) continue;
+      const engine = await selectEngine(report.name);
+      for (const model of [{ ...parsed }, short, {} as IntegerModel, changed])
+        expect(() => engine.open(model, 1)).toThrow(expect.objectContaining({ code: 'ERR_MODEL_INVALID' }));
+      engine.open(parsed, 1).close();
+    }
+    expect(() => Object.assign(parsed, { bytes: short.bytes })).toThrow(TypeError);
+  });
+
   it.skipIf(engines.length === 1)('names threads and instruction set, and refuses unknown ones', () => {
     expect(nativeEngine({ threads: 2, isa: 'baseline' }).detail).toMatch(/, 2 threads$/);
     expect(() => nativeEngine({ isa: 'z80' })).toThrow(
-      expect.objectContaining({ code: 'ERR_ENGINE_UNAVAILABLE' }),
+      expect.objectContaining({
+        code: 'ERR_OPTIONS',
+        message: expect.stringMatching(/one of .*baseline.*"z80"/),
+      }),
     );
     expect(() => nativeEngine({ threads: 0 })).toThrow(expect.objectContaining({ code: 'ERR_OPTIONS' }));
   });
+
+  it.skipIf(engines.length === 1)(
+    'takes the instruction set of SHACOMP_ISA; a wrong one is no reason for another engine',
+    async () => {
+      const best = nativeIsas()[0];
+      const detail = async (isa: string) => {
+        vi.stubEnv('SHACOMP_ISA', isa);
+        return (await selectEngine('auto', { threads: 1 })).detail;
+      };
+      try {
+        expect(await detail('')).toBe(nativeEngine({ threads: 1, isa: best }).detail);
+        expect(await detail('baseline')).toBe(nativeEngine({ threads: 1, isa: 'baseline' }).detail);
+        // what only the trainer has is no mistake
+        for (const isa of trainingIsas()) expect(await detail(isa)).toMatch(/, 1 thread$/);
+        await expect(detail('nonsense')).rejects.toMatchObject({
+          code: 'ERR_OPTIONS',
+          message: expect.stringMatching(/^SHACOMP_ISA must be one of .*baseline.*, not "nonsense"$/),
+        });
+        expect(() => nativeTraining()).toThrow(expect.objectContaining({ code: 'ERR_OPTIONS' }));
+      } finally {
+        vi.unstubAllEnvs();
+      }
+    },
+  );
 });

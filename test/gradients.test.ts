@@ -262,6 +262,6 @@ describe('a training network', () => {
 
   it('refuses an instruction set that is none', () => {
     if (natives().length === 0) return;
-    expect(() => nativeTraining('mmx')).toThrow(expect.objectContaining({ code: 'ERR_ENGINE_UNAVAILABLE' }));
+    expect(() => nativeTraining('mmx')).toThrow(expect.objectContaining({ code: 'ERR_OPTIONS' }));
   });
 });

@@ -6,7 +6,7 @@ import { count, longest, percent, rate } from './format.js';
 import { checkSingleOutput, compressOptions, forEachFile, openWithTarget, operands } from './inputs.js';
 import { detail, note, verbose, warn } from './messages.js';
 import type { Flags } from './options.js';
-import { Progress } from './progress.js';
+import { inputProgress, Progress } from './progress.js';
 import { Tally, verifiedChunks, verifyCompressed } from './verify.js';
 
 export async function compressFiles(operandFiles: string[], flags: Flags): Promise<void> {
@@ -48,12 +48,7 @@ async function compressFile(
   if (!opened) return undefined;
   const { input, target } = opened;
   const toFile = target.path !== STANDARD;
-  const progress = new Progress({
-    verb: 'compressing',
-    name: input.name,
-    total: input.size,
-    flag: flags.progress,
-  });
+  const progress = inputProgress('compressing', input, flags);
   try {
     const plain = new Tally();
     const output = toFile ? await openOutput(target.path, target.overwrite) : standardOutput();

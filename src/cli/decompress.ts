@@ -12,7 +12,7 @@ import {
 } from './inputs.js';
 import { detail, note, warn } from './messages.js';
 import type { Flags } from './options.js';
-import { Progress } from './progress.js';
+import { inputProgress } from './progress.js';
 import { Tally, verifyWritten } from './verify.js';
 
 /** How every `.sha` file begins. */
@@ -45,12 +45,7 @@ async function decompressFile(path: string, flags: Flags, options: Options, widt
   if (!opened) return;
   const { input, target } = opened;
   const toFile = target.path !== STANDARD;
-  const progress = new Progress({
-    verb: 'decompressing',
-    name: input.name,
-    total: input.size,
-    flag: flags.progress,
-  });
+  const progress = inputProgress('decompressing', input, flags);
   try {
     const output = toFile ? await openOutput(target.path, target.overwrite) : standardOutput();
     const written = new Tally();
@@ -121,12 +116,7 @@ export async function testFiles(operandFiles: string[], flags: Flags): Promise<v
     flags,
     async (path) => {
       const input = await openInput(path);
-      const progress = new Progress({
-        verb: 'testing',
-        name: input.name,
-        total: input.size,
-        flag: flags.progress,
-      });
+      const progress = inputProgress('testing', input, flags);
       try {
         const decoded = await new Tally().drain(
           decompressChunks(input.chunks(), {

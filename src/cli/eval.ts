@@ -153,7 +153,7 @@ async function readAll(input: Input): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   try {
     // copied: a chunk is only valid until the next one
-    for await (const chunk of input.chunks()) parts.push(chunk.slice());
+    for await (const chunk of input.chunks()) parts.push(new Uint8Array(chunk));
   } finally {
     await input.close();
   }

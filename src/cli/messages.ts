@@ -1,6 +1,6 @@
 /** @file All that is printed: messages to standard error, results to standard output, and the exit code they lead to. */
-import { getSystemErrorMap } from 'node:util';
 import { ShacompError } from '../errors.js';
+import { systemReason } from '../file-error.js';
 
 /** What the exit codes say. */
 export const EXIT = { ok: 0, error: 1, warning: 2 } as const;
@@ -79,10 +79,9 @@ export function resultJson(value: unknown): void {
 /** An error in one line, for people. */
 export function describe(error: unknown): string {
   if (error instanceof ShacompError || error instanceof UserError) return oneLine(error.message);
-  const { errno, code: name } = error as NodeJS.ErrnoException;
-  const known = errno === undefined ? undefined : getSystemErrorMap().get(errno);
-  if (known) return known[1];
-  if (name === 'ERR_OUT_OF_RANGE' || error instanceof RangeError)
+  const reason = systemReason(error);
+  if (reason) return reason;
+  if ((error as NodeJS.ErrnoException).code === 'ERR_OUT_OF_RANGE' || error instanceof RangeError)
     return `out of memory (${oneLine(text(error))})`;
   return `internal error: ${oneLine(text(error))}; please report it (SHACOMP_DEBUG=1 shows where it happened)`;
 }

@@ -1,8 +1,10 @@
 /** @file The progress of a run: a bar on a terminal, and a line for whoever sends SIGUSR1. */
 import { basename } from 'node:path';
 import { SingleBar } from 'cli-progress';
+import type { Input } from './files.js';
 import { clock, humanBytes, rate } from './format.js';
 import { answer, quiet } from './messages.js';
+import type { Flags } from './options.js';
 import { beforeSignalExit, onProgressRequest } from './signals.js';
 
 /** Runs shorter than this show no bar, unless it was asked for. */
@@ -25,6 +27,10 @@ export interface ProgressOptions {
   /** text about where it is; by default bytes, their speed and the time left */
   describe?: () => string;
 }
+
+/** The progress of work on one input. */
+export const inputProgress = (verb: string, { name, size }: Input, { progress }: Flags): Progress =>
+  new Progress({ verb, name, total: size, flag: progress });
 
 /** Shows how far one run is. */
 export class Progress {

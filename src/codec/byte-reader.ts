@@ -45,10 +45,10 @@ export class ByteReader {
       this.#at += part.length;
       this.#offset += part.length;
       missing -= part.length;
-      // copied because the source may use its buffer again, unless all comes from one chunk
-      parts.push(missing > 0 ? part.slice() : part);
+      // copied because the source may use its buffer again, unless all comes from one chunk; slice() of a Buffer is a view
+      parts.push(missing > 0 ? new Uint8Array(part) : part);
     }
-    if (parts.length === 1) return parts[0].slice();
+    if (parts.length === 1) return new Uint8Array(parts[0]);
     const bytes = new Uint8Array(length - missing);
     let at = 0;
     for (const part of parts) {

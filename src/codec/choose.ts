@@ -1,6 +1,6 @@
 /**
- * @file Codes a block in the mode that suits it. Whether the network pays is found out on a sample, so that data that it
- * does not know takes none of its time. The choice depends on the bytes, the model and the settings alone.
+ * @file Codes a block in the way that suits it. Whether the network pays, and how many streams, is found out on a sample,
+ * so that data that it does not know takes none of its time. The choice depends on the bytes, the model and the settings alone.
  */
 import type { IntegerModel } from '../model/sharnn.js';
 import { type BlockProgress, encodeBlock } from './block.js';
@@ -9,17 +9,17 @@ import { MODEL_ID_LENGTH } from './container.js';
 import type { Level, StreamDensity } from './levels.js';
 import { streamCount } from './lockstep.js';
 import { blockMemory, checkMemory } from './memory.js';
+import type { MixKernels } from './mixing/kernels.js';
 import { type CodedMode, codedMode } from './modes.js';
 import type { Networks } from './networks.js';
+import { SLICES, Trial } from './trial.js';
 
 /** Blocks up to this length are coded with and without the network, and the smaller result wins. */
 const SMALL = 2 ** 15;
-/** Slices of a longer block that are tried, spread evenly. */
-const SLICES = 4;
-/** Bytes tried of a longer block: a sixteenth of it, within these bounds. */
-const SAMPLE = { least: 2 ** 13, most: 2 ** 14 };
-/** Share of a sample's code that the network must save: less is not worth its time. */
-const GAIN = 0.03;
+/** What of the cost of streams, measured without the network, is left with it: it brings what context models lack. */
+const LEFT = 0.5;
+/** What the full profile leaves of the fast one's code, where the network is mixed by the fast one alone. */
+const FULL = 0.85;
 
 /** How blocks are coded. */
 export interface Plan {
@@ -28,14 +28,16 @@ export interface Plan {
   mode?: CodedMode;
   /** mode of blocks that do not gain from the network; undefined to keep to `mode` */
   plain?: CodedMode;
+  /** share that a block's code may exceed the smallest by, for speed */
+  tolerance: number;
 }
 
 /** @param mode what the caller asks for; 'auto' for the level's choice */
 export function planFor(level: Level, mode: 'auto' | 'stored' | CodedMode['name']): Plan {
-  const { streams } = level;
-  if (mode === 'stored') return { streams };
-  if (mode !== 'auto') return { streams, mode: codedMode(mode) };
-  return { streams, mode: codedMode(level.mode), plain: codedMode(level.plain) };
+  const { streams, tolerance } = level;
+  if (mode === 'stored') return { streams, tolerance };
+  if (mode !== 'auto') return { streams, tolerance, mode: codedMode(mode) };
+  return { streams, tolerance, mode: codedMode(level.mode), plain: codedMode(level.plain) };
 }
 
 /** A block that was coded. */
@@ -72,39 +74,49 @@ export class BlockEncoder {
   ): Promise<CodedBlock | undefined> {
     const { mode, plain } = this.#plan;
     if (!mode) return undefined;
-    const encode = (m: CodedMode, p?: BlockProgress) =>
-      this.#encode(block, m, this.#streams(block, m), model, p);
-    if (!plain || !mode.network) return encode(mode, progress);
-    if (block.length <= SMALL) {
+    const encode = (m: CodedMode, streams: number, p?: BlockProgress) =>
+      this.#encode(block, m, streams, model, p);
+    // alone, the context models gain nothing from streams
+    if (!mode.network) return encode(mode, 1, progress);
+    const most = streamCount(block.length, this.#plan.streams);
+    if (plain && block.length <= SMALL) {
       // without progress, which should not go back
-      const [a, b] = [await encode(mode), await encode(plain)];
+      const [a, b] = [await encode(mode, most), await encode(plain, 1)];
       return a && (!b || a.payload.length + 1 + MODEL_ID_LENGTH <= b.payload.length) ? a : (b ?? a);
     }
-    if (await this.#networkPays(block, model)) {
-      const coded = await encode(mode, progress);
-      if (coded) return coded;
-    }
-    return encode(plain, progress);
+    // a network alone does not learn: streams cost it next to nothing
+    if (!plain && (most === 1 || !mode.profile)) return encode(mode, most, progress);
+    const trial = await this.#trial(block, model);
+    if (plain && !(await this.#networkPays(trial, mode, plain))) return encode(plain, 1, progress);
+    const coded = await encode(mode, await this.#streams(trial, most), progress);
+    return coded ?? (plain && encode(plain, 1, progress));
   }
 
-  /** Whether the network makes a sample of the block smaller by a share worth its time. */
-  async #networkPays(block: Uint8Array, model: IntegerModel | undefined): Promise<boolean> {
-    const wanted = Math.min(SAMPLE.most, Math.max(SAMPLE.least, block.length / 16));
-    const size = Math.floor(wanted / SLICES);
-    // slices of equal length, so that each is one stream
-    const sample = new Uint8Array(size * SLICES);
-    for (let k = 0; k < SLICES; k++) {
-      const start = Math.floor(((block.length - size) * k) / (SLICES - 1));
-      sample.set(block.subarray(start, start + size), k * size);
-    }
-    const cost = async (name: CodedMode['name']) =>
-      (await this.#encode(sample, codedMode(name), SLICES, model))?.payload.length ?? sample.length;
-    return (await cost('network-mixing-fast')) < (await cost('mixing-fast')) * (1 - GAIN);
+  async #trial(block: Uint8Array, model: IntegerModel | undefined): Promise<Trial> {
+    const mixing = await this.#networks.mixing();
+    this.#checkMemory(
+      Trial.sampleLength(block.length),
+      codedMode('network-mixing-fast'),
+      SLICES,
+      model,
+      mixing,
+    );
+    const open = model && (() => this.#networks.open(model, SLICES));
+    return new Trial(block, { open, mixing, breath: this.#breath });
   }
 
-  #streams(block: Uint8Array, mode: CodedMode): number {
-    // alone, the context models gain nothing from streams
-    return mode.network ? streamCount(block.length, this.#plan.streams) : 1;
+  /** Whether the block becomes smaller with the network, by a share worth its time. */
+  async #networkPays(trial: Trial, mode: CodedMode, plain: CodedMode): Promise<boolean> {
+    const alone = mode.profile === plain.profile ? 1 : FULL;
+    return (1 - (await trial.saving())) * (1 + this.#plan.tolerance) < alone;
+  }
+
+  /** The most streams, up to `most`, that cost no more than is tolerated. */
+  async #streams(trial: Trial, most: number): Promise<number> {
+    const cheap = async (streams: number) => LEFT * (await trial.streamCost(streams)) <= this.#plan.tolerance;
+    let streams = most;
+    while (streams > 1 && !(await cheap(streams))) streams = Math.ceil(streams / 2);
+    return streams;
   }
 
   async #encode(
@@ -115,13 +127,7 @@ export class BlockEncoder {
     progress?: BlockProgress,
   ): Promise<CodedBlock | undefined> {
     const mixing = mode.profile ? await this.#networks.mixing() : undefined;
-    const { length } = block;
-    const architecture = mode.network ? model?.architecture : undefined;
-    checkMemory(
-      blockMemory({ length, codedLength: length, streams, mode, architecture, mixing }, true),
-      this.#memoryLimit,
-      'raise the limit, or use a lower level or smaller blocks',
-    );
+    this.#checkMemory(block.length, mode, streams, model, mixing);
     const network = mode.network && model ? await this.#networks.open(model, streams) : undefined;
     const payload = await encodeBlock(block, streams, mode, {
       network,
@@ -130,5 +136,21 @@ export class BlockEncoder {
       progress,
     });
     return payload && { mode, streams, payload };
+  }
+
+  /** @throws ShacompError ERR_MEMORY_LIMIT if a block of that length needs more than allowed */
+  #checkMemory(
+    length: number,
+    mode: CodedMode,
+    streams: number,
+    model: IntegerModel | undefined,
+    mixing: MixKernels | undefined,
+  ): void {
+    const architecture = mode.network ? model?.architecture : undefined;
+    checkMemory(
+      blockMemory({ length, codedLength: length, streams, mode, architecture, mixing }, true),
+      this.#memoryLimit,
+      'raise the limit, or use a lower level or smaller blocks',
+    );
   }
 }

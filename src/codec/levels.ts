@@ -1,9 +1,9 @@
 /** @file What the levels 1 to 9 stand for: the one table from which codec, command line and docs/levels.md are made. */
 import type { CodedMode } from './modes.js';
 
-/** How many lockstep streams of the network a block gets: many make a batch that is fast to compute, few learn faster. */
+/** How many lockstep streams a block gets at most: many make a batch that is fast to compute, few learn faster. */
 export interface StreamDensity {
-  /** bytes of a block per stream */
+  /** least bytes of a block per stream */
   bytes: number;
   /** most streams: beyond some, batches gain nothing */
   most: number;
@@ -16,6 +16,8 @@ export interface Level {
   /** mode of blocks that do not gain from the network */
   plain: CodedMode['name'];
   streams: StreamDensity;
+  /** share that a block's code may exceed the smallest by, as estimated, to be done sooner: without the network, in more streams */
+  tolerance: number;
   /** bytes per block */
   blockSize: number;
 }
@@ -28,22 +30,23 @@ function level(
   plain: Level['plain'],
   bytesPerStream: number,
   most: number,
+  tolerance: number,
   blockSize: number,
 ): Level {
-  return { mode, plain, streams: { bytes: bytesPerStream, most }, blockSize };
+  return { mode, plain, streams: { bytes: bytesPerStream, most }, tolerance, blockSize };
 }
 
 /** Index 0 is level 1. */
 export const LEVELS: readonly Level[] = [
-  level('mixing-fast', 'mixing-fast', 64 * KIB, 16, 4 * MIB),
-  level('mixing-fast', 'mixing-fast', 64 * KIB, 16, 16 * MIB),
-  level('mixing-full', 'mixing-full', 64 * KIB, 16, 16 * MIB),
-  level('network-mixing-fast', 'mixing-fast', 64 * KIB, 16, 4 * MIB),
-  level('network-mixing-fast', 'mixing-full', 128 * KIB, 8, 16 * MIB),
-  level('network-mixing-full', 'mixing-full', 128 * KIB, 8, 16 * MIB),
-  level('network-mixing-full', 'mixing-full', 256 * KIB, 8, 16 * MIB),
-  level('network-mixing-full', 'mixing-full', 512 * KIB, 4, 16 * MIB),
-  level('network-mixing-full', 'mixing-full', MIB, 2, 32 * MIB),
+  level('mixing-fast', 'mixing-fast', 64 * KIB, 16, 0.04, 4 * MIB),
+  level('mixing-fast', 'mixing-fast', 64 * KIB, 16, 0.04, 16 * MIB),
+  level('mixing-full', 'mixing-full', 64 * KIB, 16, 0.04, 16 * MIB),
+  level('network-mixing-fast', 'mixing-fast', 64 * KIB, 16, 0.04, 4 * MIB),
+  level('network-mixing-fast', 'mixing-full', 128 * KIB, 8, 0.03, 16 * MIB),
+  level('network-mixing-full', 'mixing-full', 128 * KIB, 8, 0.02, 16 * MIB),
+  level('network-mixing-full', 'mixing-full', 256 * KIB, 8, 0.015, 16 * MIB),
+  level('network-mixing-full', 'mixing-full', 512 * KIB, 4, 0.01, 16 * MIB),
+  level('network-mixing-full', 'mixing-full', MIB, 1, 0.005, 32 * MIB),
 ];
 
 /** The level where none is named: the smallest files that a laptop makes at a sensible speed. */

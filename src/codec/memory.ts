@@ -1,5 +1,6 @@
 /** @file How much memory coding takes, known before any of it is allocated. */
 import { ShacompError } from '../errors.js';
+import { humanBytes } from '../human-bytes.js';
 import type { Architecture } from '../model/architecture.js';
 import { BATCH_SYMBOLS } from './block.js';
 import type { MixKernels } from './mixing/kernels.js';
@@ -46,8 +47,6 @@ export function checkMemory(needed: number, limit: number | undefined, advice = 
   if (limit !== undefined && needed > limit)
     throw new ShacompError(
       'ERR_MEMORY_LIMIT',
-      `needs ${mebibytes(needed)} MiB of memory, the limit is ${mebibytes(limit)} MiB: ${advice}`,
+      `needs ${humanBytes(needed)} of memory, the limit is ${humanBytes(limit)}: ${advice}`,
     );
 }
-
-const mebibytes = (bytes: number) => (bytes / 2 ** 20).toFixed(1);

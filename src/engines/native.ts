@@ -3,9 +3,10 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { ShacompError } from '../errors.js';
-import type { IntegerModel } from '../model/sharnn.js';
+import { type IntegerModel, trustedBytes } from '../model/sharnn.js';
 import { checkRun, checkStreams } from './check.js';
 import type { Engine, Network } from './engine.js';
+import { chooseIsa, type IsaLists } from './isa.js';
 
 /** Opaque handles of the addon. */
 type ModelHandle = { readonly model: unique symbol };
@@ -89,17 +90,11 @@ export const nativeIsas = (): string[] => nativeAddon<NativeNetwork>().networkIs
 
 /**
  * The native engine.
- * @throws ShacompError ERR_ENGINE_UNAVAILABLE if the addon, or the instruction set asked for, does not run here
+ * @throws ShacompError ERR_ENGINE_UNAVAILABLE if the addon does not run here; ERR_OPTIONS if it lacks the instruction set asked for
  */
 export function nativeEngine(options: NativeOptions = {}): Engine {
-  const addon = nativeAddon<NativeNetwork>();
-  const isas = addon.networkIsas();
-  const isa = options.isa ?? process.env.SHACOMP_ISA ?? isas[0];
-  if (!isas.includes(isa))
-    throw new ShacompError(
-      'ERR_ENGINE_UNAVAILABLE',
-      `this processor has no instruction set "${isa}"; the native engine can use ${isas.join(', ')}`,
-    );
+  const addon = nativeAddon<NativeNetwork & IsaLists>();
+  const isa = chooseIsa(addon, addon.networkIsas(), options.isa);
   const threads = threadCount(options.threads);
   return {
     name: 'native',
@@ -118,16 +113,17 @@ const packedModels = new WeakMap<IntegerModel, Map<string, ModelHandle>>();
 export function packed(addon: NativeNetwork, model: IntegerModel, isa: string): ModelHandle {
   const byIsa = packedModels.get(model) ?? new Map<string, ModelHandle>();
   packedModels.set(model, byIsa);
-  const handle = byIsa.get(isa) ?? addon.packModel(model.bytes, isa);
+  const handle = byIsa.get(isa) ?? addon.packModel(trustedBytes(model), isa);
   byIsa.set(isa, handle);
   return handle;
 }
 
-/** The addon throws only when memory is short. */
+/** The addon itself throws only when memory is short. */
 function guarded<T>(open: () => T): T {
   try {
     return open();
   } catch (error) {
+    if (error instanceof ShacompError) throw error;
     throw new ShacompError(
       'ERR_MEMORY_LIMIT',
       `the network does not fit into memory: ${(error as Error).message}`,

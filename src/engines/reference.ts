@@ -4,7 +4,14 @@
  * This file must stay readable and free of tricks. The other engines are checked against it bit for bit.
  */
 import { SYMBOLS } from '../model/architecture.js';
-import type { Affine, IntegerAttention, IntegerLayer, IntegerMatrix, IntegerModel } from '../model/sharnn.js';
+import {
+  type Affine,
+  type IntegerAttention,
+  type IntegerLayer,
+  type IntegerMatrix,
+  type IntegerModel,
+  trustedBytes,
+} from '../model/sharnn.js';
 import type { Engine, Network } from './engine.js';
 import {
   affine,
@@ -205,5 +212,8 @@ class ReferenceNetwork implements Network {
 export const referenceEngine: Engine = {
   name: 'reference',
   detail: 'plain TypeScript',
-  open: (model, streams) => new ReferenceNetwork(model, streams),
+  open: (model, streams) => {
+    trustedBytes(model); // the same models as on the other engines
+    return new ReferenceNetwork(model, streams);
+  },
 };

@@ -1,7 +1,7 @@
 /** @file The WebAssembly engine: the native engine's C++ for SIMD128 (src/kernels, scripts/build-wasm.mjs). */
 import { ShacompError } from '../errors.js';
 import { SYMBOLS } from '../model/architecture.js';
-import type { IntegerModel } from '../model/sharnn.js';
+import { type IntegerModel, trustedBytes } from '../model/sharnn.js';
 import { checkRun, checkStreams } from './check.js';
 import type { Engine, Network } from './engine.js';
 
@@ -61,8 +61,9 @@ export async function wasmEngine(module?: WebAssembly.Module): Promise<Engine> {
     detail: 'WebAssembly SIMD, 1 thread',
     open: (model, streams) => {
       checkStreams(streams);
+      const opened = WasmModel.of(compiled, model);
       checkSize(model, streams);
-      return new WasmNetwork(WasmModel.of(compiled, model), streams);
+      return new WasmNetwork(opened, streams);
     },
   };
 }
@@ -103,12 +104,13 @@ class WasmModel {
   private constructor(module: WebAssembly.Module, model: IntegerModel) {
     this.exports = new WebAssembly.Instance(module).exports as unknown as NetworkExports;
     this.top = this.exports.__heap_base.value as number;
+    const file = trustedBytes(model);
     this.file = this.allocate(FILE_HEADER);
-    this.bytes(this.file, FILE_HEADER).set(model.bytes.subarray(0, FILE_HEADER));
+    this.bytes(this.file, FILE_HEADER).set(file.subarray(0, FILE_HEADER));
     this.weights = this.allocate(this.exports.network_model_size(this.file));
     const top = this.top;
-    const whole = this.allocate(model.bytes.length);
-    this.bytes(whole, model.bytes.length).set(model.bytes);
+    const whole = this.allocate(file.length);
+    this.bytes(whole, file.length).set(file);
     this.exports.network_pack(whole, this.weights);
     this.top = top; // the file is not needed any more
   }

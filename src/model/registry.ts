@@ -4,6 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ShacompError } from '../errors.js';
+import { fileError } from '../file-error.js';
 import type { Architecture } from './architecture.js';
 import { type IntegerModel, parseModel, parseModelHeader } from './sharnn.js';
 
@@ -126,13 +127,7 @@ async function readModel(path: string): Promise<IntegerModel> {
   } catch (error) {
     if (error instanceof ShacompError)
       throw new ShacompError(error.code, `${path}: ${error.message}`, { cause: error });
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new ShacompError(
-      missing ? 'ERR_MODEL_NOT_FOUND' : 'ERR_FILE',
-      missing
-        ? `${path}: no such model file`
-        : `${path}: cannot read the model (${(error as Error).message})`,
-      { cause: error },
-    );
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw fileError(path, error);
+    throw new ShacompError('ERR_MODEL_NOT_FOUND', `${path}: no such model file`, { cause: error });
   }
 }

@@ -9,6 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { ShacompError } from '../errors.js';
+import { fileError } from '../file-error.js';
 import { elements } from './architecture.js';
 
 /** Element types read and written here. */
@@ -131,15 +132,13 @@ export async function readSafetensors(path: string): Promise<SafeTensors> {
   try {
     const file = await open(path);
     try {
-      if (!(await file.stat()).isFile()) throw new Error('not a regular file');
+      if (!(await file.stat()).isFile()) throw new Error('is not a regular file');
       bytes = await file.readFile();
     } finally {
       await file.close();
     }
   } catch (error) {
-    throw new ShacompError('ERR_FILE', `${path}: cannot read (${(error as Error).message})`, {
-      cause: error,
-    });
+    throw fileError(path, error);
   }
   try {
     return parseSafetensors(bytes);
@@ -166,8 +165,6 @@ export async function writeSafetensors(path: string, content: SafeTensors): Prom
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw new ShacompError('ERR_FILE', `${path}: cannot write (${(error as Error).message})`, {
-      cause: error,
-    });
+    throw fileError(path, error);
   }
 }

@@ -52,7 +52,7 @@ export interface IntegerLayer {
   boomBias: Int32Array;
 }
 
-/** A quantized SHA-RNN. Immutable once parsed. */
+/** A quantized SHA-RNN, as {@link parseModel} makes it. Not to be changed; engines take no other objects. */
 export interface IntegerModel {
   name: string;
   architecture: Architecture;
@@ -326,11 +326,25 @@ export function parseModel(file: Uint8Array): IntegerModel {
   });
   if (products.some((p) => !shiftOk(p.shift, 9, 31))) throw invalid('a rescale shift is out of range');
   if (sites.some((s) => !shiftOk(s, 3, 6))) throw invalid('an activation shift is out of range');
-  return {
-    name,
-    architecture,
-    ...body,
-    bytes,
-    id: createHash('sha256').update(bytes).digest(),
-  };
+  const id = createHash('sha256').update(bytes).digest();
+  const model: IntegerModel = Object.freeze({ name, architecture, ...body, bytes, id });
+  parsedModels.add(model);
+  return model;
+}
+
+/** What `parseModel` has made. */
+const parsedModels = new WeakSet<IntegerModel>();
+
+/**
+ * The bytes of a model for kernels outside JavaScript, which trust them.
+ * @throws ShacompError ERR_MODEL_INVALID if it is an object that was not parsed, or its bytes were changed since
+ */
+export function trustedBytes(model: IntegerModel): Uint8Array {
+  if (!parsedModels.has(model))
+    throw invalid('it was not read from a .sharnn file; give its bytes, or what loadModel gives');
+  const { bytes } = model;
+  const body = bytes.length - 4;
+  if (new DataView(bytes.buffer, bytes.byteOffset).getUint32(body, true) !== crc32(bytes.subarray(0, body)))
+    throw invalid('its bytes were changed after it was read');
+  return bytes;
 }

@@ -1,6 +1,7 @@
 /** @file Text to train on: a mixture of files, read as many long streams; and held-out pieces. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { ShacompError } from '../errors.js';
+import { fileError } from '../file-error.js';
 import { INITIAL_BYTE } from '../model/architecture.js';
 import type { Segment } from './network.js';
 import { Random } from './random.js';
@@ -27,7 +28,7 @@ export class TextFile {
   static open(path: string): TextFile {
     const size = withFile(path, (fd) => {
       const stat = fstatSync(fd);
-      if (!stat.isFile()) throw new Error('not a regular file');
+      if (!stat.isFile()) throw new Error('is not a regular file');
       return stat.size;
     });
     return new TextFile(path, 0, size);
@@ -66,9 +67,7 @@ function withFile<T>(path: string, use: (fd: number) => T): T {
       closeSync(fd);
     }
   } catch (error) {
-    throw new ShacompError('ERR_FILE', `${path}: cannot read (${(error as Error).message})`, {
-      cause: error,
-    });
+    throw fileError(path, error);
   }
 }
 

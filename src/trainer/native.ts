@@ -1,6 +1,6 @@
 /** @file The training kernels in the native addon. */
+import { chooseIsa, type IsaLists } from '../engines/isa.js';
 import { nativeAddon } from '../engines/native.js';
-import { ShacompError } from '../errors.js';
 import type { Segment, StepResult, TrainConfig, TrainKernels, Update } from './kernels.js';
 
 /** Threads that the addon can divide a batch among. */
@@ -58,17 +58,11 @@ export const trainingIsas = (): string[] => nativeAddon<TrainAddon>().trainKerne
 /**
  * The addon's training kernels.
  * @param isa instruction set; default: SHACOMP_ISA if the trainer has it, else the best one
- * @throws ShacompError ERR_ENGINE_UNAVAILABLE if the addon or the instruction set does not run here
+ * @throws ShacompError ERR_ENGINE_UNAVAILABLE if the addon does not run here; ERR_OPTIONS as {@link chooseIsa}
  */
 export function nativeTraining(isa?: string): TrainKernels {
-  const addon = nativeAddon<TrainAddon>();
-  const isas = addon.trainKernels();
-  if (isa !== undefined && !isas.includes(isa))
-    throw new ShacompError(
-      'ERR_ENGINE_UNAVAILABLE',
-      `this processor has no instruction set "${isa}"; the trainer can use ${isas.join(', ')}`,
-    );
-  const used = isa ?? isas.find((name) => name === process.env.SHACOMP_ISA) ?? isas[0];
+  const addon = nativeAddon<TrainAddon & IsaLists>();
+  const used = chooseIsa(addon, addon.trainKernels(), isa);
   const workers = ({ threads, batch }: TrainConfig) => Math.min(threads, batch, MOST_THREADS);
   const native = ({ bf16, threads, ...config }: TrainConfig): Config => ({
     ...config,

@@ -6,6 +6,7 @@ import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { EngineName } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
+import { fileError } from '../file-error.js';
 import type { Architecture } from '../model/architecture.js';
 import {
   fill,
@@ -168,9 +169,7 @@ async function checkFolder(output: string): Promise<void> {
   try {
     await access(dirname(output), constants.W_OK);
   } catch (error) {
-    throw new ShacompError('ERR_FILE', `${output}: cannot write (${(error as Error).message})`, {
-      cause: error,
-    });
+    throw fileError(output, error);
   }
 }
 
