@@ -198,7 +198,7 @@ describe('the choice of a mode', () => {
   it('is the network where it knows the data', async () => {
     const engine = quickFake();
     // of this length the sample's slices begin where the fake network's state does
-    const file = await compress(likelyBytes(99_936), { ...options, engine });
+    const file = await compress(likelyBytes(100_224), { ...options, engine });
     expect(await modesOf(file)).toEqual(['network-mixing-fast']);
   });
 
