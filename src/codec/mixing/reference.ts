@@ -163,7 +163,7 @@ class Model {
     this.#mixer = new Mixer(profile.rows, initial);
     const sets = profile.rows.length;
     this.#last = new Mixer(
-      FINAL_ROWS,
+      full ? FINAL_ROWS : FINAL_ROWS.slice(0, 4),
       Int32Array.from({ length: 16 }, (_, i) => (i < sets ? Math.trunc(ONE / sets) : 0)),
     );
     this.#mapBits = mapBits(length);
@@ -363,17 +363,10 @@ class Model {
       // Second layer.
       this.#last.x.set(this.#mixer.logits);
       this.#last.x[15] = 256;
-      this.#last.mix([
-        0,
-        c0 | (256 * matching),
-        c1 | (bitIndex << 8),
-        networkClass | (256 * matching),
-        c2 | (bitIndex << 8),
-        stream.shape & 0xfff,
-        matchRow,
-        hits * 8 + bitIndex,
-      ]);
-      const logit = this.#last.logits.reduce((a, b) => a + b, 0) >> 3;
+      const basic = [0, c0 | (256 * matching), c1 | (bitIndex << 8), networkClass | (256 * matching)];
+      const more = [c2 | (bitIndex << 8), stream.shape & 0xfff, matchRow, hits * 8 + bitIndex];
+      this.#last.mix(full ? [...basic, ...more] : basic);
+      const logit = this.#last.logits.reduce((a, b) => a + b, 0) >> (full ? 3 : 2);
 
       // Final maps.
       const map = (i: number, context: number): number =>
@@ -387,8 +380,9 @@ class Model {
       // Learn.
       for (const i of [1, 2, 3]) this.#maps[i]!.update(bit);
       this.#last.update(bit, 512);
-      // Where many inputs are sure, a step of each is a leap of their sum: shorten it.
-      this.#mixer.update(bit, Math.floor((rate * 16000) / (1000 + this.#mixer.energy())));
+      // Where a hundred inputs are sure, a step of each is a leap of their sum: shorten it.
+      const energy = full ? this.#mixer.energy() : 0;
+      this.#mixer.update(bit, Math.floor((rate * 16000) / (1000 + energy)));
       for (let i = 0; i < contexts; i++) {
         adapt(this.#stateMaps[i]!, slots.state(slot[i]!, node), bit, 1023);
         slots.update(slot[i]!, node, bit);

@@ -27,6 +27,7 @@ struct Fast {
   static constexpr int32_t rate = 64;
   static constexpr int sets = 4;
   static constexpr uint32_t rows[4] = {1, 256, 128, 256};
+  static constexpr int final_sets = 4;
 };
 struct Full {
   static constexpr bool full = true;
@@ -38,9 +39,9 @@ struct Full {
   static constexpr int32_t rate = 40;
   static constexpr int sets = 15;
   static constexpr uint32_t rows[15] = {1, 256, 520, 256, 64, 4096, 128, 2048, 128, 256, 1024, 512, 1024, 512, 4096};
+  static constexpr int final_sets = 8;
 };
-constexpr int FINAL_SETS = 8;  // their mean is sums >> 3
-constexpr uint32_t FINAL_ROWS[FINAL_SETS] = {1, 512, 2048, 512, 2048, 4096, 520, 64};
+constexpr uint32_t FINAL_ROWS[8] = {1, 512, 2048, 512, 2048, 4096, 520, 64};
 
 constexpr int NET_INPUTS = 4;
 constexpr uint32_t APM_STEPS = MAP_STEPS;
@@ -154,7 +155,8 @@ constexpr uint32_t total_rows(const uint32_t* rows, int sets) {
 }
 template <class P>
 constexpr uint32_t ROWS = total_rows(P::rows, P::sets);
-constexpr uint32_t LAST_ROWS = total_rows(FINAL_ROWS, FINAL_SETS);
+template <class P>
+constexpr uint32_t LAST_ROWS = total_rows(FINAL_ROWS, P::final_sets);
 
 template <class P>
 struct Model {
@@ -163,10 +165,10 @@ struct Model {
   uint32_t order0[256];
   uint32_t match_map[MATCH_MODELS][1024];
   Mixer<INPUTS<P>, P::sets> mixer;
-  Mixer<16, FINAL_SETS> last;
+  Mixer<16, P::final_sets> last;
   uint8_t used[ROWS<P>];
-  uint8_t last_used[LAST_ROWS];
-  int32_t last_weights[LAST_ROWS * 16];  // Q26
+  uint8_t last_used[LAST_ROWS<P>];
+  int32_t last_weights[LAST_ROWS<P> * 16];  // Q26
   alignas(64) int32_t weights[ROWS<P> * INPUTS<P>];                             // Q26
   uint32_t certainty_map[8192 * APM_STEPS];  // by what is left of the byte, whether a match goes on, how sure the network is
   uint32_t followers1[256];    // bytes that followed a byte, newest lowest
@@ -731,17 +733,17 @@ struct Coder {
       // Second layer.
       for (int k = 0; k < P::sets; k++) md.last.x[k] = md.mixer.logit[k];
       md.last.x[15] = 256;
-      const uint32_t last_row[FINAL_SETS] = {0, c0 | (match_state != 0) * 256u, c1 | (bit_index << 8), net_bucket | 256u * (match_state != 0),
+      const uint32_t last_row[8] = {0, c0 | (match_state != 0) * 256u, c1 | (bit_index << 8), net_bucket | 256u * (match_state != 0),
                                     c2 | (bit_index << 8), s.shape & 0xFFF, row[2], hits * 8 + bit_index};
       first = 0;
-      for (int k = 0; k < FINAL_SETS; k++) {
+      for (int k = 0; k < P::final_sets; k++) {
         md.last.choose(k, md.last_weights + first * 16, md.last_used + first, last_row[k]);
         first += FINAL_ROWS[k];
       }
       md.last.mix();
       int32_t sums = 0;
-      for (int k = 0; k < FINAL_SETS; k++) sums += md.last.logit[k];
-      const int32_t st = sums >> 3;
+      for (int k = 0; k < P::final_sets; k++) sums += md.last.logit[k];
+      const int32_t st = sums >> (P::final_sets == 8 ? 3 : 2);
       const int32_t p = squash(st);
       // Final maps.
       Apm maps[3];
@@ -762,8 +764,9 @@ struct Coder {
       maps[1].update(y, 127);
       maps[2].update(y, 127);
       md.last.update(y, 512);
-      // Where many inputs are sure, a step of each is a leap of their sum: shorten it.
-      md.mixer.update(y, static_cast<int32_t>(static_cast<uint32_t>(rate) * 16000 / (1000 + md.mixer.energy())));
+      // Where a hundred inputs are sure, a step of each is a leap of their sum: shorten it.
+      const uint32_t energy = P::full ? md.mixer.energy() : 0;
+      md.mixer.update(y, static_cast<int32_t>(static_cast<uint32_t>(rate) * 16000 / (1000 + energy)));
       for (int i = 0; i < P::contexts; i++) {
         uint8_t& state = slot[i][node];
         adapt(md.map[i].entry[state], y, 1023);
