@@ -16,6 +16,32 @@
 
 namespace shacomp {
 
+/** Tells the processor that a loop is waiting. */
+inline void spin_pause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+/**
+ * Waits until done(value) and returns the value. Spins for some microseconds, then sleeps: whoever changes the atomic must
+ * notify.
+ */
+template <class Done>
+std::uint32_t spin_then_sleep(std::atomic<std::uint32_t>& atomic, Done done) {
+  constexpr int kSpins = 2000;
+  for (int spin = 0;; ++spin) {
+    const std::uint32_t value = atomic.load(std::memory_order_acquire);
+    if (done(value)) return value;
+    if (spin < kSpins)
+      spin_pause();
+    else
+      atomic.wait(value, std::memory_order_acquire);
+  }
+}
+
 /**
  * `size()` threads, the caller's own included. `parallel_for` may be called by one thread at a time.
  * Idle workers spin for some microseconds, then sleep. Work is never left to a worker that has not woken up: on a busy
@@ -59,33 +85,10 @@ class ThreadPool {
     epoch_.store(epoch, std::memory_order_release);
     epoch_.notify_all();
     drain();
-    wait(pending_, [](std::uint32_t pending) { return pending == 0; });
+    spin_then_sleep(pending_, [](std::uint32_t pending) { return pending == 0; });
   }
 
  private:
-  static constexpr int kSpins = 2000;
-
-  static void pause() {
-#if defined(__x86_64__)
-    _mm_pause();
-#elif defined(__aarch64__)
-    asm volatile("yield");
-#endif
-  }
-
-  /** Spins, then sleeps, until done(value). */
-  template <class Done>
-  static std::uint32_t wait(std::atomic<std::uint32_t>& atomic, Done done) {
-    for (int spin = 0;; ++spin) {
-      const std::uint32_t value = atomic.load(std::memory_order_acquire);
-      if (done(value)) return value;
-      if (spin < kSpins)
-        pause();
-      else
-        atomic.wait(value, std::memory_order_acquire);
-    }
-  }
-
   /**
    * Takes indices and calls the function until none is left. A ticket that was taken belongs to the job that is running,
    * which does not end before the call: what is read of the job afterwards is not the next one's.
@@ -103,7 +106,7 @@ class ThreadPool {
   void work() {
     std::uint32_t seen = 0;
     for (;;) {
-      seen = wait(epoch_, [seen](std::uint32_t epoch) { return epoch != seen; });
+      seen = spin_then_sleep(epoch_, [seen](std::uint32_t epoch) { return epoch != seen; });
       if (stop_.load(std::memory_order_relaxed)) return;
       drain();
     }
