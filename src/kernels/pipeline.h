@@ -8,7 +8,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <vector>
@@ -77,45 +76,57 @@ class Pipeline {
   int groups() const { return static_cast<int>(groups_.size()); }
 
   /** Takes note of what a thread has done and gives it something else to do, as soon as there is something. */
-  Task next(const Task& done) {
-    std::unique_lock lock(mutex_);
-    record(done);
-    for (;;) {
-      const Task task = choose();
+  Task next(Task done) {
+    for (;; done = {}) {
+      const std::uint32_t seen = signal_.count();
+      const auto [task, left] = exchange(done);
+      if (left == Task::kEnd)
+        signal_.all();
+      else if (left != Task::kNone)
+        signal_.one();
       if (task.kind != Task::kNone) return task;
-      const std::uint32_t seen = changes_.load(std::memory_order_relaxed);
-      lock.unlock();
-      spin_then_sleep(changes_, [seen](std::uint32_t changes) { return changes != seen; });
-      lock.lock();
+      signal_.wait(seen);
     }
   }
 
-  void record(const Task& done) {
-    if (done.kind == Task::kNone) return;
-    if (done.kind == Task::kPredict) {
-      groups_[done.group].predicted += done.count;
-      groups_[done.group].busy = false;
-    } else {
-      for (int i = 0; i < done.count; i++) {
+  /** What to do, and what would be left for another thread. */
+  struct Exchange {
+    Task task;
+    Task::Kind left;
+  };
+
+  Exchange exchange(const Task& done) {
+    const std::lock_guard lock(mutex_);
+    finish(done);
+    const Task task = available();
+    start(task);
+    return {task, available().kind};
+  }
+
+  void start(const Task& task) {
+    if (task.kind == Task::kCode) coding_ = true;
+    if (task.kind == Task::kPredict) groups_[task.group].busy = true;
+  }
+
+  void finish(const Task& task) {
+    if (task.kind == Task::kPredict) {
+      groups_[task.group].predicted += task.count;
+      groups_[task.group].busy = false;
+    } else if (task.kind == Task::kCode) {
+      for (int i = 0; i < task.count; i++) {
         groups_[cursor_].coded++;
         if (++cursor_ == groups()) cursor_ = 0;
       }
       coding_ = false;
     }
-    changes_.fetch_add(1, std::memory_order_release);
-    changes_.notify_all();
   }
 
-  Task choose() {
+  Task available() const {
     if (groups_.back().coded == steps_) return {Task::kEnd};
     // Coding first: it has one order, and all else waits for it in the end.
-    if (const int count = codable()) {
-      coding_ = true;
-      return {Task::kCode, cursor_, groups_[cursor_].coded, count};
-    }
+    if (const int count = codable()) return {Task::kCode, cursor_, groups_[cursor_].coded, count};
     const int group = predictable();
     if (group < 0) return {};
-    groups_[group].busy = true;
     return {Task::kPredict, group, groups_[group].predicted, round_from(groups_[group].predicted)};
   }
 
@@ -141,14 +152,14 @@ class Pipeline {
     return best;
   }
 
-  std::mutex mutex_;
+  SpinMutex mutex_;
   std::vector<Group> groups_;
   const int steps_;
   const int ahead_;
   const int round_;
   int cursor_ = 0;       // group that is coded next
   bool coding_ = false;  // somebody codes
-  alignas(64) std::atomic<std::uint32_t> changes_{0};
+  Signal signal_;
 };
 
 }  // namespace shacomp
