@@ -5,7 +5,7 @@ import { decodeBlock, encodeBlock } from '../src/codec/block.js';
 import { Breath } from '../src/codec/breath.js';
 import { interleave } from '../src/codec/lockstep.js';
 import { MIX_PROFILES, type MixKernels } from '../src/codec/mixing/kernels.js';
-import { nativeMixing } from '../src/codec/mixing/native.js';
+import { type MixAddon, nativeMixing } from '../src/codec/mixing/native.js';
 import { referenceMixing } from '../src/codec/mixing/reference.js';
 import { wasmMixing } from '../src/codec/mixing/wasm.js';
 import { codedMode } from '../src/codec/modes.js';
@@ -39,15 +39,15 @@ const isNative = (() => {
   }
 })();
 
-/** The native kernels, and how often they worked together with a network. */
-function counted(): { kernels: MixKernels; calls: () => number } {
-  const native = nativeMixing();
+/** The native kernels, which make all threads of a network work, and how often they did. */
+function together(): { kernels: MixKernels; calls: () => number } {
+  const addon = isNative ? nativeAddon<MixAddon>() : undefined;
   let calls = 0;
-  const mixSteps: MixKernels['mixSteps'] = (...parameters) => {
+  const mixSteps: MixKernels['mixSteps'] = (coder, network, ...parameters) => {
     calls++;
-    return native.mixSteps!(...parameters);
+    return addon!.mixSteps(coder, networkHandle(network)!, ...parameters, 1024);
   };
-  return { kernels: { ...native, mixSteps }, calls: () => calls };
+  return { kernels: { ...nativeMixing(), mixSteps }, calls: () => calls };
 }
 
 /** One after the other. */
@@ -95,10 +95,10 @@ describe.skipIf(!isNative).each(['fast', 'full'] as const)('blocks, profile %s',
       expect(expected).toBeDefined();
       for (const threads of [1, 2, 3, 5]) {
         const engine = nativeEngine({ threads });
-        const { kernels, calls } = counted();
-        const together = await code(model, engine, kernels, block, streams);
-        expect(hex(together.payload)).toBe(hex(expected));
-        expect(hex(together.decoded)).toBe(hex(block));
+        const { kernels, calls } = together();
+        const both = await code(model, engine, kernels, block, streams);
+        expect(hex(both.payload)).toBe(hex(expected));
+        expect(hex(both.decoded)).toBe(hex(block));
         expect(calls()).toBeGreaterThan(1);
         const apart = await code(model, engine, inTurns(), block, streams);
         expect(hex(apart.payload)).toBe(hex(expected));
@@ -122,7 +122,10 @@ describe.skipIf(!isNative).each(['fast', 'full'] as const)('blocks, profile %s',
           return decoding.then(hex, (error) => error.code as string);
         };
         const expected = await outcome(1, inTurns());
-        for (const threads of [1, 2, 5]) expect(await outcome(threads, nativeMixing())).toBe(expected);
+        for (const threads of [2, 5]) {
+          expect(await outcome(threads, together().kernels)).toBe(expected);
+          expect(await outcome(threads, nativeMixing())).toBe(expected);
+        }
       }
     }
   });
@@ -138,7 +141,7 @@ describe.skipIf(!isNative)('steps', () => {
   /** Codes a block by calls of `calls` steps in turn, with room for the frequencies of `room` steps. */
   function run(network: Network, rows: Uint8Array, calls: number[], room: number, payload?: Uint8Array) {
     const { streams } = network;
-    const kernels = nativeMixing();
+    const { kernels } = together();
     const coder = kernels.mixOpen(profile, steps * streams, streams, payload);
     const frequencies = new Uint32Array(room * streams * SYMBOLS);
     network.reset();

@@ -196,6 +196,7 @@ napi_value open_network(napi_env env, napi_callback_info info) {
 napi_value reset_network(napi_env env, napi_callback_info info) {
   Network& network = *TrustedArguments(env, info).external<Network>(0);
   network.position = {};
+  network.pace = {};
   network.model->kernels->reset_state(network.model->memory.get(), network.state.get(), network.streams);
   return nullptr;
 }

@@ -9,6 +9,7 @@
 
 #include "aligned_memory.h"
 #include "network/network.h"
+#include "pace.h"
 #include "threads.h"
 
 namespace shacomp {
@@ -28,6 +29,7 @@ struct Network {
   std::vector<Memory> scratch;  // one per thread
   ThreadPool* pool;             // of as many threads
   size_t size;
+  Pace pace;  // of steps that are coded at once, since the last reset
 
   /**
    * Runs streams [first, first + count) for some steps, the first of them `from` steps after the position, which stays.

@@ -4,13 +4,15 @@ import { type ErrorCode, ShacompError } from '../../errors.js';
 import type { MixHandle, MixKernels } from './kernels.js';
 
 /** What the addon exports: the kernels, with its own handle of a network. */
-interface MixAddon extends Omit<MixKernels, 'mixSteps'> {
+export interface MixAddon extends Omit<MixKernels, 'mixSteps'> {
   mixSteps(
     coder: MixHandle,
     network: NetworkHandle,
     rows: Uint8Array,
     count: number,
     frequencies: Uint32Array,
+    /** that many of the network's threads, however they get on; for tests and benchmarks */
+    threads?: number,
   ): number;
 }
 
