@@ -1,15 +1,19 @@
 /** @file Codes one block: drives the network's lockstep streams and the mode's symbol coder. */
 import type { Network } from '../engines/engine.js';
-import { INITIAL_BYTE } from '../model/architecture.js';
+import { INITIAL_BYTE, SYMBOLS } from '../model/architecture.js';
 import type { Breath } from './breath.js';
 import { deinterleave, interleave, stepCount } from './lockstep.js';
 import type { MixKernels } from './mixing/kernels.js';
 import type { CodedMode } from './modes.js';
+import type { SymbolDecoder, SymbolEncoder } from './symbol-coder.js';
 
 /** Most symbols that the encoder has the network predict at once: 4 MiB of frequencies. */
 export const BATCH_SYMBOLS = 4096;
 
-/** Most symbols coded in one go without a network: some ten milliseconds. */
+/** Symbols that are decoded with a network before damage is noticed and others get a turn: some ten milliseconds. */
+const DECODED_SYMBOLS = 512;
+
+/** Symbols coded in one go without a network: as long. */
 const PLAIN_SYMBOLS = 1024;
 
 /** Symbols after which a block that has grown so far is given up: hopeless data costs little time. */
@@ -38,29 +42,27 @@ export async function encodeBlock(
   mode: CodedMode,
   { network, mixing, breath, progress }: BlockTools,
 ): Promise<Uint8Array | undefined> {
-  const steps = stepCount(block.length, streams);
-  const batch = Math.min(steps, Math.max(1, Math.floor((network ? BATCH_SYMBOLS : PLAIN_SYMBOLS) / streams)));
+  const { length } = block;
+  const batch = Math.min(
+    wholeSteps(network ? BATCH_SYMBOLS : PLAIN_SYMBOLS, streams),
+    stepCount(length, streams) * streams,
+  );
   const rows = interleave(block, streams);
-  const frequencies = network ? new Uint32Array(batch * streams * 256) : undefined;
-  const coder = mode.encoder({ length: block.length, streams, mixing });
+  const opinion = network && { network, frequencies: new Uint32Array(batch * SYMBOLS) };
+  const coder = mode.encoder({ length, streams, mixing });
   try {
     network?.reset();
-    for (let step = 0; step < steps; step += batch) {
-      const count = Math.min(batch, steps - step);
-      if (network && frequencies) {
-        const input = rows.subarray(step * streams, (step + count) * streams);
-        const pending = network.run(input, count, frequencies);
-        if (pending) await pending;
-      }
-      const done = Math.min(block.length, (step + count) * streams);
-      coder.encode(rows.subarray((step + 1) * streams, streams + done), frequencies);
-      if (coder.length > block.length || (done >= TRIAL_SYMBOLS && coder.length > done)) return undefined;
+    for (let done = 0; done < length; ) {
+      const count = Math.min(batch, length - done);
+      await encodeRows(coder, rows.subarray(done), streams, count, opinion);
+      done += count;
+      if (coder.length > length || (done >= TRIAL_SYMBOLS && coder.length > done)) return undefined;
       progress?.(done, coder.length);
       const pause = breath.take();
       if (pause) await pause;
     }
     const payload = coder.finish();
-    return payload.length < block.length ? payload : undefined;
+    return payload.length < length ? payload : undefined;
   } finally {
     coder.close?.();
   }
@@ -79,36 +81,72 @@ export async function decodeBlock(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const coder = mode.decoder(payload, { length, streams, mixing });
   try {
-    let symbols = new Uint8Array(Math.min(length, 65536));
-    // without a network nothing has to be known between steps
-    const batch = network ? 1 : Math.max(1, Math.floor(PLAIN_SYMBOLS / streams));
-    const row = new Uint8Array(batch * streams).fill(INITIAL_BYTE);
-    const frequencies = network ? new Uint32Array(streams * 256) : undefined;
-    const pauseEvery = network ? Math.max(1, Math.floor(BATCH_SYMBOLS / streams / 8)) : 1;
+    const batch = wholeSteps(network ? DECODED_SYMBOLS : PLAIN_SYMBOLS, streams);
+    const opinion = network && { network, frequencies: new Uint32Array(streams * SYMBOLS) };
+    // as interleave() makes them: what the streams are fed first, then the symbols
+    let rows = new Uint8Array(streams + Math.min(length, 65536)).fill(INITIAL_BYTE, 0, streams);
     network?.reset();
-    for (let done = 0, round = 1; done < length; round++) {
-      if (network && frequencies) {
-        const pending = network.step(row, frequencies);
-        if (pending) await pending;
+    for (let done = 0; done < length; ) {
+      const count = Math.min(batch, length - done);
+      if (streams + done + count > rows.length) {
+        const larger = new Uint8Array(streams + Math.min(length, rows.length * 2));
+        larger.set(rows);
+        rows = larger;
       }
-      const count = Math.min(row.length, length - done);
-      coder.decode(row, count, frequencies);
-      if (done + count > symbols.length) {
-        const larger = new Uint8Array(Math.min(length, symbols.length * 2));
-        larger.set(symbols);
-        symbols = larger;
-      }
-      symbols.set(count === row.length ? row : row.subarray(0, count), done);
+      await decodeRows(coder, rows.subarray(done), streams, count, opinion);
       done += count;
-      if (round % pauseEvery === 0) {
-        progress?.(done, coder.position);
-        const pause = breath.take();
-        if (pause) await pause;
-      }
+      progress?.(done, coder.position);
+      const pause = breath.take();
+      if (pause) await pause;
     }
     coder.finish();
-    return deinterleave(symbols, length, streams);
+    return deinterleave(rows.subarray(streams), length, streams);
   } finally {
     coder.close?.();
+  }
+}
+
+/** The network, and room for the frequencies of the steps that it predicts at a time. */
+interface Opinion {
+  network: Network;
+  frequencies: Uint32Array;
+}
+
+/** About that many symbols in whole steps, at least one. */
+const wholeSteps = (symbols: number, streams: number) => Math.max(1, Math.floor(symbols / streams)) * streams;
+
+/** Encodes the `count` symbols behind the first row; that row and they are the network's input. */
+async function encodeRows(
+  coder: SymbolEncoder,
+  rows: Uint8Array,
+  streams: number,
+  count: number,
+  opinion?: Opinion,
+): Promise<void> {
+  const symbols = rows.subarray(streams, streams + count);
+  if (!opinion) return coder.encode(symbols);
+  const { network, frequencies } = opinion;
+  if (coder.encodeSteps?.(network, rows, count, frequencies)) return;
+  const steps = stepCount(count, streams);
+  const pending = network.run(rows.subarray(0, steps * streams), steps, frequencies);
+  if (pending) await pending;
+  coder.encode(symbols, frequencies);
+}
+
+/** The inverse of {@link encodeRows}: writes the symbols behind the first row. */
+async function decodeRows(
+  coder: SymbolDecoder,
+  rows: Uint8Array,
+  streams: number,
+  count: number,
+  opinion?: Opinion,
+): Promise<void> {
+  if (!opinion) return coder.decode(rows.subarray(streams), count);
+  const { network, frequencies } = opinion;
+  if (coder.decodeSteps?.(network, rows, count, frequencies)) return;
+  for (let at = 0; at < count; at += streams) {
+    const pending = network.step(rows.subarray(at, at + streams), frequencies);
+    if (pending) await pending;
+    coder.decode(rows.subarray(at + streams), Math.min(streams, count - at), frequencies);
   }
 }

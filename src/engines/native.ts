@@ -10,7 +10,7 @@ import { chooseIsa, type IsaLists } from './isa.js';
 
 /** Opaque handles of the addon. */
 type ModelHandle = { readonly model: unique symbol };
-type NetworkHandle = { readonly network: unique symbol };
+export type NetworkHandle = { readonly network: unique symbol };
 
 /** What src/kernels/addon_network.cc exports. */
 export interface NativeNetwork {
@@ -131,8 +131,13 @@ function guarded<T>(open: () => T): T {
   }
 }
 
+/** The addon's handle of a network; undefined for one of another engine or a closed one. */
+export function networkHandle(network: Network): NetworkHandle | undefined {
+  return network instanceof NativeEngineNetwork ? network.handle : undefined;
+}
+
 class NativeEngineNetwork implements Network {
-  private handle: NetworkHandle | undefined;
+  handle: NetworkHandle | undefined;
 
   constructor(
     private readonly addon: NativeNetwork,

@@ -4,12 +4,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
-#include <string>
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
 
-#include "mix/mix.h"
+#include "addon.h"
+#include "addon_mix.h"
 
 namespace shacomp {
 
@@ -18,101 +18,51 @@ namespace {
 constexpr napi_type_tag MIX_TAG = {0x53686163'6f6d7031, 0x4d69784d'69784d69};
 constexpr size_t HUGE_PAGE = size_t{2} << 20;
 
-/** A coder with its memory; on Linux in huge pages where the system gives them, since the tables are hit at random. */
-struct Handle {
-  void* memory = nullptr;
-  size_t bytes = 0;
-  Mix* mix = nullptr;
-  uint8_t* payload = nullptr;  // the decoder's input
-  int64_t reported = 0;
+}  // namespace
 
-  bool allocate(size_t wanted) {
+/** On Linux in huge pages where the system gives them, since the tables are hit at random. */
+bool MixHandle::allocate(size_t wanted) {
 #if defined(__linux__)
-    bytes = (wanted + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (at == MAP_FAILED) return false;
-    memory = at;
-    if (bytes > 4 * HUGE_PAGE) madvise(memory, bytes, MADV_HUGEPAGE);
-    return true;
+  bytes = (wanted + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (at == MAP_FAILED) return false;
+  memory = at;
+  if (bytes > 4 * HUGE_PAGE) madvise(memory, bytes, MADV_HUGEPAGE);
+  return true;
 #else
-    bytes = (wanted + 63) / 64 * 64;
-    memory = std::calloc(1, bytes + 64);
-    return memory != nullptr;
+  bytes = (wanted + 63) / 64 * 64;
+  memory = std::calloc(1, bytes + 64);
+  return memory != nullptr;
 #endif
-  }
-  void* aligned() const { return reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(memory) + 63) & ~uintptr_t{63}); }
-
-  void release() {
-    if (memory) {
-#if defined(__linux__)
-      munmap(memory, bytes);
-#else
-      std::free(memory);
-#endif
-    }
-    std::free(payload);
-    memory = nullptr;
-    payload = nullptr;
-    mix = nullptr;
-  }
-};
-
-napi_value fail(napi_env env, const char* code, const char* message) {
-  napi_throw_error(env, code, message);
-  return nullptr;
 }
 
-napi_value number(napi_env env, double value) {
-  napi_value out = nullptr;
-  napi_create_double(env, value, &out);
-  return out;
+void MixHandle::release() {
+  if (memory) {
+#if defined(__linux__)
+    munmap(memory, bytes);
+#else
+    std::free(memory);
+#endif
+  }
+  std::free(payload);
+  memory = nullptr;
+  payload = nullptr;
+  mix = nullptr;
 }
 
-/** Arguments of a call, missing ones undefined. */
-template <size_t N>
-struct Arguments {
-  napi_value value[N];
-  napi_env env;
-  Arguments(napi_env e, napi_callback_info info) : env(e) {
-    size_t count = N;
-    napi_get_cb_info(env, info, &count, value, nullptr, nullptr);
-  }
+MixHandle* mix_handle(napi_env env, napi_value value) {
+  void* data = nullptr;
+  if (!has_tag(env, value, MIX_TAG) || napi_unwrap(env, value, &data) != napi_ok) return nullptr;
+  auto* h = static_cast<MixHandle*>(data);
+  return h && h->mix ? h : nullptr;
+}
 
-  size_t size(size_t i) const {
-    double v = -1;
-    napi_get_value_double(env, value[i], &v);
-    return v >= 0 && v <= 9007199254740991.0 ? static_cast<size_t>(v) : SIZE_MAX;
-  }
-  /** The bytes of a typed array of `type`; null if it is another thing. `length` in elements. */
-  void* array(size_t i, napi_typedarray_type type, size_t* length) const {
-    bool is = false;
-    napi_typedarray_type actual;
-    void* data = nullptr;
-    if (napi_is_typedarray(env, value[i], &is) != napi_ok || !is) return nullptr;
-    if (napi_get_typedarray_info(env, value[i], &actual, length, &data, nullptr, nullptr) != napi_ok || actual != type)
-      return nullptr;
-    static uint8_t empty[4];
-    return data ? data : empty;
-  }
-  std::string string(size_t i) const {
-    char text[32] = "";
-    size_t length = 0;
-    return napi_get_value_string_utf8(env, value[i], text, sizeof text, &length) == napi_ok ? std::string(text, length) : std::string();
-  }
-  Handle* handle(size_t i) const {
-    bool ours = false;
-    void* data = nullptr;
-    if (napi_check_object_type_tag(env, value[i], &MIX_TAG, &ours) != napi_ok || !ours) return nullptr;
-    if (napi_unwrap(env, value[i], &data) != napi_ok) return nullptr;
-    auto* h = static_cast<Handle*>(data);
-    return h && h->mix ? h : nullptr;
-  }
-  bool given(size_t i) const {
-    napi_valuetype type = napi_undefined;
-    napi_typeof(env, value[i], &type);
-    return type != napi_undefined && type != napi_null;
-  }
-};
+napi_value encoded_size(napi_env env, const MixHandle& coder) {
+  const size_t size = mix_size(coder.mix);
+  return number(env, size == SIZE_MAX ? __builtin_inf() : static_cast<double>(size));
+}
+
+namespace {
 
 /** mixBytes(profile, length, streams): bytes of memory, 0 where an argument is out of range. */
 napi_value mix_bytes_js(napi_env env, napi_callback_info info) {
@@ -122,7 +72,7 @@ napi_value mix_bytes_js(napi_env env, napi_callback_info info) {
 }
 
 void finalize(napi_env env, void* data, void*) {
-  auto* h = static_cast<Handle*>(data);
+  auto* h = static_cast<MixHandle*>(data);
   int64_t total;
   if (h->mix) napi_adjust_external_memory(env, -h->reported, &total);
   h->release();
@@ -144,7 +94,7 @@ napi_value mix_open_js(napi_env env, napi_callback_info info) {
   if (a.given(3) && !(payload = a.array(3, napi_uint8_array, &payload_size)))
     return fail(env, "ERR_OPTIONS", "mixing coder: the payload must be a Uint8Array");
 
-  auto* h = new (std::nothrow) Handle;
+  auto* h = new (std::nothrow) MixHandle;
   if (!h || !h->allocate(bytes)) {
     delete h;
     return fail(env, "ERR_MEMORY_LIMIT", "mixing coder: the system has no memory left: close programs or use a lower level");
@@ -155,6 +105,7 @@ napi_value mix_open_js(napi_env env, napi_callback_info info) {
     delete h;
     return fail(env, "ERR_ENGINE_UNAVAILABLE", "mixing coder: this machine lacks the instruction set asked for");
   }
+  h->streams = streams;
   if (payload) {
     h->payload = static_cast<uint8_t*>(std::malloc(payload_size + 1));
     if (!h->payload) {
@@ -190,21 +141,20 @@ bool symbols_and_frequencies(const Arguments<4>& a, size_t at, size_t count, con
 /** mixEncode(coder, symbols, frequencies?): bytes of output so far, Infinity once it is longer than the block. */
 napi_value mix_encode_js(napi_env env, napi_callback_info info) {
   Arguments<4> a(env, info);
-  Handle* h = a.handle(0);
+  MixHandle* h = mix_handle(env, a.value[0]);
   size_t count = 0;
   const auto* symbols = static_cast<const uint8_t*>(a.array(1, napi_uint8_array, &count));
   const uint32_t* frequencies;
   if (!h || !symbols || !symbols_and_frequencies(a, 2, count, &frequencies))
     return fail(env, "ERR_OPTIONS", "mixEncode: needs an open coder, a Uint8Array and 256 frequencies for each of its bytes");
   mix_encode(h->mix, symbols, count, frequencies);
-  const size_t size = mix_size(h->mix);
-  return number(env, size == SIZE_MAX ? __builtin_inf() : static_cast<double>(size));
+  return encoded_size(env, *h);
 }
 
 /** mixFinish(coder): the payload as a Uint8Array; undefined if it would be longer than the block. */
 napi_value mix_finish_js(napi_env env, napi_callback_info info) {
   Arguments<1> a(env, info);
-  Handle* h = a.handle(0);
+  MixHandle* h = mix_handle(env, a.value[0]);
   if (!h) return fail(env, "ERR_OPTIONS", "mixFinish: needs an open coder");
   const size_t size = mix_finish(h->mix);
   napi_value out = nullptr, buffer = nullptr;
@@ -222,7 +172,7 @@ napi_value mix_finish_js(napi_env env, napi_callback_info info) {
 /** mixDecode(coder, symbols, count, frequencies?): fills symbols[0..count); returns bytes of payload used so far. */
 napi_value mix_decode_js(napi_env env, napi_callback_info info) {
   Arguments<4> a(env, info);
-  Handle* h = a.handle(0);
+  MixHandle* h = mix_handle(env, a.value[0]);
   size_t length = 0;
   auto* symbols = static_cast<uint8_t*>(a.array(1, napi_uint8_array, &length));
   const size_t count = a.size(2);
@@ -236,7 +186,7 @@ napi_value mix_decode_js(napi_env env, napi_callback_info info) {
 /** mixClose(coder): frees its memory now. */
 napi_value mix_close_js(napi_env env, napi_callback_info info) {
   Arguments<1> a(env, info);
-  if (Handle* h = a.handle(0)) {
+  if (MixHandle* h = mix_handle(env, a.value[0])) {
     int64_t total;
     napi_adjust_external_memory(env, -h->reported, &total);
     h->release();

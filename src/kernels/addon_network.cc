@@ -5,6 +5,7 @@
  */
 #include <node_api.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -17,10 +18,10 @@
 #include <sys/auxv.h>
 #endif
 
-#include "aligned_memory.h"
+#include "addon.h"
+#include "addon_network.h"
 #include "network/memory.h"
-#include "network/network.h"
-#include "threads.h"
+#include "pipeline.h"
 
 namespace shacomp {
 
@@ -38,6 +39,8 @@ X(baseline)
 #undef X
 
 namespace {
+
+constexpr napi_type_tag kNetworkTag = {0x53686163'6f6d7031, 0x4e657477'6f726b31};
 
 /** Fewest streams that are worth a thread of their own. */
 constexpr int kStreamsPerThread = 2;
@@ -67,27 +70,10 @@ std::vector<const NetworkKernels*> supported() {
 
 Memory allocate(size_t size) { return allocate_aligned(size, kAlignment); }
 
-struct PackedModel {
-  const NetworkKernels* kernels;
-  Shape shape;
-  Memory memory;
-  size_t size;
-};
-
-struct Network {
-  std::shared_ptr<const PackedModel> model;
-  int streams;
-  Position position;
-  Memory state;
-  std::vector<Memory> scratch;  // one per part
-  ThreadPool* pool;
-  size_t size;
-};
-
-/** The pool for networks of that many parts. JavaScript calls from one thread at a time. */
-ThreadPool& shared_pool(unsigned parts) {
+/** The pool of that many threads. JavaScript calls from one thread at a time. */
+ThreadPool& shared_pool(unsigned threads) {
   static thread_local std::map<unsigned, ThreadPool> pools;
-  return pools.try_emplace(parts, parts).first->second;
+  return pools.try_emplace(threads, threads).first->second;
 }
 
 napi_value fail(napi_env env, const char* message) {
@@ -95,10 +81,10 @@ napi_value fail(napi_env env, const char* message) {
   return nullptr;
 }
 
-/** The arguments of one call. */
-class Arguments {
+/** The arguments of a call, which src/engines/native.ts has checked. */
+class TrustedArguments {
  public:
-  Arguments(napi_env env, napi_callback_info info) : env_(env) {
+  TrustedArguments(napi_env env, napi_callback_info info) : env_(env) {
     size_t count = kMost;
     napi_get_cb_info(env, info, &count, values_, nullptr, nullptr);
   }
@@ -166,7 +152,7 @@ using SharedModel = std::shared_ptr<const PackedModel>;
 
 /** packModel(file: Uint8Array, isa: string): model */
 napi_value pack_model(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
+  const TrustedArguments arguments(env, info);
   const uint8_t* const file = arguments.array<const uint8_t>(0);
   auto model = std::make_shared<PackedModel>();
   model->kernels = arguments.kernels(1);
@@ -182,76 +168,67 @@ napi_value pack_model(napi_env env, napi_callback_info info) {
 
 /** openNetwork(model, streams, threads): network */
 napi_value open_network(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
+  const TrustedArguments arguments(env, info);
   const SharedModel& model = *arguments.external<SharedModel>(0);
   auto network = std::make_unique<Network>();
   network->model = model;
   network->streams = arguments.number(1);
-  const int threads = arguments.number(2);
-  const int most = (network->streams + kStreamsPerThread - 1) / kStreamsPerThread;
-  const int parts = threads < most ? threads : most;
-  network->pool = parts > 1 ? &shared_pool(static_cast<unsigned>(parts)) : nullptr;
+  // one for each stream and one that codes what they predict
+  const int threads = std::min(arguments.number(2), network->streams + 1);
+  network->pool = &shared_pool(static_cast<unsigned>(threads));
   network->size = model->kernels->state_size(model->shape, network->streams);
   network->state = allocate(network->size);
   if (!network->state) return fail(env, "out of memory");
   const size_t scratch = model->kernels->scratch_size(model->shape);
-  for (int i = 0; i < parts; i++) {
+  for (int i = 0; i < threads; i++) {
     network->scratch.push_back(allocate(scratch));
     if (!network->scratch.back()) return fail(env, "out of memory");
     network->size += scratch;
   }
   model->kernels->reset_state(model->memory.get(), network->state.get(), network->streams);
   const size_t size = network->size;
-  return wrap(env, std::move(network), size);
+  napi_value external = wrap(env, std::move(network), size);
+  napi_type_tag_object(env, external, &kNetworkTag);
+  return external;
 }
 
 /** resetNetwork(network) */
 napi_value reset_network(napi_env env, napi_callback_info info) {
-  Network& network = *Arguments(env, info).external<Network>(0);
+  Network& network = *TrustedArguments(env, info).external<Network>(0);
   network.position = {};
+  network.pace = {};
   network.model->kernels->reset_state(network.model->memory.get(), network.state.get(), network.streams);
   return nullptr;
 }
 
 /** runNetwork(network, bytes: Uint8Array, steps, frequencies: Uint32Array) */
 napi_value run_network(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
+  const TrustedArguments arguments(env, info);
   Network& network = *arguments.external<Network>(0);
   const uint8_t* const bytes = arguments.array<const uint8_t>(1);
   const int steps = arguments.number(2);
   uint32_t* const frequencies = arguments.array<uint32_t>(3);
-  const size_t parts = network.scratch.size();
-  const auto part = [&](size_t i) {
-    const int first = static_cast<int>(network.streams * i / parts);
-    const int last = static_cast<int>(network.streams * (i + 1) / parts);
-    network.model->kernels->run(network.model->memory.get(), network.state.get(), network.streams, network.position,
-                                first, last - first, steps, bytes, frequencies, network.scratch[i].get());
-  };
-  if (network.pool)
-    network.pool->parallel_for(parts, part);
-  else
-    part(0);
+  const int most = (network.streams + kStreamsPerThread - 1) / kStreamsPerThread;
+  const StreamGroups parts{network.streams, std::min(static_cast<int>(network.scratch.size()), most)};
+  network.pool->parallel_for(static_cast<size_t>(parts.groups), [&](size_t i) {
+    const int part = static_cast<int>(i);
+    network.run(parts.first(part), parts.size(part), 0, steps, bytes, frequencies, i);
+  });
   network.position.advance(steps, network.model->shape.window);
   return nullptr;
 }
 
 /** closeNetwork(network): frees its memory now instead of at garbage collection. */
 napi_value close_network(napi_env env, napi_callback_info info) {
-  Network& network = *Arguments(env, info).external<Network>(0);
+  Network& network = *TrustedArguments(env, info).external<Network>(0);
   network.state.reset();
   network.scratch.clear();
   return nullptr;
 }
 
-napi_value number(napi_env env, double value) {
-  napi_value result;
-  napi_create_double(env, value, &result);
-  return result;
-}
-
 /** benchmarkDot(isa, repeats): multiply-adds done by the bare dot-product instruction. */
 napi_value benchmark_dot(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
+  const TrustedArguments arguments(env, info);
   const NetworkKernels* const kernels = arguments.kernels(0);
   if (!kernels) return fail(env, "unknown instruction set");
   return number(env, kernels->bare_dot(arguments.number(1)));
@@ -259,7 +236,7 @@ napi_value benchmark_dot(napi_env env, napi_callback_info info) {
 
 /** benchmarkProduct(model, columns, repeats): multiply-adds done by the first layer's recurrent product. */
 napi_value benchmark_product(napi_env env, napi_callback_info info) {
-  const Arguments arguments(env, info);
+  const TrustedArguments arguments(env, info);
   const PackedModel& model = **arguments.external<SharedModel>(0);
   const int columns = arguments.number(1);
   const int repeats = arguments.number(2);
@@ -271,6 +248,13 @@ napi_value benchmark_product(napi_env env, napi_callback_info info) {
 }
 
 }  // namespace
+
+Network* network_handle(napi_env env, napi_value value) {
+  void* data = nullptr;
+  if (!has_tag(env, value, kNetworkTag) || napi_get_value_external(env, value, &data) != napi_ok) return nullptr;
+  auto* const network = static_cast<Network*>(data);
+  return network->state ? network : nullptr;
+}
 
 void register_network(napi_env env, napi_value exports) {
   const std::pair<const char*, napi_callback> functions[] = {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <system_error>
 #include <thread>
 #include <type_traits>
@@ -15,6 +16,87 @@
 #endif
 
 namespace shacomp {
+
+/** Tells the processor that a loop is waiting. */
+inline void spin_pause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+/** Waits for some microseconds until done(); false if that was not enough. */
+template <class Done>
+bool spin_until(Done done) {
+  constexpr int kSpins = 2000;
+  for (int spin = 0; spin < kSpins; ++spin) {
+    if (done()) return true;
+    spin_pause();
+  }
+  return false;
+}
+
+/** Waits until done(value) and returns the value: spins, then sleeps. Whoever changes the atomic must notify. */
+template <class Done>
+std::uint32_t spin_then_sleep(std::atomic<std::uint32_t>& atomic, Done done) {
+  std::uint32_t value;
+  const auto is_done = [&] { return done(value = atomic.load(std::memory_order_acquire)); };
+  if (!spin_until(is_done))
+    while (!is_done()) atomic.wait(value, std::memory_order_acquire);
+  return value;
+}
+
+/**
+ * Tells waiting threads that there is something to do. Waking a sleeper takes a call of the system: it is done only if nobody
+ * is still spinning, so that no more threads stay awake than find work.
+ */
+class Signal {
+ public:
+  /** To be read before looking for work, and waited with if there is none: no later signal is missed. */
+  std::uint32_t count() const { return count_.load(); }
+
+  void wait(std::uint32_t seen) {
+    const auto signalled = [&] { return count_.load() != seen; };
+    ++spinning_;
+    const bool soon = spin_until(signalled);
+    --spinning_;
+    if (!soon)
+      while (!signalled()) count_.wait(seen);
+  }
+
+  /** There is work for one. */
+  void one() {
+    ++count_;
+    if (spinning_ == 0) count_.notify_one();
+  }
+
+  void all() {
+    ++count_;
+    count_.notify_all();
+  }
+
+ private:
+  // Both in one total order: who stops spinning sees the signal, or who gives the signal sees that nobody spins.
+  alignas(64) std::atomic<std::uint32_t> count_{0};
+  std::atomic<std::uint32_t> spinning_{0};
+};
+
+/** A mutex for a few instructions at a time: whoever finds it locked spins, and sleeps only if its holder was interrupted. */
+class SpinMutex {
+ public:
+  void lock() {
+    for (int spin = 0; spin < 100; ++spin) {
+      if (mutex_.try_lock()) return;
+      spin_pause();
+    }
+    mutex_.lock();
+  }
+  void unlock() { mutex_.unlock(); }
+
+ private:
+  std::mutex mutex_;
+};
 
 /**
  * `size()` threads, the caller's own included. `parallel_for` may be called by one thread at a time.
@@ -59,33 +141,10 @@ class ThreadPool {
     epoch_.store(epoch, std::memory_order_release);
     epoch_.notify_all();
     drain();
-    wait(pending_, [](std::uint32_t pending) { return pending == 0; });
+    spin_then_sleep(pending_, [](std::uint32_t pending) { return pending == 0; });
   }
 
  private:
-  static constexpr int kSpins = 2000;
-
-  static void pause() {
-#if defined(__x86_64__)
-    _mm_pause();
-#elif defined(__aarch64__)
-    asm volatile("yield");
-#endif
-  }
-
-  /** Spins, then sleeps, until done(value). */
-  template <class Done>
-  static std::uint32_t wait(std::atomic<std::uint32_t>& atomic, Done done) {
-    for (int spin = 0;; ++spin) {
-      const std::uint32_t value = atomic.load(std::memory_order_acquire);
-      if (done(value)) return value;
-      if (spin < kSpins)
-        pause();
-      else
-        atomic.wait(value, std::memory_order_acquire);
-    }
-  }
-
   /**
    * Takes indices and calls the function until none is left. A ticket that was taken belongs to the job that is running,
    * which does not end before the call: what is read of the job afterwards is not the next one's.
@@ -103,7 +162,7 @@ class ThreadPool {
   void work() {
     std::uint32_t seen = 0;
     for (;;) {
-      seen = wait(epoch_, [seen](std::uint32_t epoch) { return epoch != seen; });
+      seen = spin_then_sleep(epoch_, [seen](std::uint32_t epoch) { return epoch != seen; });
       if (stop_.load(std::memory_order_relaxed)) return;
       drain();
     }

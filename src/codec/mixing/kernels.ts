@@ -2,6 +2,7 @@
  * @file The mixing coder as the codec sees it: what an implementation (native addon, WebAssembly, plain TypeScript)
  * offers, and the symbol coders made of it.
  */
+import type { Network } from '../../engines/engine.js';
 import { ShacompError } from '../../errors.js';
 import type { SymbolDecoder, SymbolEncoder } from '../symbol-coder.js';
 
@@ -34,6 +35,22 @@ export interface MixKernels {
    * @returns bytes of payload used so far; bytes past its end read as zero and count
    */
   mixDecode(coder: MixHandle, symbols: Uint8Array, count: number, frequencies?: Uint32Array): number;
+  /**
+   * Has a network predict and codes what it predicts, both at the same time, where the implementation can: the bits are
+   * those of the network's `run` or `step` and {@link mixEncode} or {@link mixDecode} in turns.
+   * @param rows the network's first input, a byte per stream, and behind it `count` symbols: what an encoder reads and a
+   * decoder writes
+   * @param count symbols; whole steps, except at the end of the block
+   * @param frequencies room for the frequencies of at least one step
+   * @returns as `mixEncode` or `mixDecode`; undefined, and nothing is done, if the network is not of this implementation
+   */
+  mixSteps?(
+    coder: MixHandle,
+    network: Network,
+    rows: Uint8Array,
+    count: number,
+    frequencies: Uint32Array,
+  ): number | undefined;
   /** Frees the memory. The coder must not be used afterwards. */
   mixClose(coder: MixHandle): void;
 }
@@ -57,6 +74,13 @@ export class MixEncoder implements SymbolEncoder {
 
   encode(symbols: Uint8Array, frequencies?: Uint32Array): void {
     this.#length = this.#kernels.mixEncode(this.#coder, symbols, frequencies);
+  }
+
+  encodeSteps(network: Network, rows: Uint8Array, count: number, frequencies: Uint32Array): boolean {
+    const length = this.#kernels.mixSteps?.(this.#coder, network, rows, count, frequencies);
+    if (length === undefined) return false;
+    this.#length = length;
+    return true;
   }
 
   /** @returns the payload; one as long as the block and of no use if coding would lengthen the block */
@@ -98,9 +122,14 @@ export class MixDecoder implements SymbolDecoder {
   }
 
   decode(symbols: Uint8Array, count: number, frequencies?: Uint32Array): void {
-    this.#used = this.#kernels.mixDecode(this.#coder, symbols, count, frequencies);
-    // an encoder leaves out at most that many zero bytes: do not decode on and on what is not there
-    if (this.#used > this.#size + OMITTED) throw damaged();
+    this.#use(this.#kernels.mixDecode(this.#coder, symbols, count, frequencies));
+  }
+
+  decodeSteps(network: Network, rows: Uint8Array, count: number, frequencies: Uint32Array): boolean {
+    const used = this.#kernels.mixSteps?.(this.#coder, network, rows, count, frequencies);
+    if (used === undefined) return false;
+    this.#use(used);
+    return true;
   }
 
   finish(): void {
@@ -109,5 +138,11 @@ export class MixDecoder implements SymbolDecoder {
 
   close(): void {
     this.#kernels.mixClose(this.#coder);
+  }
+
+  #use(bytes: number): void {
+    this.#used = bytes;
+    // an encoder leaves out at most that many zero bytes: do not decode on and on what is not there
+    if (bytes > this.#size + OMITTED) throw damaged();
   }
 }

@@ -1,28 +1,47 @@
-/** @file The mixing coder in the native addon (src/kernels/addon_mix.cc). */
-import { nativeAddon } from '../../engines/native.js';
+/** @file The mixing coder in the native addon (src/kernels/addon_mix.cc, addon_pipeline.cc). */
+import { type NetworkHandle, nativeAddon, networkHandle } from '../../engines/native.js';
 import { type ErrorCode, ShacompError } from '../../errors.js';
-import type { MixKernels } from './kernels.js';
+import type { MixHandle, MixKernels } from './kernels.js';
+
+/** What the addon exports: the kernels, with its own handle of a network. */
+export interface MixAddon extends Omit<MixKernels, 'mixSteps'> {
+  mixSteps(
+    coder: MixHandle,
+    network: NetworkHandle,
+    rows: Uint8Array,
+    count: number,
+    frequencies: Uint32Array,
+    /** that many of the network's threads, however they get on; for tests and benchmarks */
+    threads?: number,
+  ): number;
+}
 
 /**
  * The addon's mixing kernels.
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE if the addon does not run here
  */
 export function nativeMixing(): MixKernels {
-  const addon = nativeAddon<MixKernels>();
+  const addon = nativeAddon<MixAddon>();
   return {
     mixBytes: addon.mixBytes,
-    mixOpen(...parameters) {
-      try {
-        return addon.mixOpen(...parameters);
-      } catch (error) {
-        // its errors are plain ones with our codes
-        const { code = 'ERR_OPTIONS', message } = error as { code?: ErrorCode; message: string };
-        throw new ShacompError(code, message, { cause: error });
-      }
-    },
+    mixOpen: (...parameters) => typed(() => addon.mixOpen(...parameters)),
     mixEncode: addon.mixEncode,
     mixFinish: addon.mixFinish,
     mixDecode: addon.mixDecode,
+    mixSteps(coder, network, ...parameters) {
+      const handle = networkHandle(network);
+      return handle && typed(() => addon.mixSteps(coder, handle, ...parameters));
+    },
     mixClose: addon.mixClose,
   };
+}
+
+/** The addon's errors are plain ones with our codes. */
+function typed<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    const { code = 'ERR_OPTIONS', message } = error as { code?: ErrorCode; message: string };
+    throw new ShacompError(code, message, { cause: error });
+  }
 }

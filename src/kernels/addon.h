@@ -1,0 +1,68 @@
+/** @file What the parts of the native addon share: errors with codes, and arguments that are checked. */
+#pragma once
+
+#include <node_api.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace shacomp {
+
+/** Throws an error with one of the codes of src/errors.ts. */
+inline napi_value fail(napi_env env, const char* code, const char* message) {
+  napi_throw_error(env, code, message);
+  return nullptr;
+}
+
+inline napi_value number(napi_env env, double value) {
+  napi_value out = nullptr;
+  napi_create_double(env, value, &out);
+  return out;
+}
+
+/** Whether a value carries the tag: it is what its maker says, and nothing else that JavaScript could hand over. */
+inline bool has_tag(napi_env env, napi_value value, const napi_type_tag& tag) {
+  bool has = false;
+  return napi_check_object_type_tag(env, value, &tag, &has) == napi_ok && has;
+}
+
+/** Arguments of a call, missing ones undefined. */
+template <size_t N>
+struct Arguments {
+  napi_value value[N];
+  napi_env env;
+  Arguments(napi_env e, napi_callback_info info) : env(e) {
+    size_t count = N;
+    napi_get_cb_info(env, info, &count, value, nullptr, nullptr);
+  }
+
+  size_t size(size_t i) const {
+    double v = -1;
+    napi_get_value_double(env, value[i], &v);
+    return v >= 0 && v <= 9007199254740991.0 ? static_cast<size_t>(v) : SIZE_MAX;
+  }
+  /** The elements of a typed array of `type`; null if it is another thing. `length` in elements. */
+  void* array(size_t i, napi_typedarray_type type, size_t* length) const {
+    bool is = false;
+    napi_typedarray_type actual;
+    void* data = nullptr;
+    if (napi_is_typedarray(env, value[i], &is) != napi_ok || !is) return nullptr;
+    if (napi_get_typedarray_info(env, value[i], &actual, length, &data, nullptr, nullptr) != napi_ok || actual != type)
+      return nullptr;
+    static uint8_t empty[4];
+    return data ? data : empty;
+  }
+  std::string string(size_t i) const {
+    char text[32] = "";
+    size_t length = 0;
+    return napi_get_value_string_utf8(env, value[i], text, sizeof text, &length) == napi_ok ? std::string(text, length) : std::string();
+  }
+  bool given(size_t i) const {
+    napi_valuetype type = napi_undefined;
+    napi_typeof(env, value[i], &type);
+    return type != napi_undefined && type != napi_null;
+  }
+};
+
+}  // namespace shacomp

@@ -1,0 +1,33 @@
+/** @file An open mixing coder as the addon's parts see it. */
+#pragma once
+
+#include <node_api.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "mix/mix.h"
+
+namespace shacomp {
+
+/** A coder with its memory. */
+struct MixHandle {
+  void* memory = nullptr;
+  size_t bytes = 0;
+  Mix* mix = nullptr;
+  size_t streams = 0;
+  uint8_t* payload = nullptr;  // the decoder's input; null in encoders
+  int64_t reported = 0;
+
+  bool allocate(size_t wanted);
+  void* aligned() const { return reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(memory) + 63) & ~uintptr_t{63}); }
+  void release();
+};
+
+/** The open coder that a JavaScript value stands for; null for anything else, closed coders included. */
+MixHandle* mix_handle(napi_env env, napi_value value);
+
+/** Bytes of output so far, Infinity once it is longer than the block. */
+napi_value encoded_size(napi_env env, const MixHandle& coder);
+
+}  // namespace shacomp

@@ -1,0 +1,62 @@
+/** @file Whether several threads in lockstep are worth it at the moment. */
+#pragma once
+
+#include <algorithm>
+#include <limits>
+
+namespace shacomp {
+
+/**
+ * Threads in lockstep wait for each other. Where other programs want the processors, one that is interrupted holds up all, and
+ * one thread alone gets on better. So now and then one thread's pace is measured on short pieces, and when all together
+ * are slower than that for some calls, one works alone for a while: twice as long each time in a row that they fail.
+ */
+class Pace {
+ public:
+  /** Whether the next call should be a short piece, by one thread. */
+  bool measuring() const { return measuring_ > 0; }
+
+  /** Whether all threads should work in the next call. */
+  bool together() const { return measuring_ == 0 && rest_ == 0; }
+
+  /** @param cost time per symbol of that call, in any unit */
+  void took(double cost) {
+    if (measuring_ > 0) {
+      alone_ = std::min(alone_, cost);
+      measuring_--;
+    } else if (rest_ > 0) {
+      if (--rest_ == 0) measure();
+    } else {
+      average_ = calls_ == 0 ? cost : (3 * average_ + cost) / 4;
+      calls_++;
+      if (average_ > alone_) {
+        rest_ = penalty_;
+        penalty_ = std::min(2 * penalty_, kMostPenalty);
+      } else if (calls_ == kCalls) {
+        penalty_ = kLeastPenalty;
+        measure();
+      }
+    }
+  }
+
+ private:
+  static constexpr int kPieces = 4;
+  static constexpr int kCalls = 64;
+  static constexpr int kLeastPenalty = 8;
+  static constexpr int kMostPenalty = 256;
+
+  void measure() {
+    measuring_ = kPieces;
+    alone_ = std::numeric_limits<double>::max();
+    calls_ = 0;
+  }
+
+  int measuring_ = kPieces;  // pieces to come
+  double alone_ = std::numeric_limits<double>::max();  // cost of the fastest piece
+  double average_ = 0;  // cost of calls by all, late ones first
+  int calls_ = 0;       // by all since the measurement
+  int rest_ = 0;        // calls to come of one thread
+  int penalty_ = kLeastPenalty;
+};
+
+}  // namespace shacomp
