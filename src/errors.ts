@@ -3,7 +3,7 @@
 /** What went wrong, for programs. The message says it for people, in one line, with what to do about it. */
 export type ErrorCode =
   | 'ERR_NOT_SHACOMP' // input does not start with the magic number
-  | 'ERR_UNSUPPORTED_VERSION' // made by a newer format version, or reserved bits set
+  | 'ERR_UNSUPPORTED_VERSION' // made by another format version, or reserved bits set
   | 'ERR_TRUNCATED' // input ends too early
   | 'ERR_CORRUPT' // contradictory fields, trailing bytes, or garbage in a block
   | 'ERR_CHECKSUM' // decoded bytes are not those that were compressed

@@ -1,8 +1,6 @@
 /** @file How numbers and tables read: sizes, shares, speeds, times. */
 import { humanBytes } from '../human-bytes.js';
 
-export { humanBytes };
-
 /** A size for scripts and for people: "152089 bytes (148.5 KiB)". */
 export function bothBytes(bytes: number): string {
   const raw = `${bytes} ${bytes === 1 ? 'byte' : 'bytes'}`;

@@ -1,8 +1,9 @@
 /** @file The progress of a run: a bar on a terminal, and a line for whoever sends SIGUSR1. */
 import { basename } from 'node:path';
 import { SingleBar } from 'cli-progress';
+import { humanBytes } from '../human-bytes.js';
 import type { Input } from './files.js';
-import { clock, humanBytes, rate } from './format.js';
+import { clock, rate } from './format.js';
 import { answer, quiet } from './messages.js';
 import type { Flags } from './options.js';
 import { beforeSignalExit, onProgressRequest } from './signals.js';

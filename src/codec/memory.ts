@@ -6,13 +6,17 @@ import { BATCH_SYMBOLS } from './block.js';
 import type { MixKernels } from './mixing/kernels.js';
 import type { CodedMode } from './modes.js';
 
+/** Rows of working vectors beside those of the streams: native engines keep 64 for each thread. Two threads are counted. */
+const WORKING_ROWS = 128;
+
+/** Bytes of the working vectors of one row: gates and boom outputs in 32 bits are the largest; scores and weights of attention. */
+const rowMemory = ({ width: d, boom, attention, window }: Architecture): number =>
+  4 * Math.max(4, boom) * d + 8 * d + (attention.length > 0 ? 5 * window : 0);
+
 /** Bytes of state that one stream of a network needs, its working vectors and frequencies included. */
 export function streamMemory(a: Architecture): number {
-  const d = a.width;
-  const state = a.layers * (4 * d + d) + a.attention.length * a.window * d;
-  // gates and boom outputs in 32 bits are the largest of the working vectors; scores and weights of attention
-  const work = 4 * Math.max(4, a.boom) * d + 8 * d + (a.attention.length > 0 ? 5 * a.window : 0);
-  return state + work + 4 * 256;
+  const state = a.layers * 5 * a.width + a.attention.length * a.window * a.width;
+  return state + rowMemory(a) + 4 * 256;
 }
 
 /** What a block asks of the machine. */
@@ -37,9 +41,10 @@ export interface BlockDemand {
 export function blockMemory(block: BlockDemand, encoding = false): number {
   const buffers = block.codedLength + block.length;
   if (!block.mode) return buffers;
-  const streams = block.architecture ? block.streams * streamMemory(block.architecture) : 0;
+  const a = block.architecture;
+  const network = a ? block.streams * streamMemory(a) + WORKING_ROWS * rowMemory(a) : 0;
   const batch = encoding && block.mode.network ? 4 * 256 * Math.max(BATCH_SYMBOLS, block.streams) : 0;
-  return buffers + block.length + streams + batch + block.mode.memory(block);
+  return buffers + block.length + network + batch + block.mode.memory(block);
 }
 
 /** @throws ShacompError ERR_MEMORY_LIMIT if `needed` bytes are more than allowed */

@@ -52,7 +52,7 @@ export class Trial {
   constructor(block: Uint8Array, tools: TrialTools) {
     this.#length = block.length;
     this.#tools = tools;
-    const size = Math.floor(clamp(block.length / 8, SAMPLE) / SLICES);
+    const size = Trial.sampleLength(block.length) / SLICES;
     this.#sample = new Uint8Array(size * SLICES);
     for (let k = 0; k < SLICES; k++) {
       const start = Math.floor(((block.length - size) * k) / (SLICES - 1));

@@ -188,7 +188,7 @@ napi_value open_network(napi_env env, napi_callback_info info) {
   model->kernels->reset_state(model->memory.get(), network->state.get(), network->streams);
   const size_t size = network->size;
   napi_value external = wrap(env, std::move(network), size);
-  napi_type_tag_object(env, external, &kNetworkTag);
+  if (napi_type_tag_object(env, external, &kNetworkTag) != napi_ok) return fail(env, "cannot tag the network");
   return external;
 }
 

@@ -84,14 +84,14 @@ struct Steps {
   /** The same by as many threads as get on best. */
   void code_at_best(uint8_t* rows, size_t count) {
     using Clock = std::chrono::steady_clock;
-    const int threads = static_cast<int>(network.scratch.size());
+    const int threads = cut(network.streams, static_cast<int>(network.scratch.size()), decodes(), room).threads;
     for (size_t done = 0, n; done < count; done += n) {
       n = count - done;
       if (threads > 1 && network.pace.measuring())
         n = std::min(n, std::max<size_t>(1, kPaceSymbols / coder.streams) * coder.streams);
       const auto start = Clock::now();
       code(rows + done, n, network.pace.together() ? threads : 1);
-      network.pace.took(std::chrono::duration<double>(Clock::now() - start).count() / static_cast<double>(n));
+      if (threads > 1) network.pace.took(std::chrono::duration<double>(Clock::now() - start).count() / static_cast<double>(n));
     }
   }
 };

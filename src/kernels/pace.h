@@ -8,8 +8,8 @@ namespace shacomp {
 
 /**
  * Threads in lockstep wait for each other. Where other programs want the processors, one that is interrupted holds up all, and
- * one thread alone gets on better. So now and then one thread's pace is measured on short pieces, and when all together
- * are slower than that for some calls, one works alone for a while: twice as long each time in a row that they fail.
+ * one thread alone gets on better. So now and then one thread's pace is measured on short pieces, and when the fastest of a few calls by
+ * all is slower than the fastest piece, one works alone for a while: twice as long each time in a row that they fail.
  */
 class Pace {
  public:
@@ -27,9 +27,9 @@ class Pace {
     } else if (rest_ > 0) {
       if (--rest_ == 0) measure();
     } else {
-      average_ = calls_ == 0 ? cost : (3 * average_ + cost) / 4;
+      fastest_ = calls_ % kPieces == 0 ? cost : std::min(fastest_, cost);
       calls_++;
-      if (average_ > alone_) {
+      if (calls_ % kPieces == 0 && fastest_ > alone_) {
         rest_ = penalty_;
         penalty_ = std::min(2 * penalty_, kMostPenalty);
       } else if (calls_ == kCalls) {
@@ -53,7 +53,7 @@ class Pace {
 
   int measuring_ = kPieces;  // pieces to come
   double alone_ = std::numeric_limits<double>::max();  // cost of the fastest piece
-  double average_ = 0;  // cost of calls by all, late ones first
+  double fastest_ = 0;  // cost of the fastest of the last few calls by all
   int calls_ = 0;       // by all since the measurement
   int rest_ = 0;        // calls to come of one thread
   int penalty_ = kLeastPenalty;

@@ -27,8 +27,8 @@ struct StreamGroups {
 };
 
 /**
- * The schedule of one call. Every thread calls `work`; whoever is free codes if the next group is predicted, else predicts,
- * else waits. No result depends on who did what, and one thread does it all if the others are late.
+ * The schedule of one call. Every thread calls `work`; whoever is free codes if the next group is predicted (with
+ * rounds of several steps: if all groups are, a round of all), else predicts, else waits. No result depends on who did what, and one thread does it all if the others are late.
  */
 class Pipeline {
  public:

@@ -344,7 +344,11 @@ export function trustedBytes(model: IntegerModel): Uint8Array {
     throw invalid('it was not read from a .sharnn file; give its bytes, or what loadModel gives');
   const { bytes } = model;
   const body = bytes.length - 4;
-  if (new DataView(bytes.buffer, bytes.byteOffset).getUint32(body, true) !== crc32(bytes.subarray(0, body)))
+  // none are left if the caller has given the buffer to another thread
+  if (
+    body < 0 ||
+    new DataView(bytes.buffer, bytes.byteOffset).getUint32(body, true) !== crc32(bytes.subarray(0, body))
+  )
     throw invalid('its bytes were changed after it was read');
   return bytes;
 }

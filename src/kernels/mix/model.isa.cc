@@ -129,6 +129,7 @@ struct Mixer {
   }
   /** Sum of the squares of the inputs, in nats^2. */
   uint32_t energy() const {
+    static_assert(uint64_t{N} * LOGIT_MAX * LOGIT_MAX < uint64_t{1} << 32);
     I32 total = set32(0);
     for (int i = 0; i < N; i += kLanes32) total = total + mul16(load32(x + i), load32(x + i));
     return static_cast<uint32_t>(sum(total)) >> 16;
@@ -347,11 +348,11 @@ struct Coder {
   /** Hashes of the last 1, 2, … bytes, each made from the one before. */
   void hash_past(Stream& s) {
     const uint32_t since = s.position - s.start;
-    const int known = since < P::longest ? static_cast<int>(since) : P::longest;
+    const int there = since < P::longest ? static_cast<int>(since) : P::longest;
     const uint8_t* end = m->block + s.position;
     uint32_t h = 0;
     for (int n = 1; n <= P::longest; n++) {
-      if (n <= known) h = (h + end[-n] + 1) * 0x2F0B4C47u, h ^= h >> 14;
+      if (n <= there) h = (h + end[-n] + 1) * 0x2F0B4C47u, h ^= h >> 14;
       s.past[n] = h;
     }
   }
@@ -473,7 +474,10 @@ struct Coder {
     const uint32_t up = s.above_length > column ? m->block[s.above + column] : 0;
     uint32_t* h = s.hash;
     int i = 0;
-    auto add = [&](uint32_t a, uint32_t b) { h[i] = hash2(hash2(a, b), static_cast<uint32_t>(i)), i++; };
+    auto add = [&](uint32_t a, uint32_t b) {
+      h[i] = hash2(hash2(a, b), static_cast<uint32_t>(i));
+      __builtin_prefetch(line(h[i++]));
+    };
     add(c1, 0);
     add(c4 & 0xFFFF, 0);
     add(c4 & 0xFFFFFF, 0);
@@ -541,7 +545,6 @@ struct Coder {
       add(s.templates[0], hash2(s.templates[1], s.template_));
       add(s.field, hash2(s.word, c1));
     }
-    for (int j = 0; j < i; j++) __builtin_prefetch(line(h[j]));
   }
 
   /** The line of a context's hash, or one of 16 near it. Lines come in groups of 64. */
@@ -582,6 +585,8 @@ struct Coder {
     if constexpr (P::full) {
       s.hash[46] = hash2(hash2(top | second << 8 | net_sure << 16, 0), 46);
       s.hash[47] = hash2(hash2(top, c1 | net_sure << 8), 47);
+      __builtin_prefetch(line(s.hash[46]));
+      __builtin_prefetch(line(s.hash[47]));
     }
     const uint32_t boost = static_cast<uint32_t>(16384 / (64 + (m->coded >> 4)));
     const int32_t rate = P::rate + static_cast<int32_t>(boost < 60 ? boost : 60);
