@@ -5,7 +5,7 @@ import { MIX_PROFILES, type MixKernels } from '../src/codec/mixing/kernels.js';
 import { nativeMixing } from '../src/codec/mixing/native.js';
 import { referenceMixing } from '../src/codec/mixing/reference.js';
 import { wasmMixing } from '../src/codec/mixing/wasm.js';
-import { encode } from './helpers/mixing.js';
+import { decode, encode } from './helpers/mixing.js';
 
 /** Reproducible numbers in [0, 2^32). */
 function generator(seed: number): () => number {
@@ -75,25 +75,6 @@ function frequenciesFor(symbols: Uint8Array): Uint32Array {
 /** A block's bytes in coding order: byte t of every slice that has one, for t = 0, 1, … */
 const codingOrder = (block: Uint8Array, streams: number): Uint8Array =>
   interleave(block, streams).subarray(streams, streams + block.length);
-
-function decode(
-  k: MixKernels,
-  profile: number,
-  n: number,
-  streams: number,
-  payload: Uint8Array,
-  f?: Uint32Array,
-) {
-  const coder = k.mixOpen(profile, n, streams, payload);
-  const out = new Uint8Array(n);
-  // Uneven pieces: where a piece ends must not matter.
-  for (let at = 0, size = 1; at < n; at += size, size = (size * 7 + 1) % 61 || 1) {
-    size = Math.min(size, n - at);
-    k.mixDecode(coder, out.subarray(at, at + size), size, f?.subarray(at * 256));
-  }
-  k.mixClose(coder);
-  return out;
-}
 
 const hex = (bytes?: Uint8Array): string => Buffer.from(bytes ?? []).toString('hex');
 

@@ -1,4 +1,4 @@
-/** @file A block through mixing kernels in one go. */
+/** @file A block through mixing kernels and back. */
 import type { MixKernels } from '../../src/codec/mixing/kernels.js';
 
 /** The payload of symbols in coding order; undefined if it would be longer than they are. */
@@ -14,4 +14,23 @@ export function encode(
   const payload = kernels.mixFinish(coder);
   kernels.mixClose(coder);
   return payload;
+}
+
+/** The `length` symbols of a payload, decoded in uneven pieces: where a piece ends must not matter. */
+export function decode(
+  kernels: MixKernels,
+  profile: number,
+  length: number,
+  streams: number,
+  payload: Uint8Array,
+  frequencies?: Uint32Array,
+): Uint8Array {
+  const coder = kernels.mixOpen(profile, length, streams, payload);
+  const out = new Uint8Array(length);
+  for (let at = 0, size = 1; at < length; at += size, size = (size * 7 + 1) % 61 || 1) {
+    size = Math.min(size, length - at);
+    kernels.mixDecode(coder, out.subarray(at, at + size), size, frequencies?.subarray(at * 256));
+  }
+  kernels.mixClose(coder);
+  return out;
 }
