@@ -4,9 +4,15 @@
  */
 import { Bench } from 'tinybench';
 import type { Engine } from '../src/engines/engine.js';
-import { type NativeNetwork, nativeAddon, nativeEngine, nativeIsas, packed } from '../src/engines/native.js';
-import { referenceEngine } from '../src/engines/reference.js';
-import { wasmEngine } from '../src/engines/wasm.js';
+import {
+  type NativeNetwork,
+  nativeAddon,
+  nativeEngine,
+  nativeIsas,
+  packed,
+} from '../src/engines/native/engine.js';
+import { referenceEngine } from '../src/engines/reference/network.js';
+import { wasmEngine } from '../src/engines/wasm/engine.js';
 import { type PresetName, SYMBOLS } from '../src/model/architecture.js';
 import { randomBytes, randomModel } from '../test/helpers/random-model.js';
 

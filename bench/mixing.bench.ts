@@ -6,9 +6,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { MIX_PROFILES, type MixKernels } from '../src/codec/mixing/kernels.js';
-import { nativeMixing } from '../src/codec/mixing/native.js';
-import { wasmMixing } from '../src/codec/mixing/wasm.js';
+import { MIX_PROFILES, type MixKernels } from '../src/codec/block/mixing-coder.js';
+import { nativeMixing } from '../src/engines/native/mixer.js';
+import { wasmMixing } from '../src/engines/wasm/mixer.js';
 
 const LENGTH = Number(process.env.BENCH_BYTES ?? 400_000);
 

@@ -8,11 +8,11 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { Bench } from 'tinybench';
-import { interleave } from '../src/codec/lockstep.js';
-import { MIX_PROFILES, type MixProfile } from '../src/codec/mixing/kernels.js';
-import { type MixAddon, nativeMixing } from '../src/codec/mixing/native.js';
+import { MIX_PROFILES, type MixProfile } from '../src/codec/block/mixing-coder.js';
+import { interleave } from '../src/codec/block/slices.js';
 import type { Network } from '../src/engines/engine.js';
-import { nativeAddon, nativeEngine, networkHandle } from '../src/engines/native.js';
+import { nativeAddon, nativeEngine, networkHandle } from '../src/engines/native/engine.js';
+import { type MixAddon, nativeMixing } from '../src/engines/native/mixer.js';
 import { SYMBOLS } from '../src/model/architecture.js';
 import { parseModel } from '../src/model/sharnn.js';
 

@@ -2,7 +2,7 @@
 /**
  * @file Builds the native addon into prebuilds/<platform>-<arch>/shacomp.node where a C++20 compiler is present.
  *
- * Sources are src/kernels/**\/*.cc, less wasm*.cc. A file named *.isa.cc is compiled once per instruction set, each time
+ * Sources are cpp/**\/*.cc, less cpp/bindings/wasm. A file named *.isa.cc is compiled once per instruction set, each time
  * into its own namespace (SHACOMP_ISA); which one runs is decided when the addon is loaded. Without a compiler
  * the script says so and succeeds: the WebAssembly engine serves then. SHACOMP_REQUIRE_NATIVE=1 makes that an error.
  */
@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const kernels = path.join(root, 'src/kernels');
+const kernels = path.join(root, 'cpp');
 const arch = process.arch;
 
 /** Instruction sets per architecture: namespace -> compiler flags. The first needs nothing beyond the baseline. */
@@ -33,7 +33,7 @@ const ISAS = {
   },
 };
 
-/** "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in src/engines/native.ts. */
+/** "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in src/engines/native/engine.ts. */
 function prebuildName() {
   const musl = process.platform === 'linux' && !process.report.getReport().header.glibcVersionRuntime;
   return `${process.platform}-${arch}${musl ? '-musl' : ''}`;
@@ -70,7 +70,9 @@ async function main() {
   const { include_dir } = (await import('node-api-headers')).default;
   const isas = ISAS[arch] ?? { baseline: [] };
   const files = listFiles(kernels);
-  const sources = files.filter((f) => f.endsWith('.cc') && !path.basename(f).startsWith('wasm'));
+  const sources = files.filter(
+    (f) => f.endsWith('.cc') && !f.startsWith(path.join(kernels, 'bindings/wasm')),
+  );
   const newest = Math.max(
     ...files.map((f) => statSync(f).mtimeMs),
     statSync(fileURLToPath(import.meta.url)).mtimeMs,

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 /**
- * @file Builds src/engines/wasm/shacomp.wasm, which is committed, from src/kernels with clang and lld.
+ * @file Builds src/engines/wasm/shacomp.wasm, which is committed, from cpp with clang and lld.
  *
  *   node scripts/build-wasm.mjs           builds
  *   node scripts/build-wasm.mjs --check   rebuilds and compares; also says whether the sources' hash is the embedded one
  *
- * Every src/kernels/wasm_<part>.cc brings the *.cc files of its folder src/kernels/<part>, compiled for the instruction set
+ * Every cpp/bindings/wasm/<part>.cc brings the *.cc files of its folder cpp/<part>, compiled for the instruction set
  * `wasm`. The sources' hash is embedded as a custom section: test/engines-wasm-artifact.test.ts compares it, without a
  * compiler, so that artifact and sources cannot drift apart.
  */
@@ -25,7 +25,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const kernels = path.join(root, 'src/kernels');
+const kernels = path.join(root, 'cpp');
+const bindings = path.join(kernels, 'bindings/wasm');
 const artifact = path.join(root, 'src/engines/wasm/shacomp.wasm');
 
 /** Name of the custom section with the hash. */
@@ -50,12 +51,12 @@ function listFiles(dir) {
 
 /** What the artifact is made of: translation units, and the headers that they may include. */
 export function sources() {
-  const parts = readdirSync(kernels).filter((f) => /^wasm_.*\.cc$/.test(f));
-  const folders = parts.map((f) => path.join(kernels, f.slice('wasm_'.length, -'.cc'.length)));
+  const parts = readdirSync(bindings).filter((f) => f.endsWith('.cc'));
+  const folders = parts.map((f) => path.join(kernels, path.basename(f, '.cc')));
   const inFolders = folders.filter((f) => existsSync(f)).flatMap(listFiles);
-  const shared = ['simd', 'freestanding'].flatMap((f) => listFiles(path.join(kernels, f)));
+  const shared = ['core/simd', 'bindings/wasm/freestanding'].flatMap((f) => listFiles(path.join(kernels, f)));
   const units = [
-    ...parts.map((f) => path.join(kernels, f)),
+    ...parts.map((f) => path.join(bindings, f)),
     ...inFolders.filter((f) => f.endsWith('.cc')),
   ].sort();
   const headers = [...inFolders.filter((f) => f.endsWith('.h')), ...shared].sort();
@@ -103,7 +104,7 @@ function build() {
   try {
     const objects = sources().units.map((unit, i) => {
       const object = path.join(folder, `${i}.o`);
-      const flags = [...COMPILE, '-Isrc/kernels', '-isystem', 'src/kernels/freestanding'];
+      const flags = [...COMPILE, '-Icpp', '-isystem', 'cpp/bindings/wasm/freestanding'];
       execFileSync(clang, [...flags, '-x', 'c++', '-c', path.relative(root, unit), '-o', object], {
         cwd: root,
         stdio: 'inherit',

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * @file Fits the integer polynomials of src/engines/fixed-point.ts and prints them. Run by hand; the printed numbers are
+ * @file Fits the integer polynomials of src/engines/reference/fixed-point.ts and prints them. Run by hand; the printed numbers are
  * part of the specification (docs/model.md, section 4) and never change within a format version.
  */
 

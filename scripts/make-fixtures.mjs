@@ -6,13 +6,13 @@
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { encodeBlock } from '../dist/codec/block.js';
-import { Breath } from '../dist/codec/breath.js';
-import { checksum } from '../dist/codec/checksum.js';
-import * as container from '../dist/codec/container.js';
-import { mixKernels } from '../dist/codec/mixing/select.js';
-import { codedMode } from '../dist/codec/modes.js';
-import { referenceEngine as engine } from '../dist/engines/reference.js';
+import { encodeBlock } from '../dist/codec/block/block.js';
+import { codedMode } from '../dist/codec/block/modes.js';
+import { checksum } from '../dist/codec/container/checksum.js';
+import * as container from '../dist/codec/container/container.js';
+import { Breath } from '../dist/codec/event-loop.js';
+import { mixKernels } from '../dist/engines/mixing.js';
+import { referenceEngine as engine } from '../dist/engines/reference/network.js';
 import { compress, loadModel } from '../dist/index.js';
 
 const folder = new URL('../fixtures/sha/', import.meta.url);

@@ -1,6 +1,8 @@
 /** @file The library: what `import ... from 'shacomp'` gives. */
-export type { ByteSource } from './codec/byte-reader.js';
+
+export type { Mode } from './codec/block/modes.js';
 export { compress, compressChunks } from './codec/compress.js';
+export type { ByteSource } from './codec/container/byte-reader.js';
 export type {
   BlockRecord,
   ContainerRecord,
@@ -8,25 +10,24 @@ export type {
   LengthRecord,
   MemberRecord,
   ModelRecord,
-} from './codec/container.js';
+} from './codec/container/container.js';
 export { decompress, decompressChunks, inspect } from './codec/decompress.js';
-export type { Mode } from './codec/modes.js';
 export type { CodecOptions, CompressOptions, DecompressOptions, Progress } from './codec/options.js';
-export {
-  type ByteTransform,
-  compressStream,
-  createCompress,
-  createDecompress,
-  decompressStream,
-} from './codec/streams.js';
 export type { Engine, EngineName, Network } from './engines/engine.js';
 export { type ErrorCode, ShacompError } from './errors.js';
 export type { Architecture } from './model/architecture.js';
+export type { IntegerModel } from './model/sharnn.js';
 export {
   DEFAULT_MODEL,
   type InstalledModel,
   listModels,
   loadModel,
   type ModelSource,
-} from './model/registry.js';
-export type { IntegerModel } from './model/sharnn.js';
+} from './node/models.js';
+export {
+  type ByteTransform,
+  compressStream,
+  createCompress,
+  createDecompress,
+  decompressStream,
+} from './node/streams.js';

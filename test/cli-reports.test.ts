@@ -227,7 +227,7 @@ describe('help', () => {
   });
 
   it('docs/cli.md has the options that the program has', async () => {
-    const { commandReference } = await import('../src/cli/reference.js');
+    const { commandReference } = await import('../src/cli/manual.js');
     const page = readFileSync(fileURLToPath(new URL('../docs/cli.md', import.meta.url)), 'utf8');
     // `node scripts/cli-docs.mjs` writes it anew
     expect(page).toContain(commandReference());

@@ -1,6 +1,6 @@
 /** @file What the command line checks before an output gets its name. */
 import { describe, expect, it } from 'vitest';
-import { Tally, verifiedChunks, verifyCompressed, verifyWritten } from '../src/cli/verify.js';
+import { Tally, verifiedChunks, verifyCompressed, verifyWritten } from '../src/cli/io/verify.js';
 import { compressChunks } from '../src/index.js';
 import { sampleText } from './helpers/letters-model.js';
 

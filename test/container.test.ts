@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { ByteReader } from '../src/codec/byte-reader.js';
+import { deinterleave, interleave, MAX_STREAMS, stepCount, streamCount } from '../src/codec/block/slices.js';
 import { compress } from '../src/codec/compress.js';
-import { ContainerReader, type ContainerRecord } from '../src/codec/container.js';
-import { deinterleave, interleave, MAX_STREAMS, stepCount, streamCount } from '../src/codec/lockstep.js';
-import { encodeVarint, readVarint } from '../src/codec/varint.js';
+import { ByteReader } from '../src/codec/container/byte-reader.js';
+import { ContainerReader, type ContainerRecord } from '../src/codec/container/container.js';
+import { encodeVarint, readVarint } from '../src/codec/container/varint.js';
 import { compressChunks, decompress, inspect, ShacompError } from '../src/index.js';
 import { collect } from './helpers/collect.js';
 import { fakeEngine, fakeModel, likelyBytes } from './helpers/fake-engine.js';

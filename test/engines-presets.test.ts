@@ -1,5 +1,5 @@
 import { describe, it } from 'vitest';
-import { wasmEngine } from '../src/engines/wasm.js';
+import { wasmEngine } from '../src/engines/wasm/engine.js';
 import { PRESETS, type PresetName } from '../src/model/architecture.js';
 import { Case, candidates } from './helpers/conformance.js';
 import { randomModel } from './helpers/random-model.js';

@@ -1,8 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { Network } from '../src/engines/engine.js';
-import { nativeEngine, nativeIsas } from '../src/engines/native.js';
-import { referenceEngine } from '../src/engines/reference.js';
-import { availableEngines, ENGINE_NAMES, selectEngine } from '../src/engines/select.js';
+import { availableEngines, ENGINE_NAMES, selectEngine } from '../src/engines/list.js';
+import { nativeEngine, nativeIsas } from '../src/engines/native/engine.js';
+import { referenceEngine } from '../src/engines/reference/network.js';
 import { type Architecture, SYMBOLS } from '../src/model/architecture.js';
 import type { IntegerModel } from '../src/model/sharnn.js';
 import { nativeTraining, trainingIsas } from '../src/trainer/native.js';

@@ -11,7 +11,7 @@ import {
   scale,
   sigmoid16,
   tanh16,
-} from '../src/engines/fixed-point.js';
+} from '../src/engines/reference/fixed-point.js';
 
 const int16 = fc.integer({ min: -32767, max: 32767 });
 

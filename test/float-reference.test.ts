@@ -6,7 +6,7 @@ import {
   forwardBackward,
   initialState,
   type Segment,
-} from '../src/model/float-reference.js';
+} from '../src/trainer/float-reference.js';
 import { randomSource } from './helpers/random-model.js';
 
 const arch: Architecture = { width: 8, layers: 3, boom: 2, window: 7, attention: [0, 2] };

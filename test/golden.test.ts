@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Engine, EngineName } from '../src/engines/engine.js';
-import { selectEngine } from '../src/engines/select.js';
+import { selectEngine } from '../src/engines/list.js';
 import { compress, decompress, loadModel, ShacompError } from '../src/index.js';
 
 const folder = new URL('../fixtures/sha/', import.meta.url);

@@ -1,7 +1,7 @@
 /** @file The training kernels against the float64 reference: every gradient, every instruction set. */
 import { describe, expect, it } from 'vitest';
 import { type Architecture, elements, parameters } from '../src/model/architecture.js';
-import { forwardBackward, initialState } from '../src/model/float-reference.js';
+import { forwardBackward, initialState } from '../src/trainer/float-reference.js';
 import type { Segment, TrainKernels } from '../src/trainer/kernels.js';
 import { nativeTraining, trainingIsas } from '../src/trainer/native.js';
 import { TrainingNetwork, tensorsOf } from '../src/trainer/network.js';

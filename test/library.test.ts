@@ -2,9 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { blockMemory, streamMemory } from '../src/codec/memory.js';
+import { blockMemory, streamMemory } from '../src/codec/block/memory.js';
 import { compress, decompress, listModels, loadModel, type Progress } from '../src/index.js';
-import { findModel, shortId } from '../src/model/registry.js';
+import { findModel, shortId } from '../src/node/models.js';
 import { fakeEngine, fakeModel, likelyBytes } from './helpers/fake-engine.js';
 
 const model = fakeModel();

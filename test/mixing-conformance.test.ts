@@ -1,10 +1,10 @@
 /** @file The mixing coder: the reference, native and WebAssembly give the same bits, whatever the input. */
 import { describe, expect, it } from 'vitest';
-import { interleave } from '../src/codec/lockstep.js';
-import { MIX_PROFILES, type MixKernels } from '../src/codec/mixing/kernels.js';
-import { nativeMixing } from '../src/codec/mixing/native.js';
-import { referenceMixing } from '../src/codec/mixing/reference.js';
-import { wasmMixing } from '../src/codec/mixing/wasm.js';
+import { MIX_PROFILES, type MixKernels } from '../src/codec/block/mixing-coder.js';
+import { interleave } from '../src/codec/block/slices.js';
+import { nativeMixing } from '../src/engines/native/mixer.js';
+import { referenceMixing } from '../src/engines/reference/mixer.js';
+import { wasmMixing } from '../src/engines/wasm/mixer.js';
 import { decode, encode } from './helpers/mixing.js';
 
 /** Reproducible numbers in [0, 2^32). */

@@ -1,9 +1,9 @@
 /** @file The mixing coder's promises: round trips, bounded reactions to damaged payloads, redundant input, limits. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MIX_PROFILES, type MixKernels } from '../src/codec/mixing/kernels.js';
-import { nativeMixing } from '../src/codec/mixing/native.js';
-import { wasmMixing } from '../src/codec/mixing/wasm.js';
+import { MIX_PROFILES, type MixKernels } from '../src/codec/block/mixing-coder.js';
+import { nativeMixing } from '../src/engines/native/mixer.js';
+import { wasmMixing } from '../src/engines/wasm/mixer.js';
 import { decode, encode } from './helpers/mixing.js';
 
 async function implementations(): Promise<[string, MixKernels][]> {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { referenceEngine } from '../src/engines/reference.js';
+import { referenceEngine } from '../src/engines/reference/network.js';
 import { type Architecture, elements, PRESETS, parameters, SYMBOLS } from '../src/model/architecture.js';
-import { forward, initialState, inputsOf } from '../src/model/float-reference.js';
-import { calibrate, quantize, uniformShifts } from '../src/model/quantize.js';
 import type { IntegerModel } from '../src/model/sharnn.js';
+import { forward, initialState, inputsOf } from '../src/trainer/float-reference.js';
+import { calibrate, quantize, uniformShifts } from '../src/trainer/quantize.js';
 import { randomSource } from './helpers/random-model.js';
 
 const TEXT = new TextEncoder().encode(

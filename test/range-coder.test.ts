@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { NetworkDecoder, NetworkEncoder, probability } from '../src/codec/byte-coder.js';
-import { RangeDecoder, RangeEncoder } from '../src/codec/range-coder.js';
+import { NetworkDecoder, NetworkEncoder, probability } from '../src/codec/block/network-coder.js';
+import { RangeDecoder, RangeEncoder } from '../src/codec/block/range-coder.js';
 import { ShacompError } from '../src/errors.js';
 
 type Decision = { bit: number; one: number };

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { streamCount } from '../src/codec/block/slices.js';
 import { compress } from '../src/codec/compress.js';
-import { streamCount } from '../src/codec/lockstep.js';
 import { MIN_BLOCK_SIZE } from '../src/codec/options.js';
 import { decompress, inspect } from '../src/index.js';
-import { cost } from '../src/model/cross-entropy.js';
+import { cost } from '../src/trainer/cross-entropy.js';
 import { collect } from './helpers/collect.js';
 import { fakeEngine, fakeModel, likelyBytes, random } from './helpers/fake-engine.js';
 

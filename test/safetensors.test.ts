@@ -8,7 +8,7 @@ import {
   readSafetensors,
   type Tensor,
   writeSafetensors,
-} from '../src/model/safetensors.js';
+} from '../src/trainer/safetensors.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'shacomp-safetensors-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { referenceEngine } from '../src/engines/reference.js';
+import { referenceEngine } from '../src/engines/reference/network.js';
 import {
   type Architecture,
   elements,
@@ -15,10 +15,10 @@ import {
   parameters,
   SYMBOLS,
 } from '../src/model/architecture.js';
-import { forward, forwardBackward, initialState } from '../src/model/float-reference.js';
-import { quantize, uniformShifts } from '../src/model/quantize.js';
-import { parseSafetensors } from '../src/model/safetensors.js';
+import { forward, forwardBackward, initialState } from '../src/trainer/float-reference.js';
 import { TrainingNetwork, tensorsOf } from '../src/trainer/network.js';
+import { quantize, uniformShifts } from '../src/trainer/quantize.js';
+import { parseSafetensors } from '../src/trainer/safetensors.js';
 
 const path = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const fixture = (name: string) => path(`fixtures/torch/${name}`);

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type Architecture, parameters } from '../src/model/architecture.js';
-import { readSafetensors, writeSafetensors } from '../src/model/safetensors.js';
 import { fill, readCheckpoint, statePath, writeCheckpoint } from '../src/trainer/checkpoint.js';
 import { floatCrossEntropy, wholeSegments } from '../src/trainer/cost.js';
 import { initialize } from '../src/trainer/initialize.js';
 import { TrainingNetwork, tensorsOf } from '../src/trainer/network.js';
+import { readSafetensors, writeSafetensors } from '../src/trainer/safetensors.js';
 import { type TrainOptions, train } from '../src/trainer/train.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'shacomp-trainer-'));

@@ -13,12 +13,13 @@ export interface CommandSpec {
 
 // commands are loaded late, so that none waits for what only another one needs
 const compress: CommandSpec['run'] = async (files, flags) =>
-  (await import('./compress.js')).compressFiles(files, flags);
+  (await import('./commands/compress.js')).compressFiles(files, flags);
 const decompress: CommandSpec['run'] = async (files, flags) =>
-  (await import('./decompress.js')).decompressFiles(files, flags);
+  (await import('./commands/decompress.js')).decompressFiles(files, flags);
 const test: CommandSpec['run'] = async (files, flags) =>
-  (await import('./decompress.js')).testFiles(files, flags);
-const list: CommandSpec['run'] = async (files, flags) => (await import('./info.js')).list(files, flags);
+  (await import('./commands/decompress.js')).testFiles(files, flags);
+const list: CommandSpec['run'] = async (files, flags) =>
+  (await import('./commands/info.js')).list(files, flags);
 
 const byOperation = { compress, decompress, test, list };
 
@@ -67,21 +68,21 @@ export const COMMANDS: readonly CommandSpec[] = [
     operands: '[files...]',
     summary: 'say what is in compressed files and models; without files, which engines and models are here',
     options: ['json', 'recursive', 'quiet', 'verbose'],
-    run: async (files, flags) => (await import('./info.js')).info(files, flags),
+    run: async (files, flags) => (await import('./commands/info.js')).info(files, flags),
   },
   {
     name: 'eval',
     operands: '[files...]',
     summary: 'bits per byte of files: by the model’s cross-entropy, and really coded',
     options: [...CODING, ...NETWORK, 'recursive', 'json', ...TALK],
-    run: async (files, flags) => (await import('./eval.js')).evaluate(files, flags),
+    run: async (files, flags) => (await import('./commands/eval.js')).evaluate(files, flags),
   },
   {
     name: 'bench',
     operands: '<files...>',
     summary: 'size and speed beside gzip, brotli, zstd, xz and bzip2, with every round trip checked',
     options: ['only', 'time', ...CODING, ...NETWORK, 'recursive', 'json', ...TALK],
-    run: async (files, flags) => (await import('./bench.js')).bench(files, flags),
+    run: async (files, flags) => (await import('./commands/bench.js')).bench(files, flags),
   },
   {
     name: 'train',
@@ -104,13 +105,13 @@ export const COMMANDS: readonly CommandSpec[] = [
       'overwrite',
       ...TALK,
     ],
-    run: async (files, flags) => (await import('./train.js')).trainModel(files, flags),
+    run: async (files, flags) => (await import('./commands/train.js')).trainModel(files, flags),
   },
   {
     name: 'quantize',
     operands: '<checkpoint>',
     summary: 'make a model of a float checkpoint',
     options: ['modelOutput', 'name', 'calibrate', 'engine', 'threads', 'overwrite', ...TALK],
-    run: async (files, flags) => (await import('./quantize.js')).quantizeFile(files, flags),
+    run: async (files, flags) => (await import('./commands/quantize.js')).quantizeFile(files, flags),
   },
 ];

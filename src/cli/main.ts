@@ -1,11 +1,11 @@
 /** @file The command line: finds the command, reads its options, runs it, and turns errors into an exit code. */
 import { Command, CommanderError, Option } from 'commander';
 import { COMMANDS, type CommandSpec } from './commands.js';
-import { onPipeError } from './files.js';
-import { table } from './format.js';
-import { EXIT, exitCode, LEVEL, reportError, setVerbosity, UserError } from './messages.js';
+import { onPipeError } from './io/files.js';
+import { cleanUp, endBySignal, handleSignals, SignalInterrupt } from './io/signals.js';
 import { type Flags, OPTIONS, type OptionSpec } from './options.js';
-import { cleanUp, endBySignal, handleSignals, SignalInterrupt } from './signals.js';
+import { table } from './terminal/format.js';
+import { EXIT, exitCode, LEVEL, reportError, setVerbosity, UserError } from './terminal/messages.js';
 import { version } from './version.js';
 
 const MORE_HELP = `

@@ -1,8 +1,8 @@
 /** @file Every option, declared once: the parser, the help and the tables of docs/cli.md are made from this list. */
 import { InvalidArgumentError } from 'commander';
-import { CODED_MODES, type Mode } from '../codec/modes.js';
+import { CODED_MODES, type Mode } from '../codec/block/modes.js';
 import type { EngineName } from '../engines/engine.js';
-import { ENGINE_NAMES } from '../engines/select.js';
+import { ENGINE_NAMES } from '../engines/list.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
 
 /** What the command line's options say. */

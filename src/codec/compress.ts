@@ -1,12 +1,10 @@
 /** @file Compression: the one implementation under the functions, the streams and the command line. */
 import { ShacompError } from '../errors.js';
-import { loadModel } from '../model/registry.js';
 import type { IntegerModel } from '../model/sharnn.js';
-import { Breath } from './breath.js';
-import { ByteReader, type ByteSource } from './byte-reader.js';
+import { loadModel } from '../node/models.js';
 import { concat } from './bytes.js';
-import { checksum } from './checksum.js';
-import { BlockEncoder, planFor } from './choose.js';
+import { ByteReader, type ByteSource } from './container/byte-reader.js';
+import { checksum } from './container/checksum.js';
 import {
   blockHeader,
   blockTrailer,
@@ -14,10 +12,12 @@ import {
   lengthRecord,
   memberHeader,
   modelRecord,
-} from './container.js';
-import { levelSettings } from './levels.js';
-import { Networks } from './networks.js';
+} from './container/container.js';
+import { Breath } from './event-loop.js';
 import { type CompressOptions, checkCompressOptions } from './options.js';
+import { Networks } from './session.js';
+import { BlockEncoder, planFor } from './strategy/choose.js';
+import { levelSettings } from './strategy/levels.js';
 
 /**
  * Compresses a source of chunks to a `.sha` file, chunk by chunk, one chunk per block. Memory is bounded by the block

@@ -1,17 +1,17 @@
 /** @file Decompression: the one implementation under the functions, the streams and the command line. */
 import { ShacompError } from '../errors.js';
-import { findModel } from '../model/registry.js';
 import type { IntegerModel } from '../model/sharnn.js';
-import { decodeBlock } from './block.js';
-import { Breath } from './breath.js';
-import { ByteReader, type ByteSource } from './byte-reader.js';
+import { findModel } from '../node/models.js';
+import { decodeBlock } from './block/block.js';
+import { blockMemory, checkMemory } from './block/memory.js';
+import { CODED_MODES } from './block/modes.js';
 import { concat } from './bytes.js';
-import { checksum } from './checksum.js';
-import { type BlockRecord, ContainerReader, type ContainerRecord } from './container.js';
-import { blockMemory, checkMemory } from './memory.js';
-import { CODED_MODES } from './modes.js';
-import { Networks } from './networks.js';
+import { ByteReader, type ByteSource } from './container/byte-reader.js';
+import { checksum } from './container/checksum.js';
+import { type BlockRecord, ContainerReader, type ContainerRecord } from './container/container.js';
+import { Breath } from './event-loop.js';
 import { checkDecompressOptions, type DecompressOptions } from './options.js';
+import { Networks } from './session.js';
 
 /**
  * Decompresses a source of chunks, block by block: a block is given out once its checksum has matched. Members that

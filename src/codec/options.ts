@@ -1,10 +1,10 @@
 /** @file Options of the codec, and what is checked about them. */
 import type { Engine, EngineName } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
-import type { ModelSource } from '../model/registry.js';
-import { MAX_BLOCK_SIZE } from './container.js';
-import { levelSettings, MAX_LEVEL } from './levels.js';
-import { CODED_MODES, type Mode } from './modes.js';
+import type { ModelSource } from '../node/models.js';
+import { CODED_MODES, type Mode } from './block/modes.js';
+import { MAX_BLOCK_SIZE } from './container/container.js';
+import { levelSettings, MAX_LEVEL } from './strategy/levels.js';
 
 /** How far a run is. Decoded bytes are counted as they are decoded, before their checksum is known. */
 export interface Progress {

@@ -4,10 +4,10 @@
  */
 import { ShacompError } from '../errors.js';
 import { type Architecture, elements, parameters } from '../model/architecture.js';
-import { readSafetensors, type Tensor, writeSafetensors } from '../model/safetensors.js';
 import { checkArchitecture } from '../model/sharnn.js';
 import type { SamplerState } from './data.js';
 import { type TrainingNetwork, tensorsOf } from './network.js';
+import { readSafetensors, type Tensor, writeSafetensors } from './safetensors.js';
 
 /** Where a run stands, beside the vectors of its network. */
 export interface Progress {

@@ -1,8 +1,8 @@
 /** @file What a float network thinks a text costs. */
 import { setImmediate } from 'node:timers/promises';
 import { type Architecture, INITIAL_BYTE } from '../model/architecture.js';
-import { streamsOf } from '../model/cross-entropy.js';
 import { fill } from './checkpoint.js';
+import { streamsOf } from './cross-entropy.js';
 import type { HeldOut } from './data.js';
 import { TrainingNetwork } from './network.js';
 

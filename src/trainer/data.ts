@@ -1,8 +1,8 @@
 /** @file Text to train on: a mixture of files, read as many long streams; and held-out pieces. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { ShacompError } from '../errors.js';
-import { fileError } from '../file-error.js';
 import { INITIAL_BYTE } from '../model/architecture.js';
+import { fileError } from '../node/file-errors.js';
 import type { Segment } from './network.js';
 import { Random } from './random.js';
 

@@ -1,6 +1,7 @@
 /** @file The training kernels in the native addon. */
-import { chooseIsa, type IsaLists } from '../engines/isa.js';
-import { nativeAddon } from '../engines/native.js';
+
+import { nativeAddon } from '../engines/native/engine.js';
+import { chooseIsa, type IsaLists } from '../engines/native/isa.js';
 import type { Segment, StepResult, TrainConfig, TrainKernels, Update } from './kernels.js';
 
 /** Threads that the addon can divide a batch among. */
@@ -9,7 +10,7 @@ const MOST_THREADS = 64;
 type Config = Record<string, number>;
 type Handle = { readonly session: unique symbol };
 
-/** What src/kernels/addon_train.cc exports. */
+/** What cpp/bindings/node/train.cc exports. */
 export interface TrainAddon {
   trainKernels(): string[];
   trainBytes(isa: string, config: Config): number;

@@ -27,7 +27,7 @@ export interface NetworkOptions {
   bf16: boolean;
 }
 
-/** A gradient that is longer, or no number, changes no weight (src/kernels/train/trainer.isa.cc). */
+/** A gradient that is longer, or no number, changes no weight (cpp/train/trainer.isa.cc). */
 export const LARGEST_NORM = 1e30;
 
 /** Longest batch. */

@@ -6,8 +6,8 @@ import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { EngineName } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
-import { fileError } from '../file-error.js';
 import type { Architecture } from '../model/architecture.js';
+import { fileError } from '../node/file-errors.js';
 import {
   fill,
   readCheckpoint,

@@ -1,8 +1,8 @@
 /** @file The training kernels in WebAssembly, for machines where the addon does not run: one thread, float32 products. */
-import { loadWasmModule } from '../engines/wasm.js';
+import { loadWasmModule } from '../engines/wasm/engine.js';
 import type { Segment, TrainConfig, TrainKernels } from './kernels.js';
 
-/** What src/kernels/wasm_train.cc exports. Pointers are byte offsets. */
+/** What cpp/bindings/wasm/train.cc exports. Pointers are byte offsets. */
 interface TrainExports {
   memory: WebAssembly.Memory;
   __heap_base: WebAssembly.Global;

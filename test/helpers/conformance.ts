@@ -1,9 +1,9 @@
 /** @file The engines that run here, and how their results are compared with the expected ones. */
 import { expect } from 'vitest';
 import type { Engine } from '../../src/engines/engine.js';
-import { nativeEngine, nativeIsas } from '../../src/engines/native.js';
-import { referenceEngine } from '../../src/engines/reference.js';
-import { wasmEngine } from '../../src/engines/wasm.js';
+import { nativeEngine, nativeIsas } from '../../src/engines/native/engine.js';
+import { referenceEngine } from '../../src/engines/reference/network.js';
+import { wasmEngine } from '../../src/engines/wasm/engine.js';
 import { SYMBOLS } from '../../src/model/architecture.js';
 import type { IntegerModel } from '../../src/model/sharnn.js';
 import { randomBytes } from './random-model.js';

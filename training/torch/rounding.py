@@ -38,7 +38,7 @@ def round_activation(x: torch.Tensor, bits: int) -> torch.Tensor:
 
 def row_steps(weight: torch.Tensor) -> torch.Tensor:
     """[rows, 1]: the step of each row's int8 weights. Clipping the few largest can lower the squared error of all:
-    the same candidates as in src/model/quantize.ts."""
+    the same candidates as in src/trainer/quantize.ts."""
     top = weight.abs().amax(1, keepdim=True).clamp(min=1e-9)
     best, best_error = top / INT8, torch.full_like(top, float("inf"))
     for clip in range(100, 50, -5):

@@ -1,0 +1,212 @@
+/** @file Node-API face of the mixing coder. */
+#include <node_api.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+#include "bindings/node/addon.h"
+#include "bindings/node/mix.h"
+
+namespace shacomp {
+
+namespace {
+
+constexpr napi_type_tag MIX_TAG = {0x53686163'6f6d7031, 0x4d69784d'69784d69};
+constexpr size_t HUGE_PAGE = size_t{2} << 20;
+
+}  // namespace
+
+/** On Linux in huge pages where the system gives them, since the tables are hit at random. */
+bool MixHandle::allocate(size_t wanted) {
+#if defined(__linux__)
+  bytes = (wanted + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (at == MAP_FAILED) return false;
+  memory = at;
+  if (bytes > 4 * HUGE_PAGE) madvise(memory, bytes, MADV_HUGEPAGE);
+  return true;
+#else
+  bytes = (wanted + 63) / 64 * 64;
+  memory = std::calloc(1, bytes + 64);
+  return memory != nullptr;
+#endif
+}
+
+void MixHandle::release() {
+  if (memory) {
+#if defined(__linux__)
+    munmap(memory, bytes);
+#else
+    std::free(memory);
+#endif
+  }
+  std::free(payload);
+  memory = nullptr;
+  payload = nullptr;
+  mix = nullptr;
+}
+
+MixHandle* mix_handle(napi_env env, napi_value value) {
+  void* data = nullptr;
+  if (!has_tag(env, value, MIX_TAG) || napi_unwrap(env, value, &data) != napi_ok) return nullptr;
+  auto* h = static_cast<MixHandle*>(data);
+  return h && h->mix ? h : nullptr;
+}
+
+napi_value encoded_size(napi_env env, const MixHandle& coder) {
+  const size_t size = mix_size(coder.mix);
+  return number(env, size == SIZE_MAX ? __builtin_inf() : static_cast<double>(size));
+}
+
+namespace {
+
+/** mixBytes(profile, length, streams): bytes of memory, 0 where an argument is out of range. */
+napi_value mix_bytes_js(napi_env env, napi_callback_info info) {
+  Arguments<3> a(env, info);
+  const size_t profile = a.size(0);
+  return number(env, profile < MIX_PROFILES ? static_cast<double>(mix_bytes(static_cast<int>(profile), a.size(1), a.size(2))) : 0.0);
+}
+
+void finalize(napi_env env, void* data, void*) {
+  auto* h = static_cast<MixHandle*>(data);
+  int64_t total;
+  if (h->mix) napi_adjust_external_memory(env, -h->reported, &total);
+  h->release();
+  delete h;
+}
+
+/**
+ * mixOpen(profile, length, streams, payload?, isa?): a coder of one block; with a payload a decoder.
+ * Throws ERR_OPTIONS, ERR_MEMORY_LIMIT, ERR_ENGINE_UNAVAILABLE.
+ */
+napi_value mix_open_js(napi_env env, napi_callback_info info) {
+  Arguments<5> a(env, info);
+  const size_t profile = a.size(0), length = a.size(1), streams = a.size(2);
+  const size_t bytes = profile < MIX_PROFILES ? mix_bytes(static_cast<int>(profile), length, streams) : 0;
+  if (bytes == 0) return fail(env, "ERR_OPTIONS", "mixing coder: profile, block length or number of streams out of range");
+  const std::string isa = a.string(4);
+  size_t payload_size = 0;
+  void* payload = nullptr;
+  if (a.given(3) && !(payload = a.array(3, napi_uint8_array, &payload_size)))
+    return fail(env, "ERR_OPTIONS", "mixing coder: the payload must be a Uint8Array");
+
+  auto* h = new (std::nothrow) MixHandle;
+  if (!h || !h->allocate(bytes)) {
+    delete h;
+    return fail(env, "ERR_MEMORY_LIMIT", "mixing coder: the system has no memory left: close programs or use a lower level");
+  }
+  h->mix = mix_create(h->aligned(), static_cast<int>(profile), length, streams, isa.empty() ? nullptr : isa.c_str());
+  if (!h->mix) {
+    h->release();
+    delete h;
+    return fail(env, "ERR_ENGINE_UNAVAILABLE", "mixing coder: this machine lacks the instruction set asked for");
+  }
+  h->streams = streams;
+  if (payload) {
+    h->payload = static_cast<uint8_t*>(std::malloc(payload_size + 1));
+    if (!h->payload) {
+      h->release();
+      delete h;
+      return fail(env, "ERR_MEMORY_LIMIT", "mixing coder: the system has no memory left: close programs or use a lower level");
+    }
+    std::memcpy(h->payload, payload, payload_size);
+    mix_begin_decode(h->mix, h->payload, payload_size);
+  }
+  napi_value object = nullptr;
+  if (napi_create_object(env, &object) != napi_ok || napi_wrap(env, object, h, finalize, nullptr, nullptr) != napi_ok) {
+    h->release();
+    delete h;
+    return fail(env, "ERR_OPTIONS", "mixing coder: cannot make an object");
+  }
+  napi_type_tag_object(env, object, &MIX_TAG);
+  int64_t total;
+  h->reported = static_cast<int64_t>(bytes);
+  napi_adjust_external_memory(env, h->reported, &total);
+  return object;
+}
+
+/** Checks symbols (count of them) and frequencies (count x 256 or absent). */
+bool symbols_and_frequencies(const Arguments<4>& a, size_t at, size_t count, const uint32_t** frequencies) {
+  *frequencies = nullptr;
+  if (!a.given(at)) return true;
+  size_t length = 0;
+  *frequencies = static_cast<const uint32_t*>(a.array(at, napi_uint32_array, &length));
+  return *frequencies && length / 256 >= count;
+}
+
+/** mixEncode(coder, symbols, frequencies?): bytes of output so far, Infinity once it is longer than the block. */
+napi_value mix_encode_js(napi_env env, napi_callback_info info) {
+  Arguments<4> a(env, info);
+  MixHandle* h = mix_handle(env, a.value[0]);
+  size_t count = 0;
+  const auto* symbols = static_cast<const uint8_t*>(a.array(1, napi_uint8_array, &count));
+  const uint32_t* frequencies;
+  if (!h || !symbols || !symbols_and_frequencies(a, 2, count, &frequencies))
+    return fail(env, "ERR_OPTIONS", "mixEncode: needs an open coder, a Uint8Array and 256 frequencies for each of its bytes");
+  mix_encode(h->mix, symbols, count, frequencies);
+  return encoded_size(env, *h);
+}
+
+/** mixFinish(coder): the payload as a Uint8Array; undefined if it would be longer than the block. */
+napi_value mix_finish_js(napi_env env, napi_callback_info info) {
+  Arguments<1> a(env, info);
+  MixHandle* h = mix_handle(env, a.value[0]);
+  if (!h) return fail(env, "ERR_OPTIONS", "mixFinish: needs an open coder");
+  const size_t size = mix_finish(h->mix);
+  napi_value out = nullptr, buffer = nullptr;
+  if (size == SIZE_MAX) {
+    napi_get_undefined(env, &out);
+    return out;
+  }
+  void* data = nullptr;
+  if (napi_create_arraybuffer(env, size, &data, &buffer) != napi_ok) return nullptr;
+  if (size) std::memcpy(data, mix_output(h->mix), size);
+  napi_create_typedarray(env, napi_uint8_array, size, buffer, 0, &out);
+  return out;
+}
+
+/** mixDecode(coder, symbols, count, frequencies?): fills symbols[0..count); returns bytes of payload used so far. */
+napi_value mix_decode_js(napi_env env, napi_callback_info info) {
+  Arguments<4> a(env, info);
+  MixHandle* h = mix_handle(env, a.value[0]);
+  size_t length = 0;
+  auto* symbols = static_cast<uint8_t*>(a.array(1, napi_uint8_array, &length));
+  const size_t count = a.size(2);
+  const uint32_t* frequencies;
+  if (!h || !h->payload || !symbols || count > length || !symbols_and_frequencies(a, 3, count, &frequencies))
+    return fail(env, "ERR_OPTIONS", "mixDecode: needs an open decoder, room for the bytes and 256 frequencies for each");
+  mix_decode(h->mix, symbols, count, frequencies);
+  return number(env, static_cast<double>(mix_position(h->mix)));
+}
+
+/** mixClose(coder): frees its memory now. */
+napi_value mix_close_js(napi_env env, napi_callback_info info) {
+  Arguments<1> a(env, info);
+  if (MixHandle* h = mix_handle(env, a.value[0])) {
+    int64_t total;
+    napi_adjust_external_memory(env, -h->reported, &total);
+    h->release();
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void register_mix(napi_env env, napi_value exports) {
+  const struct {
+    const char* name;
+    napi_callback function;
+  } functions[] = {{"mixBytes", mix_bytes_js},   {"mixOpen", mix_open_js},     {"mixEncode", mix_encode_js},
+                   {"mixFinish", mix_finish_js}, {"mixDecode", mix_decode_js}, {"mixClose", mix_close_js}};
+  for (const auto& f : functions) {
+    napi_value value;
+    if (napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.function, nullptr, &value) == napi_ok)
+      napi_set_named_property(env, exports, f.name, value);
+  }
+}
+
+}  // namespace shacomp

@@ -1,0 +1,273 @@
+/**
+ * @file The native engine's functions for src/engines/native/engine.ts.
+ *
+ * Arguments are checked there: these functions are called by that file alone.
+ */
+#include <node_api.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <new>
+#include <utility>
+#include <vector>
+
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+#include "bindings/node/addon.h"
+#include "bindings/node/network.h"
+#include "network/memory.h"
+#include "parallel/pipeline.h"
+
+namespace shacomp {
+
+#define X(isa)                              \
+  namespace isa {                           \
+  extern const NetworkKernels network_kernels; \
+  }
+#if defined(__x86_64__)
+X(baseline) X(avx2) X(avx512)
+#elif defined(__aarch64__)
+X(baseline) X(dotprod)
+#else
+X(baseline)
+#endif
+#undef X
+
+namespace {
+
+constexpr napi_type_tag kNetworkTag = {0x53686163'6f6d7031, 0x4e657477'6f726b31};
+
+/** Fewest streams that are worth a thread of their own. */
+constexpr int kStreamsPerThread = 2;
+
+#if defined(__aarch64__) && defined(__linux__)
+bool has_dotprod() { return getauxval(AT_HWCAP) & (1 << 20); }
+#elif defined(__aarch64__)
+bool has_dotprod() { return true; }  // every Apple processor with this architecture
+#endif
+
+/** Instruction sets of this processor, best first. */
+std::vector<const NetworkKernels*> supported() {
+  std::vector<const NetworkKernels*> list;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni"))
+    list.push_back(&avx512::network_kernels);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
+    list.push_back(&avx2::network_kernels);
+#elif defined(__aarch64__)
+  if (has_dotprod()) list.push_back(&dotprod::network_kernels);
+#endif
+  list.push_back(&baseline::network_kernels);
+  return list;
+}
+
+Memory allocate(size_t size) { return allocate_aligned(size, kAlignment); }
+
+/** The pool of that many threads. JavaScript calls from one thread at a time. */
+ThreadPool& shared_pool(unsigned threads) {
+  static thread_local std::map<unsigned, ThreadPool> pools;
+  return pools.try_emplace(threads, threads).first->second;
+}
+
+napi_value fail(napi_env env, const char* message) {
+  napi_throw_error(env, nullptr, message);
+  return nullptr;
+}
+
+/** The arguments of a call, which src/engines/native/engine.ts has checked. */
+class TrustedArguments {
+ public:
+  TrustedArguments(napi_env env, napi_callback_info info) : env_(env) {
+    size_t count = kMost;
+    napi_get_cb_info(env, info, &count, values_, nullptr, nullptr);
+  }
+  int number(int i) const {
+    int32_t value = 0;
+    napi_get_value_int32(env_, values_[i], &value);
+    return value;
+  }
+  template <class T>
+  T* external(int i) const {
+    void* value = nullptr;
+    napi_get_value_external(env_, values_[i], &value);
+    return static_cast<T*>(value);
+  }
+  /** First element of a typed array. */
+  template <class T>
+  T* array(int i) const {
+    void* data = nullptr;
+    napi_get_typedarray_info(env_, values_[i], nullptr, nullptr, &data, nullptr, nullptr);
+    return static_cast<T*>(data);
+  }
+  const NetworkKernels* kernels(int i) const {
+    char name[32] = {};
+    napi_get_value_string_utf8(env_, values_[i], name, sizeof(name), nullptr);
+    for (const NetworkKernels* k : supported())
+      if (std::strcmp(k->name, name) == 0) return k;
+    return nullptr;
+  }
+
+ private:
+  static constexpr size_t kMost = 6;
+  napi_env env_;
+  napi_value values_[kMost];
+};
+
+/** Wraps a C++ object; JavaScript's garbage collector is told its size. */
+template <class T>
+napi_value wrap(napi_env env, std::unique_ptr<T> object, size_t size) {
+  int64_t total;
+  napi_adjust_external_memory(env, static_cast<int64_t>(size), &total);
+  napi_value external;
+  const auto finalize = [](napi_env e, void* data, void* hint) {
+    int64_t left;
+    napi_adjust_external_memory(e, -static_cast<int64_t>(reinterpret_cast<intptr_t>(hint)), &left);
+    delete static_cast<T*>(data);
+  };
+  napi_create_external(env, object.release(), finalize, reinterpret_cast<void*>(size), &external);
+  return external;
+}
+
+/** networkIsas(): names of the instruction sets that run here, best first. */
+napi_value network_isas(napi_env env, napi_callback_info) {
+  napi_value list;
+  napi_create_array(env, &list);
+  uint32_t i = 0;
+  for (const NetworkKernels* k : supported()) {
+    napi_value name;
+    napi_create_string_utf8(env, k->name, NAPI_AUTO_LENGTH, &name);
+    napi_set_element(env, list, i++, name);
+  }
+  return list;
+}
+
+using SharedModel = std::shared_ptr<const PackedModel>;
+
+/** packModel(file: Uint8Array, isa: string): model */
+napi_value pack_model(napi_env env, napi_callback_info info) {
+  const TrustedArguments arguments(env, info);
+  const uint8_t* const file = arguments.array<const uint8_t>(0);
+  auto model = std::make_shared<PackedModel>();
+  model->kernels = arguments.kernels(1);
+  if (!model->kernels) return fail(env, "unknown instruction set");
+  model->shape = read_shape(file);
+  model->size = model->kernels->model_size(model->shape);
+  model->memory = allocate(model->size);
+  if (!model->memory) return fail(env, "out of memory");
+  model->kernels->pack_model(file, model->memory.get());
+  const size_t size = model->size;
+  return wrap(env, std::make_unique<SharedModel>(std::move(model)), size);
+}
+
+/** openNetwork(model, streams, threads): network */
+napi_value open_network(napi_env env, napi_callback_info info) {
+  const TrustedArguments arguments(env, info);
+  const SharedModel& model = *arguments.external<SharedModel>(0);
+  auto network = std::make_unique<Network>();
+  network->model = model;
+  network->streams = arguments.number(1);
+  // one for each stream and one that codes what they predict
+  const int threads = std::min(arguments.number(2), network->streams + 1);
+  network->pool = &shared_pool(static_cast<unsigned>(threads));
+  network->size = model->kernels->state_size(model->shape, network->streams);
+  network->state = allocate(network->size);
+  if (!network->state) return fail(env, "out of memory");
+  const size_t scratch = model->kernels->scratch_size(model->shape);
+  for (int i = 0; i < threads; i++) {
+    network->scratch.push_back(allocate(scratch));
+    if (!network->scratch.back()) return fail(env, "out of memory");
+    network->size += scratch;
+  }
+  model->kernels->reset_state(model->memory.get(), network->state.get(), network->streams);
+  const size_t size = network->size;
+  napi_value external = wrap(env, std::move(network), size);
+  if (napi_type_tag_object(env, external, &kNetworkTag) != napi_ok) return fail(env, "cannot tag the network");
+  return external;
+}
+
+/** resetNetwork(network) */
+napi_value reset_network(napi_env env, napi_callback_info info) {
+  Network& network = *TrustedArguments(env, info).external<Network>(0);
+  network.position = {};
+  network.pace = {};
+  network.model->kernels->reset_state(network.model->memory.get(), network.state.get(), network.streams);
+  return nullptr;
+}
+
+/** runNetwork(network, bytes: Uint8Array, steps, frequencies: Uint32Array) */
+napi_value run_network(napi_env env, napi_callback_info info) {
+  const TrustedArguments arguments(env, info);
+  Network& network = *arguments.external<Network>(0);
+  const uint8_t* const bytes = arguments.array<const uint8_t>(1);
+  const int steps = arguments.number(2);
+  uint32_t* const frequencies = arguments.array<uint32_t>(3);
+  const int most = (network.streams + kStreamsPerThread - 1) / kStreamsPerThread;
+  const StreamGroups parts{network.streams, std::min(static_cast<int>(network.scratch.size()), most)};
+  network.pool->parallel_for(static_cast<size_t>(parts.groups), [&](size_t i) {
+    const int part = static_cast<int>(i);
+    network.run(parts.first(part), parts.size(part), 0, steps, bytes, frequencies, i);
+  });
+  network.position.advance(steps, network.model->shape.window);
+  return nullptr;
+}
+
+/** closeNetwork(network): frees its memory now instead of at garbage collection. */
+napi_value close_network(napi_env env, napi_callback_info info) {
+  Network& network = *TrustedArguments(env, info).external<Network>(0);
+  network.state.reset();
+  network.scratch.clear();
+  return nullptr;
+}
+
+/** benchmarkDot(isa, repeats): multiply-adds done by the bare dot-product instruction. */
+napi_value benchmark_dot(napi_env env, napi_callback_info info) {
+  const TrustedArguments arguments(env, info);
+  const NetworkKernels* const kernels = arguments.kernels(0);
+  if (!kernels) return fail(env, "unknown instruction set");
+  return number(env, kernels->bare_dot(arguments.number(1)));
+}
+
+/** benchmarkProduct(model, columns, repeats): multiply-adds done by the first layer's recurrent product. */
+napi_value benchmark_product(napi_env env, napi_callback_info info) {
+  const TrustedArguments arguments(env, info);
+  const PackedModel& model = **arguments.external<SharedModel>(0);
+  const int columns = arguments.number(1);
+  const int repeats = arguments.number(2);
+  const Memory scratch = allocate(model.kernels->scratch_size(model.shape));
+  if (!scratch) return fail(env, "out of memory");
+  model.kernels->product(model.memory.get(), columns, repeats, scratch.get());
+  const double d = model.shape.width;
+  return number(env, 4 * d * d * columns * repeats);
+}
+
+}  // namespace
+
+Network* network_handle(napi_env env, napi_value value) {
+  void* data = nullptr;
+  if (!has_tag(env, value, kNetworkTag) || napi_get_value_external(env, value, &data) != napi_ok) return nullptr;
+  auto* const network = static_cast<Network*>(data);
+  return network->state ? network : nullptr;
+}
+
+void register_network(napi_env env, napi_value exports) {
+  const std::pair<const char*, napi_callback> functions[] = {
+      {"networkIsas", network_isas},     {"packModel", pack_model},
+      {"openNetwork", open_network},     {"resetNetwork", reset_network},
+      {"runNetwork", run_network},       {"closeNetwork", close_network},
+      {"benchmarkDot", benchmark_dot},   {"benchmarkProduct", benchmark_product},
+  };
+  for (const auto& [name, callback] : functions) {
+    napi_value function;
+    napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function);
+    napi_set_named_property(env, exports, name, function);
+  }
+}
+
+}  // namespace shacomp

@@ -1,0 +1,49 @@
+/** @file An open network as the addon's parts see it. */
+#pragma once
+
+#include <node_api.h>
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "core/aligned_memory.h"
+#include "network/network.h"
+#include "parallel/thread_governor.h"
+#include "parallel/thread_pool.h"
+
+namespace shacomp {
+
+struct PackedModel {
+  const NetworkKernels* kernels;
+  Shape shape;
+  Memory memory;
+  size_t size;
+};
+
+struct Network {
+  std::shared_ptr<const PackedModel> model;
+  int streams;
+  Position position;
+  Memory state;
+  std::vector<Memory> scratch;  // one per thread
+  ThreadPool* pool;             // of as many threads
+  size_t size;
+  Pace pace;  // of steps that are coded at once, since the last reset
+
+  /**
+   * Runs streams [first, first + count) for some steps, the first of them `from` steps after the position, which stays.
+   * Arrays as in NetworkKernels::run. Calls for different streams may run at the same time, on different threads.
+   */
+  void run(int first, int count, int from, int steps, const uint8_t* bytes, uint32_t* frequencies, size_t thread) {
+    Position start = position;
+    start.advance(from, model->shape.window);
+    model->kernels->run(model->memory.get(), state.get(), streams, start, first, count, steps, bytes, frequencies,
+                        scratch[thread].get());
+  }
+};
+
+/** The open network that a JavaScript value stands for; null for anything else, closed networks included. */
+Network* network_handle(napi_env env, napi_value value);
+
+}  // namespace shacomp

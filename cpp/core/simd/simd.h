@@ -1,0 +1,75 @@
+/**
+ * @file Integer vectors of the instruction set that this file is compiled for.
+ *
+ * Every header offers the same types and operations, so that the network is written once (network/network.isa.cc).
+ * The headers are included inside the instruction set's namespace.
+ *
+ * I32, I16         kLanes32 and 2*kLanes32 lanes; + - & << >> (arithmetic), min, max, load, store, set
+ * mul16            product of lanes that hold int16 values
+ * high_times       (a >> 16) * m, low_times (a & 0xffff) * m, low_times_high ((a & 0xffff) * m) >>> 16, 0 <= m < 2^15
+ * mul15            (a*b + 2^14) >> 15 of int16
+ * with_sign        s < 0 ? -a : a
+ * low, high        the halves of an I16, widened; narrow: two I32 to one I16, saturated to [-32768, 32767]
+ * sum_pairs        lanes whose total is the sum of all int16 lanes
+ * sum_squares      lanes whose total is the sum of (a*a >>> q), a unsigned
+ * Table, lookup    16 int16 by index 0..15
+ *
+ * Products of int8 matrices: a vector of Weights holds kLanes32 rows by kDepth columns; dot(sum, w, x) adds to each lane
+ * the products of its row's kDepth weights with the kDepth operands that `broadcast` loaded. Operands are int8 values
+ * plus kOperandOffset, in whatever type the instruction likes. The attention memory is stored like a matrix, one row per
+ * position; `transpose` and `spread_rows` turn the same `dot` into a sum over its rows.
+ */
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__x86_64__)
+#if !defined(__clang__)
+// GCC 12 warns about its own headers' undefined vectors wherever they are inlined.
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#elif defined(__wasm_simd128__)
+#include <wasm_simd128.h>
+#endif
+
+#define INLINE [[gnu::always_inline]] static inline
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+namespace shacomp::SHACOMP_ISA {
+
+/** 16 int16, whole and split into bytes: instruction sets look up one or the other. */
+struct TableData {
+  int16_t words[16];
+  uint8_t low[16];
+  uint8_t high[16];
+};
+
+#if defined(SHACOMP_ISA_avx512)
+#include "core/simd/avx512.h"
+#elif defined(SHACOMP_ISA_avx2)
+#include "core/simd/avx2.h"
+#elif defined(SHACOMP_ISA_wasm)
+#include "core/simd/wasm.h"
+#elif defined(__aarch64__)
+#include "core/simd/neon.h"
+#else
+#include "core/simd/scalar.h"
+#endif
+
+constexpr int kLanes16 = 2 * kLanes32;
+
+/** Rows that are packed together. */
+constexpr int kBlockRows = kRowVectors * kLanes32;
+
+/** Bytes of one vector of weights. */
+constexpr int kVectorBytes = kLanes32 * kDepth;
+
+}  // namespace shacomp::SHACOMP_ISA

@@ -1,0 +1,133 @@
+/** @file The command `train`: from text to a model file. */
+import { join } from 'node:path';
+import { PRESETS } from '../../model/architecture.js';
+import { modelFolders } from '../../node/models.js';
+import { readCheckpoint } from '../../trainer/checkpoint.js';
+import { type Evaluation, type TrainReport, train } from '../../trainer/train.js';
+import { alreadyExists, exists, expand } from '../io/files.js';
+import { interruptibly, SignalInterrupt } from '../io/signals.js';
+import type { Flags } from '../options.js';
+import { bothBytes, clock, count, rate } from '../terminal/format.js';
+import { detail, note, quiet, UserError } from '../terminal/messages.js';
+import { Progress, showsProgress } from '../terminal/progress.js';
+import { requireOutput, textOf, writeModel } from './quantize.js';
+
+const DEFAULT_SECONDS = 3600;
+const DEFAULT_PRESET = 'lite';
+/** Trained weights are moved more gently than random ones. */
+const FINE_TUNING_RATE = 1e-3;
+/** Share of every input that is not trained on, where no held-out files are given: its end. */
+const HELD_OUT_FROM = 0.98;
+/** Seconds between lines where no bar is shown. */
+const LINE_SECONDS = 60;
+
+export async function trainModel(operands: string[], flags: Flags): Promise<void> {
+  const output = requireOutput(flags);
+  if (operands.length === 0) throw new UserError('train needs text: name files or folders');
+  const inputs: string[] = [];
+  for await (const path of expand(operands, { recursive: true, hidden: false })) inputs.push(path);
+  if (inputs.length === 0) throw new UserError('there are no files to train on');
+
+  const base = output.replace(/\.sharnn$/, '');
+  const checkpoint = `${base}.safetensors`;
+  const state = `${base}.state.safetensors`;
+  const resumes = flags.resume === true;
+  if (resumes && !(await exists(state)))
+    throw new UserError('is not there: there is no run to resume', state);
+  if (!resumes && !flags.force) {
+    if (await exists(checkpoint))
+      throw new UserError('already exists; use --resume to go on with it, or -f to begin anew', checkpoint);
+    if (await exists(output)) throw alreadyExists(output);
+  }
+  const from = flags.from === undefined ? undefined : await findCheckpoint(flags.from);
+  const source = resumes ? checkpoint : from;
+  const arch =
+    source && flags.preset === undefined
+      ? (await readCheckpoint(source)).arch
+      : PRESETS[flags.preset ?? DEFAULT_PRESET];
+  const seconds = flags.timeLimit ?? (flags.steps === undefined ? DEFAULT_SECONDS : undefined);
+
+  let last: TrainReport | undefined;
+  const shows = showsProgress(flags.progress);
+  const progress = new Progress({
+    verb: 'training',
+    name: output,
+    total: 1000,
+    flag: flags.progress,
+    describe: () => (last ? describe(last) : 'starting'),
+  });
+  let printed = 0;
+  note(`training on ${count(inputs.length, 'file')}; Ctrl-C stops and saves`);
+  const result = await interruptibly(async (signal) => {
+    try {
+      const done = await train({
+        arch,
+        inputs: inputs.map((path) => ({ path })),
+        heldOut: flags.heldOut,
+        output: checkpoint,
+        from,
+        resume: resumes,
+        seconds,
+        steps: flags.steps,
+        batch: flags.batch,
+        threads: flags.threads || undefined,
+        engine: flags.engine,
+        seed: flags.seed,
+        rate: flags.rate ?? (from ? FINE_TUNING_RATE : undefined),
+        reportSeconds: shows ? 2 : 5,
+        signal,
+        onReport(report) {
+          last = report;
+          progress.update(Math.floor((1000 * report.elapsed) / (report.elapsed + report.left)));
+          if (shows || quiet() || report.elapsed - printed < LINE_SECONDS) return;
+          printed = report.elapsed;
+          note(describe(report));
+        },
+        onEvaluation: (evaluation, report) => progress.above(() => describeEvaluation(evaluation, report)),
+      });
+      return { ...done, signal: signal.reason as SignalInterrupt | undefined };
+    } finally {
+      progress.stop();
+    }
+  });
+
+  if (result.stopped) {
+    note(`stopped at step ${result.step} after ${clock(result.elapsed)}; the weights are in ${checkpoint}`);
+    note(`go on with the same command and --resume, or make a model of them:`);
+    note(`  shacomp quantize ${checkpoint} -o ${output}`);
+    throw result.signal ?? new SignalInterrupt('SIGINT');
+  }
+  const { evaluation } = result;
+  note(
+    `trained ${result.step} steps on ${bothBytes(result.bytes)} in ${clock(result.elapsed)}` +
+      (evaluation ? `; held out: ${evaluation.mean.toFixed(4)} bits per byte` : ''),
+  );
+  const text = flags.heldOut ? textOf(flags.heldOut, 0) : textOf(inputs, HELD_OUT_FROM);
+  await writeModel(checkpoint, output, text, flags);
+}
+
+/** A float checkpoint by its path, or by the name of a model that is installed with its checkpoint. */
+async function findCheckpoint(source: string): Promise<string> {
+  if (source.endsWith('.sharnn'))
+    throw new UserError(
+      'is an integer model, which cannot be trained; give its .safetensors checkpoint',
+      source,
+    );
+  if (/[/\\]/.test(source) || source.endsWith('.safetensors')) return source;
+  for (const folder of modelFolders()) {
+    const path = join(folder, `${source}.safetensors`);
+    if (await exists(path)) return path;
+  }
+  throw new UserError(
+    `no checkpoint ${source}.safetensors is installed; give the path of one with --from FILE`,
+  );
+}
+
+function describe({ step, bitsPerByte, bytesPerSecond, left }: TrainReport): string {
+  return `step ${step}, ${bitsPerByte.toFixed(3)} bits per byte, ${rate(bytesPerSecond, 1)}, ${clock(left)} left`;
+}
+
+function describeEvaluation(evaluation: Evaluation, report: TrainReport): void {
+  note(`step ${report.step}, held out: ${evaluation.mean.toFixed(4)} bits per byte`);
+  for (const [path, bits] of evaluation.files) detail(`  ${path}: ${bits.toFixed(4)}`);
+}

@@ -1,0 +1,266 @@
+/** @file The `.sha` container: a member is a magic number, a version and records. `docs/format.md` specifies it. */
+import { ShacompError } from '../../errors.js';
+import { MIX_PROFILES } from '../block/mixing-coder.js';
+import { CODED_MODES, type CodedMode, type Mode } from '../block/modes.js';
+import { MAX_STREAMS } from '../block/slices.js';
+import type { ByteReader } from './byte-reader.js';
+import { encodeVarint, readVarint } from './varint.js';
+
+/** 0x8D, 'SHA': the first byte is not ASCII, so that no text is taken for one of ours. */
+export const MAGIC = Uint8Array.of(0x8d, 0x53, 0x48, 0x41);
+export const FORMAT_VERSION = 2;
+/** What a model file has in the version's place, the `R` of its longer magic number. */
+const MODEL_MARK = 0x52;
+
+/** Longest block that a file may have. */
+export const MAX_BLOCK_SIZE = 2 ** 26;
+/** Longest total length that a file may declare. */
+const MAX_TOTAL = Number.MAX_SAFE_INTEGER;
+/** A model is named by the first bytes of the SHA-256 of its file. */
+export const MODEL_ID_LENGTH = 8;
+
+const END = 0x00;
+const MODEL = 0x01;
+const STORED = 0x02;
+const LENGTH = 0x06;
+/** Set in the type of a member's last block: the member ends after it. */
+const LAST = 0x80;
+
+/** The start of a member. */
+export interface MemberRecord {
+  kind: 'member';
+  /** where it starts in the file */
+  offset: number;
+  version: number;
+}
+
+/** The original length of the whole member, where its writer knew it. */
+export interface LengthRecord {
+  kind: 'length';
+  length: number;
+}
+
+/** The model that the blocks after it need. */
+export interface ModelRecord {
+  kind: 'model';
+  /** the first 8 bytes of the SHA-256 of the model file */
+  id: Uint8Array;
+}
+
+/** One block. */
+export interface BlockRecord {
+  kind: 'block';
+  /** where its record starts in the file */
+  offset: number;
+  mode: Mode;
+  /** original bytes */
+  length: number;
+  /** bytes of payload in the file */
+  codedLength: number;
+  /** lockstep streams; 0 in stored blocks */
+  streams: number;
+  /** whether the member ends with it */
+  last: boolean;
+}
+
+/** The end of a member, with what it held in all. */
+export interface EndRecord {
+  kind: 'end';
+  /** where the member ends in the file */
+  offset: number;
+  length: number;
+}
+
+export type ContainerRecord = MemberRecord | LengthRecord | ModelRecord | BlockRecord | EndRecord;
+
+export const memberHeader = (): Uint8Array => Uint8Array.of(...MAGIC, FORMAT_VERSION);
+
+/** The end of a member without blocks. */
+export const endRecord = (): Uint8Array => Uint8Array.of(END);
+
+export const lengthRecord = (length: number): Uint8Array => Uint8Array.of(LENGTH, ...encodeVarint(length));
+
+/** @param id at least the first 8 bytes of the SHA-256 of the model file */
+export const modelRecord = (id: Uint8Array): Uint8Array =>
+  Uint8Array.of(MODEL, ...id.subarray(0, MODEL_ID_LENGTH));
+
+/** What stands before the payload of a block. */
+export function blockHeader(block: Omit<BlockRecord, 'kind' | 'offset'>): Uint8Array {
+  const last = block.last ? LAST : 0;
+  if (block.mode === 'stored') return Uint8Array.of(STORED | last, ...encodeVarint(block.length));
+  const mode = CODED_MODES.find((m) => m.name === block.mode)!;
+  return Uint8Array.of(
+    mode.type | last,
+    ...encodeVarint(block.length),
+    ...encodeVarint(block.codedLength),
+    ...encodeVarint(block.streams),
+    ...(mode.profile ? [MIX_PROFILES[mode.profile]] : []),
+  );
+}
+
+/** What stands after the payload: the checksum of all original bytes of the member so far. */
+export function blockTrailer(checksum: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, checksum, true);
+  return bytes;
+}
+
+/** What a reader has seen of a member. */
+interface MemberState {
+  blocks: number;
+  /** original bytes of the blocks so far */
+  length: number;
+  /** the total that the length record says */
+  declared?: number;
+  /** whether a model record was read */
+  model: boolean;
+  /** whether the model record still lacks its first block */
+  needsModel: boolean;
+}
+
+/** Reads a file record by record and checks that they belong together. */
+export class ContainerReader {
+  readonly #reader: ByteReader;
+  /** The current member; undefined between members. */
+  #member: MemberState | undefined;
+  /** The block whose payload has not been read yet. */
+  #block: BlockRecord | undefined;
+  #ended: EndRecord | undefined;
+
+  constructor(reader: ByteReader) {
+    this.#reader = reader;
+  }
+
+  /**
+   * The next record; undefined at the end of the file. A block's payload must be taken with {@link payload} or
+   * {@link skip} first.
+   * @throws ShacompError ERR_NOT_SHACOMP, ERR_UNSUPPORTED_VERSION, ERR_TRUNCATED, ERR_CORRUPT
+   */
+  async next(): Promise<ContainerRecord | undefined> {
+    if (this.#block) throw new Error('the payload was not read');
+    if (this.#ended) {
+      const end = this.#ended;
+      this.#ended = undefined;
+      this.#member = undefined;
+      return end;
+    }
+    if (!this.#member) return this.#memberStart();
+    const member = this.#member;
+    const offset = this.#reader.offset;
+    const type = await this.#reader.byte();
+    const modes = CODED_MODES.filter((m) => m.type === (type & ~LAST));
+    if (![END, MODEL, LENGTH].includes(type) && modes.length === 0 && (type & ~LAST) !== STORED)
+      throw unsupported(`record type 0x${type.toString(16).padStart(2, '0')} at byte ${offset}`);
+    if (member.needsModel && !modes[0]?.network) throw corrupt('a model record that is not before a block');
+    switch (type) {
+      case END:
+        if (member.blocks > 0) throw corrupt('an end record after a block');
+        return this.#end(0);
+      case LENGTH:
+        if (member.blocks > 0 || member.declared !== undefined)
+          throw corrupt('a length record in the wrong place');
+        member.declared = await readVarint(this.#reader, MAX_TOTAL, 'the total length');
+        return { kind: 'length', length: member.declared };
+      case MODEL:
+        if (member.model) throw corrupt('a second model record');
+        member.model = true;
+        member.needsModel = true;
+        return { kind: 'model', id: await this.#reader.exactly(MODEL_ID_LENGTH) };
+      default:
+        return this.#blockStart(member, modes, (type & LAST) !== 0, offset);
+    }
+  }
+
+  /** The payload of the block that {@link next} gave last, and its checksum. */
+  async payload(): Promise<{ payload: Uint8Array<ArrayBuffer>; checksum: number }> {
+    const block = this.#takeBlock();
+    const payload = await this.#reader.exactly(block.codedLength);
+    const trailer = await this.#reader.exactly(4);
+    if (block.last) this.#finish();
+    return { payload, checksum: new DataView(trailer.buffer, trailer.byteOffset).getUint32(0, true) };
+  }
+
+  /** Passes over the payload of the block that {@link next} gave last. */
+  async skip(): Promise<void> {
+    const block = this.#takeBlock();
+    await this.#reader.skip(block.codedLength + 4);
+    if (block.last) this.#finish();
+  }
+
+  async #memberStart(): Promise<MemberRecord | undefined> {
+    const offset = this.#reader.offset;
+    const magic = await this.#reader.read(MAGIC.length);
+    if (magic.length === 0 && offset > 0) return undefined;
+    if (magic.some((byte, i) => byte !== MAGIC[i])) {
+      if (offset > 0) throw corrupt(`what follows the end at byte ${offset} is not shacomp data`);
+      throw new ShacompError('ERR_NOT_SHACOMP', 'not in shacomp format');
+    }
+    if (magic.length < MAGIC.length)
+      throw new ShacompError('ERR_TRUNCATED', 'the compressed data ends too early: the file is incomplete');
+    const version = await this.#reader.byte();
+    if (version === MODEL_MARK) throw new ShacompError('ERR_NOT_SHACOMP', 'is a model, not compressed data');
+    if (version !== FORMAT_VERSION)
+      throw unsupported(
+        `format version ${version}; this program reads version ${FORMAT_VERSION}`,
+        version < FORMAT_VERSION ? 'an older' : 'a newer',
+      );
+    this.#member = { blocks: 0, length: 0, model: false, needsModel: false };
+    return { kind: 'member', offset, version };
+  }
+
+  async #blockStart(
+    member: MemberState,
+    modes: CodedMode[],
+    last: boolean,
+    offset: number,
+  ): Promise<BlockRecord> {
+    // modes of one type differ in the profile alone
+    let [mode]: (CodedMode | undefined)[] = modes;
+    if (mode?.network && !member.model) throw corrupt('a network block without a model record');
+    const length = await readVarint(this.#reader, MAX_BLOCK_SIZE, "a block's length");
+    if (length === 0) throw corrupt('an empty block');
+    let codedLength = length;
+    let streams = 0;
+    if (mode) {
+      codedLength = await readVarint(this.#reader, length - 1, "a block's coded length");
+      streams = await readVarint(this.#reader, Math.min(length, MAX_STREAMS), 'the number of streams');
+      if (streams === 0) throw corrupt('a block without streams');
+      if (mode.profile) {
+        const profile = await this.#reader.byte();
+        mode = modes.find((m) => MIX_PROFILES[m.profile!] === profile);
+        if (!mode) throw unsupported(`mixing profile ${profile} in the block at byte ${offset}`);
+      }
+      member.needsModel = false;
+    }
+    member.blocks++;
+    member.length += length;
+    if (
+      member.declared !== undefined &&
+      (last ? member.length !== member.declared : member.length > member.declared)
+    )
+      throw corrupt('the blocks do not add up to the total length');
+    this.#block = { kind: 'block', offset, mode: mode?.name ?? 'stored', length, codedLength, streams, last };
+    return this.#block;
+  }
+
+  #takeBlock(): BlockRecord {
+    const block = this.#block;
+    if (!block) throw new Error('there is no payload to read');
+    this.#block = undefined;
+    return block;
+  }
+
+  #finish(): void {
+    this.#ended = { kind: 'end', offset: this.#reader.offset, length: this.#member!.length };
+  }
+
+  #end(length: number): EndRecord {
+    if (this.#member!.declared) throw corrupt('the blocks do not add up to the total length');
+    this.#member = undefined;
+    return { kind: 'end', offset: this.#reader.offset, length };
+  }
+}
+
+const corrupt = (what: string) => new ShacompError('ERR_CORRUPT', `the compressed data is damaged: ${what}`);
+const unsupported = (what: string, maker = 'a newer') =>
+  new ShacompError('ERR_UNSUPPORTED_VERSION', `${what}: made by ${maker} shacomp, or damaged`);

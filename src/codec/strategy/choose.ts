@@ -1,0 +1,156 @@
+/**
+ * @file Codes a block in the way that suits it. Whether the network pays, and how many streams, is found out on a sample,
+ * so that data that it does not know takes none of its time. The choice depends on the bytes, the model and the settings alone.
+ */
+import type { IntegerModel } from '../../model/sharnn.js';
+import { type BlockProgress, encodeBlock } from '../block/block.js';
+import { blockMemory, checkMemory } from '../block/memory.js';
+import type { MixKernels } from '../block/mixing-coder.js';
+import { type CodedMode, codedMode } from '../block/modes.js';
+import { streamCount } from '../block/slices.js';
+import { MODEL_ID_LENGTH } from '../container/container.js';
+import type { Breath } from '../event-loop.js';
+import type { Networks } from '../session.js';
+import type { Level, StreamDensity } from './levels.js';
+import { SLICES, Trial } from './trial.js';
+
+/** Blocks up to this length are coded with and without the network, and the smaller result wins. */
+const SMALL = 2 ** 15;
+/** What of the cost of streams, measured without the network, is left with it: it brings what context models lack. */
+const LEFT = 0.5;
+/** What the full profile leaves of the fast one's code, where the network is mixed by the fast one alone. */
+const FULL = 0.85;
+
+/** How blocks are coded. */
+export interface Plan {
+  streams: StreamDensity;
+  /** mode of blocks; undefined to store all */
+  mode?: CodedMode;
+  /** mode of blocks that do not gain from the network; undefined to keep to `mode` */
+  plain?: CodedMode;
+  /** share that a block's code may exceed the smallest by, for speed */
+  tolerance: number;
+}
+
+/** @param mode what the caller asks for; 'auto' for the level's choice */
+export function planFor(level: Level, mode: 'auto' | 'stored' | CodedMode['name']): Plan {
+  const { streams, tolerance } = level;
+  if (mode === 'stored') return { streams, tolerance };
+  if (mode !== 'auto') return { streams, tolerance, mode: codedMode(mode) };
+  return { streams, tolerance, mode: codedMode(level.mode), plain: codedMode(level.plain) };
+}
+
+/** A block that was coded. */
+export interface CodedBlock {
+  mode: CodedMode;
+  streams: number;
+  payload: Uint8Array;
+}
+
+/** Codes the blocks of one run. */
+export class BlockEncoder {
+  readonly #plan: Plan;
+  readonly #networks: Networks;
+  readonly #breath: Breath;
+  readonly #memoryLimit: number | undefined;
+
+  constructor(plan: Plan, networks: Networks, breath: Breath, memoryLimit: number | undefined) {
+    this.#plan = plan;
+    this.#networks = networks;
+    this.#breath = breath;
+    this.#memoryLimit = memoryLimit;
+  }
+
+  /**
+   * Codes a block.
+   * @param model needed where the plan has a mode with the network
+   * @returns undefined if nothing makes it smaller
+   * @throws ShacompError ERR_MEMORY_LIMIT
+   */
+  async encode(
+    block: Uint8Array,
+    model: IntegerModel | undefined,
+    progress: BlockProgress,
+  ): Promise<CodedBlock | undefined> {
+    const { mode, plain } = this.#plan;
+    if (!mode) return undefined;
+    const encode = (m: CodedMode, streams: number, p?: BlockProgress) =>
+      this.#encode(block, m, streams, model, p);
+    // alone, the context models gain nothing from streams
+    if (!mode.network) return encode(mode, 1, progress);
+    const most = streamCount(block.length, this.#plan.streams);
+    if (plain && block.length <= SMALL) {
+      // without progress, which should not go back
+      const [a, b] = [await encode(mode, most), await encode(plain, 1)];
+      return a && (!b || a.payload.length + 1 + MODEL_ID_LENGTH <= b.payload.length) ? a : (b ?? a);
+    }
+    // a network alone does not learn: streams cost it next to nothing
+    if (!plain && (most === 1 || !mode.profile)) return encode(mode, most, progress);
+    const trial = await this.#trial(block, model);
+    if (plain && !(await this.#networkPays(trial, mode, plain))) return encode(plain, 1, progress);
+    const coded = await encode(mode, await this.#streams(trial, most), progress);
+    return coded ?? (plain && encode(plain, 1, progress));
+  }
+
+  async #trial(block: Uint8Array, model: IntegerModel | undefined): Promise<Trial> {
+    const mixing = await this.#networks.mixing();
+    this.#checkMemory(
+      Trial.sampleLength(block.length),
+      codedMode('network-mixing-fast'),
+      SLICES,
+      model,
+      mixing,
+    );
+    const open = model && (() => this.#networks.open(model, SLICES));
+    return new Trial(block, { open, mixing, breath: this.#breath });
+  }
+
+  /** Whether the block becomes smaller with the network, by a share worth its time. */
+  async #networkPays(trial: Trial, mode: CodedMode, plain: CodedMode): Promise<boolean> {
+    const alone = mode.profile === plain.profile ? 1 : FULL;
+    return (1 - (await trial.saving())) * (1 + this.#plan.tolerance) < alone;
+  }
+
+  /** The most streams, up to `most`, that cost no more than is tolerated. */
+  async #streams(trial: Trial, most: number): Promise<number> {
+    const cheap = async (streams: number) => LEFT * (await trial.streamCost(streams)) <= this.#plan.tolerance;
+    let streams = most;
+    while (streams > 1 && !(await cheap(streams))) streams = Math.ceil(streams / 2);
+    return streams;
+  }
+
+  async #encode(
+    block: Uint8Array,
+    mode: CodedMode,
+    streams: number,
+    model: IntegerModel | undefined,
+    progress?: BlockProgress,
+  ): Promise<CodedBlock | undefined> {
+    const mixing = mode.profile ? await this.#networks.mixing() : undefined;
+    this.#checkMemory(block.length, mode, streams, model, mixing);
+    const network = mode.network && model ? await this.#networks.open(model, streams) : undefined;
+    const payload = await encodeBlock(block, streams, mode, {
+      network,
+      mixing,
+      breath: this.#breath,
+      progress,
+    });
+    return payload && { mode, streams, payload };
+  }
+
+  /** @throws ShacompError ERR_MEMORY_LIMIT if a block of that length needs more than allowed */
+  #checkMemory(
+    length: number,
+    mode: CodedMode,
+    streams: number,
+    model: IntegerModel | undefined,
+    mixing: MixKernels | undefined,
+  ): void {
+    const architecture = mode.network ? model?.architecture : undefined;
+    checkMemory(
+      blockMemory({ length, codedLength: length, streams, mode, architecture, mixing }, true),
+      this.#memoryLimit,
+      'raise the limit, or use a lower level or smaller blocks',
+    );
+  }
+}

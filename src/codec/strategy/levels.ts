@@ -1,0 +1,58 @@
+/** @file What the levels 1 to 9 stand for: the one table from which codec, command line and docs/levels.md are made. */
+import type { CodedMode } from '../block/modes.js';
+
+/** How many lockstep streams a block gets at most: many make a batch that is fast to compute, few learn faster. */
+export interface StreamDensity {
+  /** least bytes of a block per stream */
+  bytes: number;
+  /** most streams: beyond some, batches gain nothing */
+  most: number;
+}
+
+/** Settings of a level. A decoder needs none of them: blocks say how they were coded. */
+export interface Level {
+  /** mode of blocks that gain from the network; of all blocks if it is one without */
+  mode: CodedMode['name'];
+  /** mode of blocks that do not gain from the network */
+  plain: CodedMode['name'];
+  streams: StreamDensity;
+  /** share that a block's code may exceed the smallest by, as estimated, to be done sooner: without the network, in more streams */
+  tolerance: number;
+  /** bytes per block */
+  blockSize: number;
+}
+
+const KIB = 2 ** 10;
+const MIB = 2 ** 20;
+
+function level(
+  mode: Level['mode'],
+  plain: Level['plain'],
+  bytesPerStream: number,
+  most: number,
+  tolerance: number,
+  blockSize: number,
+): Level {
+  return { mode, plain, streams: { bytes: bytesPerStream, most }, tolerance, blockSize };
+}
+
+/** Index 0 is level 1. */
+export const LEVELS: readonly Level[] = [
+  level('mixing-fast', 'mixing-fast', 64 * KIB, 16, 0.04, 4 * MIB),
+  level('mixing-fast', 'mixing-fast', 64 * KIB, 16, 0.04, 16 * MIB),
+  level('mixing-full', 'mixing-full', 64 * KIB, 16, 0.04, 16 * MIB),
+  level('network-mixing-fast', 'mixing-fast', 64 * KIB, 16, 0.04, 4 * MIB),
+  level('network-mixing-fast', 'mixing-full', 128 * KIB, 8, 0.03, 16 * MIB),
+  level('network-mixing-full', 'mixing-full', 128 * KIB, 8, 0.02, 16 * MIB),
+  level('network-mixing-full', 'mixing-full', 256 * KIB, 8, 0.015, 16 * MIB),
+  level('network-mixing-full', 'mixing-full', 512 * KIB, 4, 0.01, 16 * MIB),
+  level('network-mixing-full', 'mixing-full', MIB, 1, 0.005, 32 * MIB),
+];
+
+/** The level where none is named: the smallest files that a laptop makes at a sensible speed. */
+export const DEFAULT_LEVEL = 6;
+
+export const MAX_LEVEL = LEVELS.length;
+
+/** @param level 1 to 9 */
+export const levelSettings = (level = DEFAULT_LEVEL): Level => LEVELS[level - 1];

@@ -1,0 +1,287 @@
+/** @file Parts of the mixing reference: history slots, mixers, final maps, and the binary range coder. */
+import { adapt, clampLogit, probability, STATES, squash } from './mixer-tables.js';
+
+const SLOT_BYTES = 21;
+
+/**
+ * Hashed bit histories. A slot belongs to a context and one nibble of the next byte: check (2 bytes), 15 states in
+ * the order of a binary heap, and in slots of first nibbles the byte last seen and how often in a row. Three slots
+ * share a line of 64 bytes; a new context replaces the one least seen.
+ */
+export class Slots {
+  readonly bytes: Uint8Array;
+  readonly #lines: number;
+
+  constructor(lines: number, contexts: number) {
+    this.#lines = lines;
+    this.bytes = new Uint8Array(lines * 64 + contexts * SLOT_BYTES);
+  }
+
+  /** Line of a hash, or one of the 16 beside it (near 1..16). */
+  line(hash: number, near = 0): number {
+    return (Math.floor(((hash >>> 8) * this.#lines) / 0x1000000) ^ near) * 64;
+  }
+
+  /** Offset of the slot for a check in the line at `line`, cleared if it is new. */
+  find(line: number, check: number): number {
+    const { bytes } = this;
+    const low = check & 255;
+    const high = (check >>> 8) & 255;
+    let victim = line;
+    let least = Infinity;
+    for (let slot = line; slot < line + 3 * SLOT_BYTES; slot += SLOT_BYTES) {
+      const root = this.state(slot, 1);
+      if (bytes[slot] === low && bytes[slot + 1] === high && root !== 0) return slot;
+      const use = root === 0 ? -1 : STATES.zeros[root]! + STATES.ones[root]!;
+      if (use < least) {
+        least = use;
+        victim = slot;
+      }
+    }
+    bytes.fill(0, victim, victim + SLOT_BYTES);
+    bytes[victim] = low;
+    bytes[victim + 1] = high;
+    return victim;
+  }
+
+  /** A slot that is not kept, for context number i: for contexts met for the first time. */
+  scratch(i: number): number {
+    const slot = this.#lines * 64 + i * SLOT_BYTES;
+    this.bytes.fill(0, slot, slot + SLOT_BYTES);
+    return slot;
+  }
+
+  state(slot: number, node: number): number {
+    return this.bytes[slot + 1 + node]!;
+  }
+
+  update(slot: number, node: number, bit: number): void {
+    const at = slot + 1 + node;
+    this.bytes[at] = STATES.next[bit as 0 | 1][this.bytes[at]!]!;
+  }
+
+  runByte(slot: number): number {
+    return this.bytes[slot + 17]!;
+  }
+
+  runCount(slot: number): number {
+    return this.bytes[slot + 18]!;
+  }
+
+  updateRun(slot: number, byte: number): void {
+    const count = this.runCount(slot);
+    if (count !== 0 && this.runByte(slot) === byte) {
+      if (count < 255) this.bytes[slot + 18] = count + 1;
+    } else {
+      this.bytes[slot + 17] = byte;
+      this.bytes[slot + 18] = 1;
+    }
+  }
+}
+
+/**
+ * Gated logistic mixing. Each set of weights is a table of rows; one row of each set is chosen by a small context,
+ * and gives one logit: the inputs' weighted sum. Weights follow the gradient of coding cost, Δw = rate · error · x.
+ * When a row is first used it starts as a copy of set 0's row, which is always in use.
+ * Weights are Q26 within ±8, inputs and logits Q8.
+ */
+export class Mixer {
+  readonly x: Int32Array;
+  readonly logits: Int32Array;
+  readonly #rows: readonly number[];
+  readonly #weights: Int32Array[];
+  readonly #used: Uint8Array[];
+  readonly #chosen: Int32Array[] = [];
+
+  /** @param initial weights of the row that all start from */
+  constructor(rows: readonly number[], initial: Int32Array) {
+    this.x = new Int32Array(initial.length);
+    this.logits = new Int32Array(rows.length);
+    this.#rows = rows;
+    this.#weights = rows.map((n) => new Int32Array(n * initial.length));
+    this.#used = rows.map((n) => new Uint8Array(n));
+    this.#weights[0]!.set(initial);
+  }
+
+  /** Chooses a row of each set and mixes. */
+  mix(chosen: readonly number[]): void {
+    const n = this.x.length;
+    for (let set = 0; set < this.#rows.length; set++) {
+      const row = chosen[set]!;
+      const w = this.#weights[set]!.subarray(row * n, row * n + n);
+      if (!this.#used[set]![row]) {
+        this.#used[set]![row] = 1;
+        if (set > 0) w.set(this.#chosen[0]!);
+      }
+      this.#chosen[set] = w;
+    }
+    for (let set = 0; set < this.#rows.length; set++) {
+      const w = this.#chosen[set]!;
+      let sum = 0;
+      for (let i = 0; i < n; i++) sum = (sum + Math.imul(w[i]! >> 14, this.x[i]!)) | 0;
+      this.logits[set] = clampLogit(sum >> 12);
+    }
+  }
+
+  /** Sum of the squares of the inputs, in nats². */
+  energy(): number {
+    return Math.floor(this.x.reduce((sum, x) => sum + x * x, 0) / 65536);
+  }
+
+  /** @param rate Q12: the error times it, times an input, is the step of that input's weight in Q30 */
+  update(bit: number, rate: number): void {
+    const limit = 8 * 2 ** 26 - 1;
+    for (let set = 0; set < this.#rows.length; set++) {
+      const error = ((bit * 65536 - squash(this.logits[set]!)) * rate) >> 12;
+      if (error === 0) continue;
+      const w = this.#chosen[set]!;
+      for (let i = 0; i < w.length; i++) {
+        const v = w[i]! + ((this.x[i]! * error + 8) >> 4);
+        w[i] = Math.max(-limit, Math.min(limit, v));
+      }
+    }
+  }
+}
+
+/** Points of a final map: one per nat of the logit. */
+export const MAP_STEPS = 25;
+
+/**
+ * Final map (adaptive probability map, secondary estimation): in a small context, what a logit has really meant. The
+ * answer is interpolated between two points a nat apart; the nearer one learns. An untouched map is the identity.
+ */
+export class FinalMap {
+  readonly #entries: Uint32Array;
+  #at = 0;
+
+  constructor(contexts: number) {
+    this.#entries = new Uint32Array(contexts * MAP_STEPS);
+  }
+
+  /** @returns probability Q16, possibly 0 or 65535 + 0 beyond the coder's range */
+  predict(context: number, logit: number): number {
+    const x = logit + 3072;
+    const j = x >> 8;
+    const w = x & 255;
+    const at = context * MAP_STEPS + j;
+    for (const k of [0, 1])
+      if (this.#entries[at + k] === 0) this.#entries[at + k] = squash((j + k) * 256 - 3072) * 65536 + 6;
+    this.#at = at + (w >> 7);
+    return (probability(this.#entries[at]!) * (256 - w) + probability(this.#entries[at + 1]!) * w) >> 8;
+  }
+
+  /** The bit that came of the last prediction. */
+  update(bit: number): void {
+    adapt(this.#entries, this.#at, bit, 127);
+  }
+}
+
+/** Context number of a final map of 2^bits contexts. */
+export function mapContext(bits: number, partial: number, context: number): number {
+  return Math.imul((context << 8) | partial, 0x9e3779b1) >>> (32 - bits);
+}
+
+/** What codes bits: given the probability Q16 of a one, an encoder codes its bit, a decoder finds it. */
+export type CodeBit = (p: number) => number;
+
+/** Binary range encoder with carry propagation (Martin 1979): 32-bit range, 16-bit probabilities, bounded output. */
+export class BitEncoder {
+  readonly #out: Uint8Array;
+  #size = 0;
+  #low = 0; // up to 33 bits
+  #range = 0xffffffff;
+  #cache = -1; // a byte that a carry may still change; -1: none yet
+  #pending = 0; // 0xFF bytes behind it
+  #overflow = false;
+
+  constructor(capacity: number) {
+    this.#out = new Uint8Array(capacity);
+  }
+
+  /** Bytes so far; Infinity if they did not fit. */
+  get size(): number {
+    return this.#overflow ? Infinity : this.#size;
+  }
+
+  encode(bit: number, p: number): void {
+    const split = Math.floor((this.#range * p) / 65536);
+    if (bit) {
+      this.#range = split;
+    } else {
+      this.#low += split;
+      this.#range -= split;
+    }
+    while (this.#range < 0x1000000) {
+      this.#shift();
+      this.#range *= 256;
+    }
+  }
+
+  /** Ends with the value in the last interval that has most trailing zeros; up to four zero bytes at the end are left out. */
+  finish(): Uint8Array | undefined {
+    const high = this.#low + this.#range - 1;
+    for (let bits = 40; bits >= 0; bits -= 8) {
+      const value = Math.floor(high / 2 ** bits) * 2 ** bits;
+      if (value >= this.#low) {
+        this.#low = value;
+        break;
+      }
+    }
+    for (let i = 0; i < 5; i++) this.#shift();
+    if (this.#overflow) return undefined;
+    for (let i = 0; i < 4 && this.#size > 0 && this.#out[this.#size - 1] === 0; i++) this.#size--;
+    return this.#out.slice(0, this.#size);
+  }
+
+  #put(byte: number): void {
+    if (this.#size < this.#out.length) this.#out[this.#size++] = byte;
+    else this.#overflow = true;
+  }
+
+  #shift(): void {
+    const carry = this.#low >= 0x100000000 ? 1 : 0;
+    const low = this.#low >>> 0;
+    if (carry || low < 0xff000000) {
+      if (this.#cache >= 0) this.#put(this.#cache + carry);
+      for (; this.#pending > 0; this.#pending--) this.#put(0xff + carry);
+      this.#cache = low >>> 24;
+    } else {
+      this.#pending++;
+    }
+    this.#low = (low & 0x00ffffff) * 256;
+  }
+}
+
+/** Decodes what BitEncoder wrote; any input decodes to something, bytes past the end read as zero. */
+export class BitDecoder {
+  readonly #in: Uint8Array;
+  /** Bytes read, those past the end included. */
+  position = 0;
+  #code = 0; // offset of the value from the interval's low end
+  #range = 0xffffffff;
+
+  constructor(bytes: Uint8Array) {
+    this.#in = bytes;
+    for (let i = 0; i < 4; i++) this.#code = this.#code * 256 + this.#next();
+  }
+
+  decode(p: number): number {
+    const split = Math.floor((this.#range * p) / 65536);
+    const bit = this.#code < split ? 1 : 0;
+    if (bit) {
+      this.#range = split;
+    } else {
+      this.#code -= split;
+      this.#range -= split;
+    }
+    while (this.#range < 0x1000000) {
+      this.#code = (this.#code * 256 + this.#next()) % 0x100000000;
+      this.#range *= 256;
+    }
+    return bit;
+  }
+
+  #next(): number {
+    return this.#in[this.position++] ?? 0;
+  }
+}

@@ -1,0 +1,500 @@
+/**
+ * @file The mixing coder in plain TypeScript: the explanation of cpp/mix, and its reference bit for bit.
+ *
+ * Every bit is predicted by many models at once: bit histories in hashed contexts, runs, repeats (matches) and,
+ * if there is one, the network. A gated mixer weighs their logits, a second small mixer joins the sets' opinions,
+ * final maps correct the outcome, and a range coder spends -log2 p bits. Then everything learns from the bit.
+ */
+
+import { MIX_PROFILES, type MixHandle, type MixKernels } from '../../codec/block/mixing-coder.js';
+import { ShacompError } from '../../errors.js';
+import { Followers, hashPast, Stream } from './mixer-history.js';
+import {
+  BitDecoder,
+  BitEncoder,
+  type CodeBit,
+  FinalMap,
+  MAP_STEPS,
+  Mixer,
+  mapContext,
+  Slots,
+} from './mixer-parts.js';
+import { adapt, clampProbability, hash2, probability, STATES, squash, stretch } from './mixer-tables.js';
+
+interface Profile {
+  full: boolean;
+  contexts: number;
+  inputsPerContext: number;
+  /** Shortest repeat that each match model takes. */
+  minMatch: readonly number[];
+  /** Rows of each weight set of the first mixer. */
+  rows: readonly number[];
+  inputs: number;
+  rate: number;
+  slotBytes: number;
+  slotLimit: number;
+}
+
+const PROFILES: Record<number, Profile> = {
+  [MIX_PROFILES.fast]: {
+    full: false,
+    contexts: 10,
+    inputsPerContext: 1,
+    minMatch: [6],
+    rows: [1, 256, 128, 256],
+    inputs: 32,
+    rate: 64,
+    slotBytes: 128,
+    slotLimit: 2 ** 26,
+  },
+  [MIX_PROFILES.full]: {
+    full: true,
+    contexts: 57,
+    inputsPerContext: 4,
+    minMatch: [4, 8, 20],
+    rows: [1, 256, 520, 256, 64, 4096, 128, 2048, 128, 256, 1024, 512, 1024, 512, 4096],
+    inputs: 240,
+    rate: 40,
+    slotBytes: 640,
+    slotLimit: 2 ** 28,
+  },
+};
+
+const NETWORK_INPUTS = 4;
+const FINAL_ROWS = [1, 512, 2048, 512, 2048, 4096, 520, 64];
+const ONE = 2 ** 26; // weights are Q26
+const MAX_BLOCK = 2 ** 28;
+const MAX_STREAMS = 4096;
+
+const counters = (size: number, initial: (i: number) => number): Uint32Array =>
+  Uint32Array.from({ length: size }, (_, i) => initial(i));
+
+/** The bit that `byte` has next, if its bits so far are those of the partial byte (1, then the bits); else undefined. */
+function nextBit(byte: number, partial: number, bitIndex: number): number | undefined {
+  return (byte | 256) >> (8 - bitIndex) === partial ? (byte >> (7 - bitIndex)) & 1 : undefined;
+}
+
+/** Length of a match in 24 classes, or 24 and more by recent misses. */
+function matchClass(length: number, misses: number): number {
+  if (misses > 0) return 24 + Math.min(misses, 7);
+  if (length < 16) return length;
+  return 16 + [24, 32, 48, 64, 128, 256, 512].filter((bound) => length >= bound).length;
+}
+
+/** The network's distribution of one byte, as the mixer asks for it. */
+class NetworkView {
+  readonly top: number;
+  readonly second: number;
+  /** 1..15 by how much of the mass is not on the likeliest byte. */
+  readonly doubt: number;
+  readonly #tree = new Uint32Array(512); // sums over the subtrees of a binary heap; leaves at 256
+
+  constructor(frequencies: Uint32Array) {
+    const tree = this.#tree;
+    tree.set(frequencies, 256);
+    for (let i = 255; i >= 1; i--) tree[i] = tree[2 * i]! + tree[2 * i + 1]!;
+    let top = 0;
+    for (let i = 1; i < 256; i++) if (frequencies[i]! > frequencies[top]!) top = i;
+    let second = top === 0 ? 1 : 0;
+    for (let i = 0; i < 256; i++) if (i !== top && frequencies[i]! > frequencies[second]!) second = i;
+    this.top = top;
+    this.second = second;
+    const rest = (tree[1]! - frequencies[top]!) >>> 0;
+    this.doubt = 1 + Math.min(14, 32 - Math.clz32(Math.floor((rest * 16384) / (tree[1]! || 1))));
+  }
+
+  /** Probability Q16 that the bit after the partial byte is a one. */
+  one(partial: number): number {
+    const total = this.#tree[partial]! || 1;
+    return clampProbability(Math.floor((this.#tree[2 * partial + 1]! * 65536) / total));
+  }
+}
+
+/** All models of one block and the order in which its bytes are coded. */
+class Model {
+  readonly block: Uint8Array;
+  readonly #profile: Profile;
+  readonly #streams: Stream[];
+  readonly #ends: number[];
+  #coded = 0;
+
+  readonly #slots: Slots;
+  readonly #stateMaps: Uint32Array[]; // per context: what a bit history has meant
+  readonly #runMaps: Uint32Array[]; // per context: what a run has meant
+  readonly #order0 = counters(256, () => 2 ** 31);
+  readonly #matchTables: Uint32Array[];
+  readonly #matchMaps: Uint32Array[];
+  readonly #followers = new Followers();
+  readonly #mixer: Mixer;
+  readonly #last: Mixer;
+  readonly #mapBits: number;
+  readonly #certaintyMap = new FinalMap(8192);
+  readonly #maps: FinalMap[];
+
+  constructor(profile: Profile, length: number, streams: number) {
+    const { contexts, inputsPerContext: per, full } = profile;
+    this.#profile = profile;
+    this.block = new Uint8Array(length + 64);
+    const start = (s: number) => s * Math.floor(length / streams) + Math.min(s, length % streams);
+    this.#streams = Array.from({ length: streams }, (_, s) => new Stream(start(s)));
+    this.#ends = this.#streams.map((_, s) => start(s + 1));
+
+    this.#slots = new Slots(slotLines(profile, length), contexts);
+    this.#stateMaps = Array.from({ length: contexts }, () =>
+      counters(256, (s) => {
+        const n0 = STATES.zeros[s]!;
+        const n1 = STATES.ones[s]!;
+        return Math.floor(((n1 * 2 + 1) * 4194303) / (2 * (n0 + n1) + 2)) * 1024;
+      }),
+    );
+    this.#runMaps = Array.from({ length: contexts }, () => counters(512, (i) => (i & 1 ? 3 : 1) * 2 ** 30));
+    const matchEntries = Math.min(2 ** 22, 2 ** Math.ceil(Math.log2(Math.max(length, 1024))));
+    this.#matchTables = profile.minMatch.map(() => new Uint32Array(matchEntries));
+    this.#matchMaps = profile.minMatch.map(() => counters(1024, (i) => (i & 1 ? 1 : 3) * 2 ** 30));
+
+    const initial = new Int32Array(profile.inputs);
+    for (let i = 0; i < contexts * per; i++)
+      if (!full) initial[i] = ONE / 4;
+      else if (i % per === 0) initial[i] = ONE / 32;
+      else if (i % per === 3) initial[i] = ONE / 64;
+    const matches = profile.minMatch.length;
+    for (let k = 0; k < matches; k++) initial[contexts * per + 2 * k] = Math.trunc(ONE / 6);
+    initial[contexts * per + 2 * matches + 2] = ONE / 4;
+    this.#mixer = new Mixer(profile.rows, initial);
+    const sets = profile.rows.length;
+    this.#last = new Mixer(
+      full ? FINAL_ROWS : FINAL_ROWS.slice(0, 4),
+      Int32Array.from({ length: 16 }, (_, i) => (i < sets ? Math.trunc(ONE / sets) : 0)),
+    );
+    this.#mapBits = mapBits(length);
+    this.#maps = Array.from({ length: 5 }, () => new FinalMap(2 ** this.#mapBits));
+    for (const stream of this.#streams) stream.setContexts(this.block, full, this.#followers);
+  }
+
+  /** Codes the next byte in coding order; `code` gets each bit's probability and returns the bit. */
+  codeByte(frequencies: Uint32Array | undefined, code: CodeBit): number {
+    const stream = this.#streams[this.#coded % this.#streams.length]!;
+    const byte = this.#codeBits(stream, frequencies && new NetworkView(frequencies), code);
+    const { full } = this.#profile;
+    if (full) this.#followers.update(stream.c4, byte);
+    this.block[stream.position] = byte;
+    stream.update(byte, full);
+    for (let k = 0; k < this.#matchTables.length; k++) this.#updateMatch(stream, k, byte);
+    stream.setContexts(this.block, full, this.#followers);
+    this.#coded++;
+    return byte;
+  }
+
+  /** Whether the block's byte i has been coded: whether its slice has come so far. */
+  #known(i: number): boolean {
+    const s = this.#ends.findIndex((end) => i < end);
+    return s >= 0 && i < this.#streams[s]!.position;
+  }
+
+  /** Follows the match or looks for one by the hash of the last bytes; candidates are verified backwards. */
+  #updateMatch(stream: Stream, k: number, byte: number): void {
+    const { block } = this;
+    const match = stream.matches[k]!;
+    if (match.length > 0 || match.misses > 0) {
+      if (block[match.position] === byte) {
+        match.length = Math.min(65535, match.length + 1);
+        if (match.length > 15) match.misses = 0;
+      } else {
+        // Behind a long match, keep to it for a while: small differences are common.
+        if (match.length > 15 && match.misses < 8) match.misses++;
+        else if (match.misses > 0) match.misses += 2;
+        match.length = 0;
+        if (match.misses > 8) match.misses = 0;
+      }
+      match.position++;
+      if (!this.#known(match.position)) match.length = match.misses = 0;
+    }
+    const { position } = stream;
+    const minimum = this.#profile.minMatch[k]!;
+    const since = position - stream.start;
+    if (since < minimum) return;
+    const table = this.#matchTables[k]!;
+    const at = hashPast(block, position, minimum) & (table.length - 1);
+    const candidate = table[at]!;
+    if (match.length === 0 && candidate > 0 && this.#known(candidate)) {
+      let length = 0;
+      while (
+        length < Math.min(since, candidate, 400) &&
+        block[candidate - 1 - length] === block[position - 1 - length] &&
+        this.#known(candidate - 1 - length)
+      )
+        length++;
+      if (length >= minimum) stream.matches[k] = { position: candidate, length, misses: 0 };
+    }
+    table[at] = position;
+  }
+
+  #codeBits(stream: Stream, network: NetworkView | undefined, code: CodeBit): number {
+    const { full, contexts, rate: floor } = this.#profile;
+    const { hashes } = stream;
+    const slots = this.#slots;
+    const x = this.#mixer.x;
+    const c1 = stream.c4 & 255;
+    const c2 = (stream.c4 >>> 8) & 255;
+    const top = network?.top ?? 0;
+    const doubt = network?.doubt ?? 0;
+    if (full) {
+      hashes[46] = hash2(hash2(top | ((network?.second ?? 0) << 8) | (doubt << 16), 0), 46);
+      hashes[47] = hash2(hash2(top, c1 | (doubt << 8)), 47);
+    }
+    // Learn fast at first.
+    const rate = floor + Math.min(60, Math.floor(16384 / (64 + (this.#coded >> 4))));
+    const expected = this.#matchTables.map((_, k) => {
+      const { length, misses, position } = stream.matches[k]!;
+      return length > 0 || misses > 0 ? this.block[position]! : -1;
+    });
+    const classes = stream.matches.map(({ length, misses }) => matchClass(length, misses));
+    const first: number[] = []; // slots of the first nibble; they hold the runs
+    const seen: boolean[] = []; // whether the context has been met before
+    let slot: number[] = [];
+    let c0 = 1; // a one, then the bits so far
+
+    for (let bitIndex = 0; bitIndex < 8; bitIndex++) {
+      if (bitIndex === 0) {
+        for (let i = 0; i < contexts; i++) {
+          first[i] = slots.find(slots.line(hashes[i]!), hashes[i]!);
+          seen[i] = slots.runCount(first[i]!) !== 0;
+        }
+        slot = first;
+      } else if (bitIndex === 4) {
+        slot = [];
+        for (let i = 0; i < contexts; i++) slot[i] = this.#secondSlot(hashes[i]!, i, first[i]!, seen[i]!, c0);
+      }
+      const nibbleBit = bitIndex & 3;
+      const node = bitIndex < 4 ? c0 : (c0 & ((1 << nibbleBit) - 1)) | (1 << nibbleBit);
+
+      // Inputs.
+      let n = 0;
+      let hits = 0; // of orders 1-6, how many have seen this bit's context
+      let runHits = 0;
+      const runIndex: number[] = [];
+      for (let i = 0; i < contexts; i++) {
+        const state = slots.state(slot[i]!, node);
+        const p = probability(this.#stateMaps[i]![state]!);
+        if (i < 6 && state !== 0) hits++;
+        if (!full) {
+          x[n++] = stretch(p);
+          continue;
+        }
+        const logit = state ? stretch(p) : 0;
+        x[n++] = logit;
+        x[n++] = state ? (p - 32768) >> 6 : 0;
+        x[n++] = STATES.zeros[state] === 0 || STATES.ones[state] === 0 ? logit : 0; // only one bit value so far
+        const count = slots.runCount(first[i]!);
+        const bit = count === 0 ? undefined : nextBit(slots.runByte(first[i]!), c0, bitIndex);
+        runIndex[i] = 0;
+        if (bit !== undefined) {
+          const size = count < 8 ? count : 8 + [16, 32, 64, 128].filter((bound) => count >= bound).length;
+          runIndex[i] = (size * 8 + bitIndex) * 2 + bit;
+          if (i >= 1 && i < 6) runHits++;
+        }
+        x[n++] = bit === undefined ? 0 : stretch(probability(this.#runMaps[i]![runIndex[i]!]!));
+      }
+      const matchIndex: number[] = [];
+      let matchState = 0; // the longest match's class and bit
+      let agree = 0;
+      let expectedByte = 0;
+      for (let k = 0; k < expected.length; k++) {
+        const bit = expected[k]! < 0 ? undefined : nextBit(expected[k]!, c0, bitIndex);
+        matchIndex[k] = 0;
+        if (bit === undefined) {
+          expected[k] = -1;
+          x[n++] = 0;
+          x[n++] = 0;
+          continue;
+        }
+        matchIndex[k] = 1 + (classes[k]! * 8 + bitIndex) * 2 + bit;
+        const p = probability(this.#matchMaps[k]![matchIndex[k]!]!);
+        x[n++] = stretch(p);
+        x[n++] = (p - 32768) >> 5;
+        matchState = classes[k]! * 2 + bit + 1;
+        expectedByte = expected[k]! | 256;
+        agree += 1 + bit * 4;
+      }
+      const matching = matchState !== 0 ? 1 : 0;
+      x[n++] = stretch(probability(this.#order0[c0]!));
+      x[n++] = 256; // bias
+      let networkClass = 0; // the network's logit in steps of half a nat, and its likeliest byte's bit
+      if (network) {
+        const p = network.one(c0);
+        const logit = stretch(p);
+        const topBit = nextBit(top, c0, bitIndex);
+        networkClass = 1 + ((logit + 3072) >> 7) + 64 * (topBit === undefined ? 0 : 1 + topBit);
+        const certainty = this.#certaintyMap.predict(c0 | (256 * matching) | (512 * doubt), logit);
+        const afterByte = this.#maps[0]!.predict(mapContext(this.#mapBits, c0, c1), logit);
+        x[n++] = logit;
+        x[n++] = (p - 32768) >> 4;
+        x[n++] = stretch(clampProbability(certainty));
+        x[n++] = stretch(clampProbability(afterByte));
+      } else {
+        x.fill(0, n, n + NETWORK_INPUTS);
+      }
+
+      // First layer: weight sets chosen by these contexts.
+      const { column } = stream;
+      const matchRow = full ? (matching ? matchState * 8 + bitIndex : 0) : matchState;
+      this.#mixer.mix(
+        full
+          ? [
+              0,
+              c0,
+              matchRow,
+              c1,
+              hits * 8 + bitIndex,
+              stream.shape & 0xfff,
+              doubt * 8 + bitIndex,
+              (stream.quote !== 0 ? 1024 : 0) + Math.min(column, 31) * 32 + Math.min(stream.indent, 31),
+              agree * 8 + bitIndex,
+              c2,
+              Math.min(stream.wordLength, 15) * 64 + ((stream.shape >> 4) & 7) * 8 + bitIndex,
+              runHits * 8 + bitIndex + 64 * Math.min(stream.field, 7),
+              networkClass + 256 * (agree === 0 ? 0 : agree < 4 ? 1 : agree % 5 === 0 ? 2 : 3),
+              expectedByte,
+              hash2(stream.key, stream.field) >>> 20,
+            ]
+          : [0, c0, matchRow, networkClass],
+      );
+
+      // Second layer.
+      this.#last.x.set(this.#mixer.logits);
+      this.#last.x[15] = 256;
+      const basic = [0, c0 | (256 * matching), c1 | (bitIndex << 8), networkClass | (256 * matching)];
+      const more = [c2 | (bitIndex << 8), stream.shape & 0xfff, matchRow, hits * 8 + bitIndex];
+      this.#last.mix(full ? [...basic, ...more] : basic);
+      const logit = this.#last.logits.reduce((a, b) => a + b, 0) >> (full ? 3 : 2);
+
+      // Final maps.
+      const map = (i: number, context: number): number =>
+        this.#maps[i]!.predict(mapContext(this.#mapBits, c0, context), logit);
+      let p =
+        (2 * squash(logit) + map(1, c1) + 2 * map(2, c1 | (c2 << 8)) + 3 * map(3, expectedByte) + 4) >> 3;
+      if (network) p = (3 * p + map(4, top) + 2) >> 2;
+
+      const bit = code(clampProbability(p));
+
+      // Learn.
+      for (const i of [1, 2, 3]) this.#maps[i]!.update(bit);
+      this.#last.update(bit, 512);
+      // Where a hundred inputs are sure, a step of each is a leap of their sum: shorten it.
+      const energy = full ? this.#mixer.energy() : 0;
+      this.#mixer.update(bit, Math.floor((rate * 16000) / (1000 + energy)));
+      for (let i = 0; i < contexts; i++) {
+        adapt(this.#stateMaps[i]!, slots.state(slot[i]!, node), bit, 1023);
+        slots.update(slot[i]!, node, bit);
+        if (runIndex[i]) adapt(this.#runMaps[i]!, runIndex[i]!, bit, 1023);
+      }
+      for (let k = 0; k < expected.length; k++)
+        if (matchIndex[k]) adapt(this.#matchMaps[k]!, matchIndex[k]!, bit, 1023);
+      adapt(this.#order0, c0, bit, 255);
+      if (network) {
+        this.#certaintyMap.update(bit);
+        this.#maps[0]!.update(bit);
+        this.#maps[4]!.update(bit);
+      }
+      c0 = (c0 << 1) | bit;
+    }
+    for (const at of first) slots.updateRun(at, c0 & 255);
+    return c0 & 255;
+  }
+
+  /**
+   * The slot of the second nibble. A context met for the first time gets none: most never come back. When one does,
+   * what its first byte would have left there is made up for.
+   */
+  #secondSlot(hash: number, i: number, first: number, seen: boolean, c0: number): number {
+    const slots = this.#slots;
+    if (!seen) return slots.scratch(i);
+    const slot = slots.find(slots.line(hash, c0 - 15), hash + c0 * 0x3a35);
+    const last = slots.runByte(first);
+    if (slots.state(slot, 1) === 0 && slots.runCount(first) !== 0 && last >> 4 === (c0 & 15))
+      for (let k = 3, node = 1; k >= 0; k--) {
+        const bit = (last >> k) & 1;
+        slots.update(slot, node, bit);
+        node = (node << 1) | bit;
+      }
+    return slot;
+  }
+}
+
+function slotLines(profile: Profile, length: number): number {
+  const bytes = Math.floor((length * profile.slotBytes + 65535) / 4096) * 4096;
+  return Math.min(bytes, profile.slotLimit) / 64;
+}
+
+/** Final maps have 2^10 to 2^16 contexts by the block's length. */
+function mapBits(length: number): number {
+  return Math.max(10, Math.min(16, 32 - Math.clz32(length)));
+}
+
+const valid = (profile: number, length: number, streams: number): boolean =>
+  profile in PROFILES && length >= 0 && length <= MAX_BLOCK && streams >= 1 && streams <= MAX_STREAMS;
+
+class Coder {
+  readonly #model: Model;
+  readonly #encoder: BitEncoder;
+  readonly #decoder?: BitDecoder;
+  #left: number;
+
+  constructor(profile: number, length: number, streams: number, payload?: Uint8Array) {
+    this.#model = new Model(PROFILES[profile]!, length, streams);
+    this.#encoder = new BitEncoder(length);
+    if (payload) this.#decoder = new BitDecoder(payload.slice());
+    this.#left = length;
+  }
+
+  encode(symbols: Uint8Array, frequencies?: Uint32Array): number {
+    for (let i = 0; i < symbols.length && this.#left > 0; i++, this.#left--) {
+      let byte = symbols[i]!;
+      this.#model.codeByte(frequencies?.subarray(i * 256, i * 256 + 256), (p) => {
+        const bit = (byte >> 7) & 1;
+        byte <<= 1;
+        this.#encoder.encode(bit, p);
+        return bit;
+      });
+    }
+    return this.#encoder.size;
+  }
+
+  finish(): Uint8Array | undefined {
+    return this.#encoder.finish();
+  }
+
+  decode(symbols: Uint8Array, count: number, frequencies?: Uint32Array): number {
+    const decoder = this.#decoder!;
+    for (let i = 0; i < count && this.#left > 0; i++, this.#left--)
+      symbols[i] = this.#model.codeByte(frequencies?.subarray(i * 256, i * 256 + 256), (p) =>
+        decoder.decode(p),
+      );
+    return decoder.position;
+  }
+}
+
+/** The reference as an implementation of the codec's interface. Slow: for tests and for reading. */
+export const referenceMixing: MixKernels = {
+  mixBytes(profile, length, streams) {
+    if (!valid(profile, length, streams)) return 0;
+    const p = PROFILES[profile]!;
+    const weights = p.rows.reduce((a, b) => a + b, 0) * p.inputs * 4;
+    return (
+      slotLines(p, length) * 64 +
+      weights +
+      5 * 4 * MAP_STEPS * 2 ** mapBits(length) +
+      length * 14 +
+      streams * 12288
+    );
+  },
+  mixOpen(profile, length, streams, payload) {
+    if (!valid(profile, length, streams))
+      throw new ShacompError('ERR_OPTIONS', 'mixing coder: profile, length or streams out of range');
+    return new Coder(profile, length, streams, payload);
+  },
+  mixEncode: (coder, symbols, frequencies) => (coder as Coder).encode(symbols, frequencies),
+  mixFinish: (coder) => (coder as Coder).finish(),
+  mixDecode: (coder, symbols, count, frequencies) => (coder as Coder).decode(symbols, count, frequencies),
+  mixClose(_coder: MixHandle) {},
+};

@@ -1,0 +1,219 @@
+/**
+ * @file The reference engine: docs/model.md section 3 in plain TypeScript.
+ *
+ * This file must stay readable and free of tricks. The other engines are checked against it bit for bit.
+ */
+import { SYMBOLS } from '../../model/architecture.js';
+import {
+  type Affine,
+  type IntegerAttention,
+  type IntegerLayer,
+  type IntegerMatrix,
+  type IntegerModel,
+  trustedBytes,
+} from '../../model/sharnn.js';
+import type { Engine, Network } from '../engine.js';
+import {
+  affine,
+  attentionWeight,
+  frequency,
+  mul15,
+  normalize,
+  quant,
+  reciprocal,
+  sat8,
+  sat16,
+  scale,
+  sigmoid16,
+  tanh16,
+} from './fixed-point.js';
+
+const CELL_LIMIT = 2 ** 23 - 1;
+
+/** State of one layer in one stream. */
+class LayerState {
+  readonly h8: Int8Array; // Q0.7
+  readonly cell: Int32Array; // Q5.18
+  readonly memory: Int8Array; // [window][d], a ring
+
+  constructor(width: number, window: number) {
+    this.h8 = new Int8Array(width);
+    this.cell = new Int32Array(width);
+    this.memory = new Int8Array(width * window);
+  }
+}
+
+/** One stream: the state of every layer and the number of steps so far. */
+class Stream {
+  private steps = 0;
+  private readonly states: LayerState[];
+
+  constructor(private readonly model: IntegerModel) {
+    const { width, window, attention, layers } = model.architecture;
+    this.states = Array.from(
+      { length: layers },
+      (_, l) => new LayerState(width, attention.includes(l) ? window : 0),
+    );
+  }
+
+  /** Feeds `byte`, writes the 256 frequencies of the next one. */
+  step(byte: number, frequencies: Uint32Array): void {
+    const { model } = this;
+    const d = model.architecture.width;
+    let x: Int16Array = new Int16Array(d);
+    for (let l = 0; l < model.layers.length; l++) {
+      const layer = model.layers[l];
+      const input =
+        l === 0 ? model.input.subarray(byte * d, (byte + 1) * d) : quantized(normalized(x), layer.startShift);
+      const hidden = lstm(layer, input, this.states[l]);
+      const y = layer.attention ? this.attend(layer.attention, hidden, this.states[l]) : hidden;
+      x = feedForward(layer, y);
+    }
+    softmax(model, x, frequencies);
+    this.steps++;
+  }
+
+  /** Section 3, attention: remembers the position, then reads the whole memory with the query. */
+  private attend(attention: IntegerAttention, hidden: Int16Array, state: LayerState): Int16Array {
+    const { width: d, window } = this.model.architecture;
+    const n = normalized(hidden);
+    const m8 = quantized(n, attention.memoryShift);
+    state.memory.set(m8, (this.steps % window) * d);
+    const filled = Math.min(this.steps + 1, window);
+
+    const v = new Int16Array(d);
+    for (let i = 0; i < d; i++) v[i] = sat16(product(attention.query, i, m8) + attention.queryBias[i]);
+    const { gain, bias, shift } = attention.queryFold;
+    const q8 = Int8Array.from(normalized(v), (q, i) =>
+      sat8((Math.imul(q, gain[i]) + bias[i] + (1 << (shift - 1))) >> shift),
+    );
+
+    const scores = new Int32Array(filled);
+    for (let j = 0; j < filled; j++) scores[j] = dot(q8, 0, state.memory, j * d, d);
+    const best = scores.reduce((a, b) => Math.max(a, b));
+    let Z = 0;
+    const sum = new Int32Array(d);
+    for (let j = 0; j < filled; j++) {
+      const below = Math.min(best - scores[j], 2 ** 24 - 1);
+      const w = attentionWeight(scale(below, attention.score.multiplier, attention.score.shift));
+      Z += w;
+      for (let i = 0; i < d; i++) sum[i] += w * state.memory[j * d + i];
+    }
+
+    const sv = window <= 1024 ? 0 : Math.ceil(Math.log2(window / 1024));
+    const { R, k } = reciprocal(Z);
+    const y = new Int16Array(d);
+    for (let i = 0; i < d; i++) {
+      const mean = sat16(scale(sum[i] >> sv, R, 19 - k - sv + attention.memoryShift));
+      y[i] = sat16((applied(attention.mid, n[i], i) + applied(attention.value, mean, i) + 4) >> 3);
+    }
+    return y;
+  }
+}
+
+/** Section 3, LSTM: updates the state, returns h as int16 in Q0.15. */
+function lstm(layer: IntegerLayer, input: Int8Array, state: LayerState): Int16Array {
+  const d = state.h8.length;
+  const gate = (row: number) =>
+    sat16(
+      product(layer.inputWeight, row, input) +
+        product(layer.stateWeight, row, state.h8) +
+        layer.gateBias[row],
+    );
+  const hidden = new Int16Array(d);
+  for (let u = 0; u < d; u++) {
+    const i = sigmoid16(gate(u));
+    const f = sigmoid16(gate(d + u));
+    const g = tanh16(gate(2 * d + u));
+    const o = sigmoid16(gate(3 * d + u));
+    const c = scale(state.cell[u], f, 15) + ((Math.imul(i, g) + 2048) >> 12);
+    state.cell[u] = Math.max(-CELL_LIMIT, Math.min(CELL_LIMIT, c));
+    hidden[u] = mul15(o, tanh16(sat16((state.cell[u] + 32) >> 6)));
+  }
+  for (let u = 0; u < d; u++) state.h8[u] = sat8((hidden[u] + 128) >> 8);
+  return hidden;
+}
+
+/** Section 3, boom layer and residual: int16 in Q7.8. */
+function feedForward(layer: IntegerLayer, y: Int16Array): Int16Array {
+  const d = y.length;
+  const n = normalized(y);
+  const n8 = quantized(n, layer.boomShift);
+  const sum = Int32Array.from(n, (x, i) => applied(layer.residual, x, i));
+  for (let row = 0; row < layer.boomBias.length; row++) {
+    const u = sat16(product(layer.boom, row, n8) + layer.boomBias[row]);
+    sum[row % d] += 2 * mul15(u, sigmoid16(sat16(4 * mul15(u, 27886))));
+  }
+  return Int16Array.from(sum, (x) => sat16((x + 4) >> 3));
+}
+
+/** Section 3, softmax: 256 frequencies. */
+function softmax(model: IntegerModel, x: Int16Array, frequencies: Uint32Array): void {
+  const n8 = quantized(normalized(x), model.outputShift);
+  const limit = 2 ** 24 - 1;
+  const z = Int32Array.from({ length: SYMBOLS }, (_, s) =>
+    Math.max(-limit, Math.min(limit, product(model.output, s, n8) + model.outputBias[s])),
+  );
+  const best = z.reduce((a, b) => Math.max(a, b));
+  for (let s = 0; s < SYMBOLS; s++) frequencies[s] = frequency(best - z[s]);
+}
+
+function normalized(x: Int16Array): Int16Array {
+  const n = new Int16Array(x.length);
+  normalize(x, n);
+  return n;
+}
+
+const quantized = (n: Int16Array, shift: number): Int8Array => Int8Array.from(n, (x) => quant(x, shift));
+
+const applied = (a: Affine, n: number, i: number): number => affine(n, a.gain[i], a.bias[i]);
+
+/** One row of a matrix times an int8 vector, rescaled. */
+function product(matrix: IntegerMatrix, row: number, x: Int8Array): number {
+  return scale(dot(x, 0, matrix.weight, row * x.length, x.length), matrix.multiplier[row], matrix.shift);
+}
+
+function dot(a: Int8Array, ai: number, b: Int8Array, bi: number, length: number): number {
+  let sum = 0;
+  for (let k = 0; k < length; k++) sum += a[ai + k] * b[bi + k];
+  return sum;
+}
+
+class ReferenceNetwork implements Network {
+  private readonly list: Stream[] = [];
+
+  constructor(
+    private readonly model: IntegerModel,
+    readonly streams: number,
+  ) {
+    this.reset();
+  }
+
+  reset(): void {
+    for (let s = 0; s < this.streams; s++) this.list[s] = new Stream(this.model);
+  }
+
+  step(bytes: Uint8Array, frequencies: Uint32Array): void {
+    this.run(bytes, 1, frequencies);
+  }
+
+  run(bytes: Uint8Array, steps: number, frequencies: Uint32Array): void {
+    const S = this.streams;
+    for (let k = 0; k < steps * S; k++)
+      this.list[k % S].step(bytes[k], frequencies.subarray(k * SYMBOLS, (k + 1) * SYMBOLS));
+  }
+
+  close(): void {
+    this.list.length = 0;
+  }
+}
+
+/** The engine that defines what the others must compute. */
+export const referenceEngine: Engine = {
+  name: 'reference',
+  detail: 'plain TypeScript',
+  open: (model, streams) => {
+    trustedBytes(model); // the same models as on the other engines
+    return new ReferenceNetwork(model, streams);
+  },
+};
