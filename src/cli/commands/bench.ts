@@ -5,8 +5,9 @@ import { type Compressor, compressors } from '../io/compressors.js';
 import { compressOptions, forEachFile } from '../io/inputs.js';
 import type { Flags } from '../options.js';
 import { bothBytes, count, rate, table } from '../terminal/format.js';
-import { detail, reportError, result, resultJson, UserError } from '../terminal/messages.js';
+import { detail, reportError, UserError } from '../terminal/messages.js';
 import { showsProgress } from '../terminal/progress.js';
+import { result, resultJson } from '../terminal/results.js';
 
 /** What one compressor made of one file; null where it failed. */
 interface Measurement {
@@ -51,7 +52,7 @@ export async function bench(files: string[], flags: Flags): Promise<void> {
     }
     tell('', flags);
     measured.push({ file: path, measurements });
-    if (!flags.json) print(`${path}, ${bothBytes(data.length)}`, measurements, measured.length > 1);
+    if (!flags.json) await print(`${path}, ${bothBytes(data.length)}`, measurements, measured.length > 1);
   });
 
   const totals = chosen.map((c) =>
@@ -62,13 +63,13 @@ export async function bench(files: string[], flags: Flags): Promise<void> {
   );
   const complete = totals.filter((total) => total !== undefined);
   if (flags.json) {
-    resultJson({
+    await resultJson({
       compressors: chosen.map(({ name, settings, program }) => ({ name, settings, program })),
       files: measured.map(({ file, measurements }) => ({ file, measurements: measurements.map(derived) })),
       total: complete.map(derived),
     });
   } else if (measured.length > 1 && complete.length > 0) {
-    print(`${count(measured.length, 'file')}, ${bothBytes(complete[0].bytes)}`, complete, true);
+    await print(`${count(measured.length, 'file')}, ${bothBytes(complete[0].bytes)}`, complete, true);
   }
 }
 
@@ -117,7 +118,7 @@ const derived = (m: Measurement) => ({
   bitsPerByte: (8 * m.compressedBytes) / m.bytes,
 });
 
-function print(title: string, measurements: Measurement[], separate: boolean): void {
+async function print(title: string, measurements: Measurement[], separate: boolean): Promise<void> {
   const rows = measurements.map((m) => [
     `  ${m.compressor}`,
     String(m.compressedBytes),
@@ -127,7 +128,7 @@ function print(title: string, measurements: Measurement[], separate: boolean): v
     rate(m.bytes, m.decompressSeconds),
   ]);
   const head = ['  compressor', 'bytes', 'ratio', 'bits/byte', 'compress', 'decompress'];
-  result(`${separate ? '\n' : ''}${title}\n${table([head, ...rows])}`);
+  await result(`${separate ? '\n' : ''}${title}\n${table([head, ...rows])}`);
 }
 
 /** Says what is being measured, on a line that the next one replaces. */

@@ -13,7 +13,8 @@ import { openInput, STANDARD } from '../io/files.js';
 import { forEachFile, operands } from '../io/inputs.js';
 import type { Flags } from '../options.js';
 import { bothBytes, count, percent, table } from '../terminal/format.js';
-import { result, resultJson, verbose } from '../terminal/messages.js';
+import { verbose } from '../terminal/messages.js';
+import { result, resultJson } from '../terminal/results.js';
 import { version } from '../version.js';
 
 /** What is known about a compressed file without decompressing it. */
@@ -49,9 +50,9 @@ export async function info(files: string[], flags: Flags): Promise<void> {
   await forEachFile(files, flags, async (path) => {
     const facts = await examine(path);
     found.push(facts);
-    if (!flags.json) result((found.length > 1 ? '\n' : '') + describeFile(facts));
+    if (!flags.json) await result((found.length > 1 ? '\n' : '') + describeFile(facts));
   });
-  if (flags.json) resultJson(found);
+  if (flags.json) await resultJson(found);
 }
 
 /** A table of compressed files, one per line. */
@@ -96,7 +97,7 @@ export async function list(operandFiles: string[], flags: Flags): Promise<void> 
       count(found.length, 'file'),
     ]);
   }
-  result(table(rows, [6, 7]));
+  await result(table(rows, [6, 7]));
 }
 
 /** Reads what a file is. @throws ShacompError if it is neither a compressed file nor a model */
@@ -253,18 +254,18 @@ async function describeInstallation(flags: Flags): Promise<void> {
       })),
     });
   }
-  result(`shacomp ${version}, Node.js ${platform.node}, ${platform.platform}`);
-  result('\nengines');
-  result(
+  await result(`shacomp ${version}, Node.js ${platform.node}, ${platform.platform}`);
+  await result('\nengines');
+  await result(
     table(
       engines.map((e) => [`  ${e.name}`, 'detail' in e ? e.detail : `not available: ${e.unavailable}`]),
       [0, 1],
     ),
   );
-  result('\nmodels');
-  if (models.length === 0) result(`  none in ${modelFolders().join(', ')}`);
+  await result('\nmodels');
+  if (models.length === 0) await result(`  none in ${modelFolders().join(', ')}`);
   else
-    result(
+    await result(
       table(
         models.map((m) => [
           `  ${m.name}`,

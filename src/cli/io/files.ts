@@ -14,8 +14,11 @@ import {
   unlink,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { isatty } from 'node:tty';
 import { describe, UserError, warn } from '../terminal/messages.js';
-import { addPartialFile, endBySignal, removePartialFile } from './signals.js';
+import { requireStandardOutput, writeResult } from '../terminal/results.js';
+import { isStream, readAll, STDIN, wasClosed, writeFully } from './descriptors.js';
+import { addPartialFile, endByBrokenPipe, removePartialFile } from './signals.js';
 
 /** The operand that stands for standard input, and with -o for standard output. */
 export const STANDARD = '-';
@@ -48,39 +51,40 @@ export async function openInput(path: string): Promise<Input> {
   }
   // files of /proc say 0 and hold something
   const size = stats.isFile() && stats.size > 0 ? stats.size : undefined;
-  return { name: path, path, stats, size, chunks: () => readChunks(handle), close: () => handle.close() };
+  return {
+    name: path,
+    path,
+    stats,
+    size,
+    chunks: () => readAll(handle.fd, CHUNK),
+    close: () => handle.close(),
+  };
 }
 
 function standardInput(): Input {
-  const { stdin } = process;
+  const streams = process.platform === 'win32' || isatty(STDIN) || isStream(STDIN);
   return {
     name: 'standard input',
     path: undefined,
     stats: undefined,
     size: undefined,
     async *chunks() {
-      for await (const chunk of stdin) yield chunk;
+      if (wasClosed(STDIN)) throw new UserError('is closed');
+      // of what it does not know (folders, disks) the stream of Node.js makes an empty one
+      if (streams) for await (const chunk of process.stdin) yield chunk;
+      else yield* readAll(STDIN, CHUNK);
     },
     async close() {
-      stdin.destroy();
+      if (streams) process.stdin.destroy();
     },
   };
-}
-
-async function* readChunks(handle: FileHandle): AsyncGenerator<Uint8Array> {
-  const buffer = Buffer.allocUnsafe(CHUNK);
-  for (;;) {
-    const { bytesRead } = await handle.read(buffer, 0, CHUNK);
-    if (bytesRead === 0) return;
-    yield buffer.subarray(0, bytesRead);
-  }
 }
 
 /** The chunks of a file that was just written. */
 export async function* fileChunks(path: string): AsyncGenerator<Uint8Array> {
   const handle = await open(path, constants.O_RDONLY);
   try {
-    yield* readChunks(handle);
+    yield* readAll(handle.fd, CHUNK);
   } finally {
     await handle.close();
   }
@@ -101,25 +105,17 @@ export interface Output {
   discard(): Promise<void>;
 }
 
-/** Standard output. A reader that goes away ends the run quietly: `main` listens for that. */
+/** Standard output. @throws StandardOutputError */
 export function standardOutput(): Output {
-  const { stdout } = process;
+  requireStandardOutput();
   return {
     name: undefined,
     readBack: undefined,
-    write: (chunk) =>
-      new Promise((resolve, reject) => {
-        stdout.write(chunk, (error) => (error ? reject(error) : resolve()));
-      }),
+    write: writeResult,
     async finish() {},
     async commit() {},
     async discard() {},
   };
-}
-
-/** Ends the process by SIGPIPE if nobody reads its output any more. */
-export function onPipeError(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') endBySignal('SIGPIPE');
 }
 
 /**
@@ -149,15 +145,11 @@ export async function openOutput(path: string, overwrite: boolean): Promise<Outp
   return {
     name: path,
     async write(chunk) {
-      await writeAll(handle, chunk).catch((error) => {
-        throw about(path, error);
-      });
+      await writeFully(handle.fd, chunk).catch(blame(path));
     },
     async finish(source) {
       await copyMetadata(source, handle);
-      await handle.sync().catch((error) => {
-        throw about(path, error);
-      });
+      await handle.sync().catch(blame(path));
       await close();
     },
     readBack: () => fileChunks(temporary),
@@ -175,20 +167,26 @@ export async function openOutput(path: string, overwrite: boolean): Promise<Outp
   };
 }
 
-async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let at = 0; at < chunk.length; ) at += (await handle.write(chunk, at)).bytesWritten;
-}
-
 /** An error of the output: messages are about the input unless told otherwise. */
 const about = (path: string, error: unknown) => new UserError(describe(error), path, { cause: error });
 
+const blame = (path: string) => (error: unknown) => {
+  throw about(path, error);
+};
+
 async function specialOutput(path: string): Promise<Output> {
-  const handle = await open(path, 'w');
+  const handle = await open(path, 'w').catch((error) => {
+    throw about(path, error);
+  });
   return {
     name: path,
     readBack: undefined,
-    write: (chunk) => writeAll(handle, chunk),
-    finish: () => handle.close(),
+    write: (chunk) =>
+      writeFully(handle.fd, chunk).catch((error) => {
+        if (error.code === 'EPIPE') endByBrokenPipe();
+        throw about(path, error);
+      }),
+    finish: () => handle.close().catch(blame(path)),
     async commit() {},
     discard: () => handle.close().catch(() => {}),
   };

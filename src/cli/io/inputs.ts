@@ -1,6 +1,7 @@
 /** @file What compress, decompress and test share: which files they take, where outputs go, what is refused. */
 import { lstat, stat } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
+import { isatty } from 'node:tty';
 import { planFor } from '../../codec/strategy/choose.js';
 import { levelSettings } from '../../codec/strategy/levels.js';
 import { selectEngine } from '../../engines/list.js';
@@ -13,6 +14,8 @@ import {
 } from '../../index.js';
 import type { Flags } from '../options.js';
 import { reportError, UserError, warn } from '../terminal/messages.js';
+import { StandardOutputError } from '../terminal/results.js';
+import { STDERR, STDIN, STDOUT } from './descriptors.js';
 import { alreadyExists, expand, type Input, openInput, STANDARD, sameFile, wouldOverwrite } from './files.js';
 import { endBySignal } from './signals.js';
 
@@ -22,7 +25,7 @@ export const displayName = (path: string): string => (path === STANDARD ? 'stand
 /** The files to work on: the operands, or standard input if there are none and it is not a terminal. */
 export function operands(files: readonly string[]): readonly string[] {
   if (files.length > 0) return files;
-  if (process.stdin.isTTY) throw new UserError('no files were given; name some, or see shacomp --help');
+  if (isatty(STDIN)) throw new UserError('no files were given; name some, or see shacomp --help');
   return [STANDARD];
 }
 
@@ -69,7 +72,7 @@ export async function forEachFile(
       path = next.value;
       await work(path);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EPIPE') return endBySignal('SIGPIPE');
+      if (error instanceof StandardOutputError) throw error;
       reportError(error, path === undefined ? undefined : displayName(path));
       if (path === undefined) return;
     }
@@ -101,7 +104,7 @@ export async function openWithTarget(
 ): Promise<{ input: Input; target: Target } | undefined> {
   const derived = !flags.stdout && flags.output === undefined && path !== STANDARD;
   if (path === STANDARD) {
-    if (process.stdin.isTTY && !flags.force)
+    if (isatty(STDIN) && !flags.force)
       throw new UserError('is a terminal; give files, or -f to read from it');
   } else {
     const link = await lstat(path);
@@ -112,7 +115,7 @@ export async function openWithTarget(
   }
   const name = derived ? rules.derive(path) : flags.stdout ? STANDARD : (flags.output ?? STANDARD);
   if (name === undefined) return undefined;
-  if (name === STANDARD && rules.compressed && process.stdout.isTTY && !flags.force)
+  if (name === STANDARD && rules.compressed && isatty(STDOUT) && !flags.force)
     throw new UserError('compressed bytes are not written to a terminal; use -o FILE, or -f to force it');
   const input = await openInput(path);
   try {
@@ -141,7 +144,7 @@ function skip(why: string, path: string): undefined {
 async function mayOverwrite(target: string, input: string, flags: Flags): Promise<boolean | undefined> {
   if (flags.force) return true;
   if (!(await wouldOverwrite(target))) return false;
-  if (input === STANDARD || !process.stdin.isTTY || !process.stderr.isTTY) throw alreadyExists(target);
+  if (input === STANDARD || !isatty(STDIN) || !isatty(STDERR)) throw alreadyExists(target);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
     // readline takes Ctrl-C from the terminal

@@ -9,7 +9,8 @@ export class SignalInterrupt extends Error {
   }
 }
 
-const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGXCPU', 'SIGXFSZ'] as const;
+/** Not SIGXFSZ, which Node.js ignores: writing more than `ulimit -f` allows is an error like a full disk. */
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGXCPU'] as const;
 /** Asks for a line of progress; SIGINFO is Ctrl-T on BSD and macOS. */
 const ASKING = ['SIGUSR1', 'SIGINFO'] as const;
 
@@ -50,6 +51,14 @@ export function endBySignal(signal: NodeJS.Signals): void {
   process.on(signal, listener);
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
+}
+
+/** Ends the process as one whose reader has gone away: by SIGPIPE where there are signals, and quietly. */
+export function endByBrokenPipe(): never {
+  if (exists('SIGPIPE')) endBySignal('SIGPIPE');
+  // no signals here, or it is blocked
+  cleanUp();
+  process.exit(1);
 }
 
 /** Installs the handlers. */

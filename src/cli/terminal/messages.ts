@@ -1,6 +1,7 @@
-/** @file All that is printed: messages to standard error, results to standard output, and the exit code they lead to. */
+/** @file Messages, which go to standard error, and the exit code they lead to. */
 import { ShacompError } from '../../errors.js';
 import { systemReason } from '../../node/file-errors.js';
+import { writeMessage } from '../io/descriptors.js';
 
 /** What the exit codes say. */
 export const EXIT = { ok: 0, error: 1, warning: 2 } as const;
@@ -32,7 +33,12 @@ export class UserError extends Error {
 }
 
 function print(text: string): void {
-  process.stderr.write(`${text}\n`);
+  writeMessage(`${text}\n`);
+}
+
+/** The run will end with exit code 1, though nothing is said. */
+export function fail(): void {
+  code = EXIT.error;
 }
 
 /** Reports an error, about a file or about all; the run will end with exit code 1. */
@@ -64,16 +70,6 @@ export function detail(text: string): void {
 /** A line that was asked for: printed at every level. */
 export function answer(text: string): void {
   print(text);
-}
-
-/** Prints a result to standard output. */
-export function result(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-/** Prints a result for programs to standard output. */
-export function resultJson(value: unknown): void {
-  result(JSON.stringify(value, null, 2));
 }
 
 /** An error in one line, for people. */

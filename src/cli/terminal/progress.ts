@@ -1,7 +1,9 @@
 /** @file The progress of a run: a bar on a terminal, and a line for whoever sends SIGUSR1. */
 import { basename } from 'node:path';
+import { isatty } from 'node:tty';
 import { SingleBar } from 'cli-progress';
 import { humanBytes } from '../../format-bytes.js';
+import { STDERR } from '../io/descriptors.js';
 import type { Input } from '../io/files.js';
 import { beforeSignalExit, onProgressRequest } from '../io/signals.js';
 import type { Flags } from '../options.js';
@@ -13,7 +15,7 @@ const PATIENCE = 300;
 
 /** Whether to show bars: as --progress or --no-progress say, else on a terminal if -q was not given. */
 export function showsProgress(flag: boolean | undefined): boolean {
-  return flag ?? (process.stderr.isTTY === true && !quiet());
+  return flag ?? (isatty(STDERR) && !quiet());
 }
 
 export interface ProgressOptions {
