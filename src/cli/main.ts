@@ -1,11 +1,13 @@
 /** @file The command line: finds the command, reads its options, runs it, and turns errors into an exit code. */
 import { Command, CommanderError, Option } from 'commander';
+import { losslessWords } from './arguments.js';
 import { COMMANDS, type CommandSpec } from './commands.js';
 import { writeMessage } from './io/descriptors.js';
 import { cleanUp, endBySignal, handleSignals, SignalInterrupt } from './io/signals.js';
 import { type Flags, OPTIONS, type OptionSpec } from './options.js';
 import { table } from './terminal/format.js';
 import { EXIT, exitCode, fail, LEVEL, reportError, setVerbosity, UserError } from './terminal/messages.js';
+import { printableLines } from './terminal/printable.js';
 import { finishResults, writeResult } from './terminal/results.js';
 import { version } from './version.js';
 
@@ -59,7 +61,7 @@ export async function main(argv: string[]): Promise<void> {
 }
 
 async function run(argv: string[]): Promise<void> {
-  let words = argv;
+  let words = losslessWords(argv);
   // "help COMMAND" is "COMMAND --help"
   if (words[0] === 'help') words = [...words.slice(1, 2), '--help'];
   const named = COMMANDS.find(({ name }) => name !== '' && name === words[0]);
@@ -89,7 +91,7 @@ function build(spec: CommandSpec, show: (text: string) => void): Command {
     .configureHelp({ helpWidth: 100 })
     .configureOutput({
       writeOut: show,
-      writeErr: writeMessage,
+      writeErr: (text) => writeMessage(printableLines(text)),
       outputError(text, write) {
         const message = text
           .replace(' is invalid. ', ' is invalid: ')

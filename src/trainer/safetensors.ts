@@ -11,6 +11,7 @@ import { endianness } from 'node:os';
 import { ShacompError } from '../errors.js';
 import { elements } from '../model/architecture.js';
 import { fileError } from '../node/file-errors.js';
+import { systemName } from '../node/names.js';
 
 /** Element types read and written here. */
 const TYPES = { F32: Float32Array, U8: Uint8Array } as const;
@@ -130,7 +131,7 @@ export function encodeSafetensors({ tensors, metadata }: SafeTensors): Uint8Arra
 export async function readSafetensors(path: string): Promise<SafeTensors> {
   let bytes: Uint8Array;
   try {
-    const file = await open(path);
+    const file = await open(systemName(path));
     try {
       if (!(await file.stat()).isFile()) throw new Error('is not a regular file');
       bytes = await file.readFile();
@@ -155,16 +156,16 @@ export async function readSafetensors(path: string): Promise<SafeTensors> {
 export async function writeSafetensors(path: string, content: SafeTensors): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.part`;
   try {
-    const file = await open(temporary, 'wx');
+    const file = await open(systemName(temporary), 'wx');
     try {
       for (const part of encodeSafetensors(content)) await file.writeFile(part);
       await file.sync();
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
+    await rename(systemName(temporary), systemName(path));
   } catch (error) {
-    await rm(temporary, { force: true });
+    await rm(systemName(temporary), { force: true });
     throw fileError(path, error);
   }
 }

@@ -1,11 +1,13 @@
 /** @file The command `bench`: size and speed beside other compressors, on the user's own files. */
 import { readFile } from 'node:fs/promises';
 import { DEFAULT_LEVEL } from '../../codec/strategy/levels.js';
+import { systemName } from '../../node/names.js';
 import { type Compressor, compressors } from '../io/compressors.js';
 import { compressOptions, forEachFile } from '../io/inputs.js';
 import type { Flags } from '../options.js';
 import { bothBytes, count, rate, table } from '../terminal/format.js';
 import { detail, reportError, UserError } from '../terminal/messages.js';
+import { printable } from '../terminal/printable.js';
 import { showsProgress } from '../terminal/progress.js';
 import { result, resultJson } from '../terminal/results.js';
 
@@ -24,7 +26,7 @@ export async function bench(files: string[], flags: Flags): Promise<void> {
   const options = await compressOptions(flags);
   const { engine, model } = options;
   const how = flags.mode ?? `level ${options.level ?? DEFAULT_LEVEL}`;
-  const settings = `${how}, ${model ? `model ${model.name}, ` : ''}engine ${engine.name} (${engine.detail})`;
+  const settings = `${how}, ${model ? `model ${printable(model.name)}, ` : ''}engine ${engine.name} (${engine.detail})`;
   const all = await compressors(options, settings);
   const unknown = flags.only?.filter((name) => !all.some((c) => c.name === name)) ?? [];
   if (unknown.length > 0)
@@ -38,11 +40,11 @@ export async function bench(files: string[], flags: Flags): Promise<void> {
       detail(`${c.name}: ${c.settings}${c.program ? ' (times include starting it)' : ''}`);
 
   await forEachFile(files, flags, async (path) => {
-    const data = await readFile(path);
+    const data = await readFile(systemName(path));
     if (data.length === 0) throw new UserError('is empty: there is nothing to measure');
     const measurements: Measurement[] = [];
     for (const compressor of chosen) {
-      tell(`${path}: ${compressor.name} ...`, flags);
+      tell(`${printable(path)}: ${compressor.name} ...`, flags);
       try {
         measurements.push(await measure(compressor, data, flags.time));
       } catch (error) {
@@ -52,7 +54,8 @@ export async function bench(files: string[], flags: Flags): Promise<void> {
     }
     tell('', flags);
     measured.push({ file: path, measurements });
-    if (!flags.json) await print(`${path}, ${bothBytes(data.length)}`, measurements, measured.length > 1);
+    if (!flags.json)
+      await print(`${printable(path)}, ${bothBytes(data.length)}`, measurements, measured.length > 1);
   });
 
   const totals = chosen.map((c) =>

@@ -10,6 +10,7 @@ import {
   operands,
 } from '../io/inputs.js';
 import { Tally, verifyWritten } from '../io/verify.js';
+import type { Worklist } from '../io/worklist.js';
 import type { Flags } from '../options.js';
 import { longest, rate } from '../terminal/format.js';
 import { detail, note, warn } from '../terminal/messages.js';
@@ -24,17 +25,23 @@ export async function decompressFiles(operandFiles: string[], flags: Flags): Pro
   const files = operands(operandFiles);
   checkSingleOutput(files, flags);
   const options = await codecOptions(flags);
-  const width = longest(files);
+  const width = longest(files.map(displayName));
   await forEachFile(
     files,
     flags,
-    (path) => decompressFile(path, flags, options, width),
+    (path, run) => decompressFile(path, run, flags, options, width),
     (name) => name.endsWith(flags.suffix),
   );
 }
 
-async function decompressFile(path: string, flags: Flags, options: Options, width: number): Promise<void> {
-  const opened = await openWithTarget(path, flags, {
+async function decompressFile(
+  path: string,
+  run: Worklist,
+  flags: Flags,
+  options: Options,
+  width: number,
+): Promise<void> {
+  const opened = await openWithTarget(path, run, flags, {
     compressed: false,
     derive(name) {
       if (name.endsWith(flags.suffix) && !/(^|[/\\])\.[^/\\.]+$/.test(name))
@@ -68,6 +75,7 @@ async function decompressFile(path: string, flags: Flags, options: Options, widt
       await output.finish(input.stats);
       if (output.readBack && (flags.verify || flags.rm)) await verifyWritten(output.readBack(), written);
       await output.commit();
+      if (toFile) await run.wrote(target.path, path);
     } catch (error) {
       await output.discard();
       throw error;
@@ -110,7 +118,7 @@ async function peek(
 export async function testFiles(operandFiles: string[], flags: Flags): Promise<void> {
   const files = operands(operandFiles);
   const options = await codecOptions(flags);
-  const width = longest(files);
+  const width = longest(files.map(displayName));
   await forEachFile(
     files,
     flags,

@@ -9,11 +9,13 @@ import { type Architecture, inspect, listModels, type Mode, ShacompError } from 
 import { parameterCount } from '../../model/architecture.js';
 import { parseModel } from '../../model/sharnn.js';
 import { modelFolders, shortId } from '../../node/models.js';
+import { systemName } from '../../node/names.js';
 import { openInput, STANDARD } from '../io/files.js';
 import { forEachFile, operands } from '../io/inputs.js';
 import type { Flags } from '../options.js';
 import { bothBytes, count, percent, table } from '../terminal/format.js';
 import { verbose } from '../terminal/messages.js';
+import { printable } from '../terminal/printable.js';
 import { result, resultJson } from '../terminal/results.js';
 import { version } from '../version.js';
 
@@ -80,7 +82,11 @@ export async function list(operandFiles: string[], flags: Flags): Promise<void> 
   ];
   const rows = [
     ['Blocks', 'Compressed', '', 'Original', '', 'Ratio', 'Model', 'File'],
-    ...found.map((f) => [...row(f, f.blocks.length), f.model?.name ?? f.model?.id ?? '-', f.file]),
+    ...found.map((f) => [
+      ...row(f, f.blocks.length),
+      printable(f.model?.name ?? f.model?.id ?? '-'),
+      printable(f.file),
+    ]),
   ];
   if (found.length > 1) {
     const sum = (of: (f: CompressedInfo) => number) => found.reduce((total, f) => total + of(f), 0);
@@ -117,7 +123,7 @@ async function examine(path: string): Promise<CompressedInfo | ModelInfo> {
 }
 
 async function examineModel(file: string): Promise<ModelInfo> {
-  const { name, id, bytes, architecture } = parseModel(await readFile(file));
+  const { name, id, bytes, architecture } = parseModel(await readFile(systemName(file)));
   return {
     kind: 'model',
     file,
@@ -133,7 +139,7 @@ async function examineModel(file: string): Promise<ModelInfo> {
 async function examineCompressed(path: string): Promise<CompressedInfo> {
   const input = await openInput(path);
   try {
-    return await readRecords(input.name, input.chunks());
+    return await readRecords(path === STANDARD ? input.name : path, input.chunks());
   } finally {
     await input.close();
   }
@@ -186,7 +192,7 @@ function describeCompressed(f: CompressedInfo): string {
   const bits =
     f.originalBytes > 0 ? `, ${((8 * f.compressedBytes) / f.originalBytes).toFixed(3)} bits per byte` : '';
   const model =
-    f.model && (f.model.name ? `${f.model.name} (${f.model.id})` : `${f.model.id}, not installed`);
+    f.model && (f.model.name ? `${printable(f.model.name)} (${f.model.id})` : `${f.model.id}, not installed`);
   const lines = [
     ['compressed', bothBytes(f.compressedBytes)],
     ['original', bothBytes(f.originalBytes)],
@@ -205,15 +211,15 @@ function describeCompressed(f: CompressedInfo): string {
     count(b.streams, 'stream'),
   ]);
   return [
-    heading(f.file, lines),
+    heading(printable(f.file), lines),
     ...(verbose() && blocks.length > 0 ? [table(blocks, [0, 1, 2, 3, 4])] : []),
   ].join('\n');
 }
 
 function describeModel(m: ModelInfo): string {
   const { width, layers, boom, window, attention } = m.architecture;
-  return heading(m.file, [
-    ['model', m.name],
+  return heading(printable(m.file), [
+    ['model', printable(m.name)],
     ['id', m.id],
     ['size', bothBytes(m.bytes)],
     ['parameters', String(m.parameters)],
@@ -268,11 +274,11 @@ async function describeInstallation(flags: Flags): Promise<void> {
     await result(
       table(
         models.map((m) => [
-          `  ${m.name}`,
+          `  ${printable(m.name)}`,
           shortId(m.id),
           `${(parameterCount(m.architecture) / 1e6).toFixed(2)} M parameters`,
           bothBytes(m.size),
-          m.path,
+          printable(m.path),
         ]),
         [0, 1, 4],
       ),

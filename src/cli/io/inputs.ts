@@ -12,15 +12,19 @@ import {
   type IntegerModel,
   loadModel,
 } from '../../index.js';
+import { systemName } from '../../node/names.js';
 import type { Flags } from '../options.js';
 import { reportError, UserError, warn } from '../terminal/messages.js';
+import { printable } from '../terminal/printable.js';
 import { StandardOutputError } from '../terminal/results.js';
 import { STDERR, STDIN, STDOUT } from './descriptors.js';
-import { alreadyExists, expand, type Input, openInput, STANDARD, sameFile, wouldOverwrite } from './files.js';
+import { alreadyExists, type Input, openInput, STANDARD, sameFile, wouldOverwrite } from './files.js';
 import { endBySignal } from './signals.js';
+import { expand, type Found } from './walk.js';
+import { Worklist } from './worklist.js';
 
 /** How a file is called in messages. */
-export const displayName = (path: string): string => (path === STANDARD ? 'standard input' : path);
+export const displayName = (path: string): string => (path === STANDARD ? 'standard input' : printable(path));
 
 /** The files to work on: the operands, or standard input if there are none and it is not a terminal. */
 export function operands(files: readonly string[]): readonly string[] {
@@ -60,21 +64,21 @@ export async function compressOptions(
 export async function forEachFile(
   files: readonly string[],
   flags: Flags,
-  work: (path: string) => Promise<void>,
+  work: (path: string, run: Worklist) => Promise<void>,
   accept?: (name: string) => boolean,
 ): Promise<void> {
-  const paths = expand(files, { recursive: flags.recursive ?? false, accept });
-  for (;;) {
-    let path: string | undefined;
+  const found: Found[] = [];
+  const onError = (error: UserError) => reportError(error);
+  // all are looked for before the first output appears, which is thus not taken for an input
+  for await (const file of expand(files, { recursive: flags.recursive ?? false, accept, onError }))
+    found.push(file);
+  const run = new Worklist(found);
+  for (let file = run.next(); file; file = run.next()) {
     try {
-      const next = await paths.next();
-      if (next.done) return;
-      path = next.value;
-      await work(path);
+      await work(file.path, run);
     } catch (error) {
       if (error instanceof StandardOutputError) throw error;
-      reportError(error, path === undefined ? undefined : displayName(path));
-      if (path === undefined) return;
+      reportError(error, displayName(file.path));
     }
   }
 }
@@ -99,6 +103,7 @@ export interface TargetRules {
  */
 export async function openWithTarget(
   path: string,
+  run: Worklist,
   flags: Flags,
   rules: TargetRules,
 ): Promise<{ input: Input; target: Target } | undefined> {
@@ -107,10 +112,10 @@ export async function openWithTarget(
     if (isatty(STDIN) && !flags.force)
       throw new UserError('is a terminal; give files, or -f to read from it');
   } else {
-    const link = await lstat(path);
+    const link = await lstat(systemName(path));
     if (link.isSymbolicLink() && !flags.force && (derived || flags.rm))
       return skip('is a symbolic link; skipped (use -f to follow it)', path);
-    if (derived && !(await stat(path)).isFile())
+    if (derived && !(await stat(systemName(path))).isFile())
       return skip('is not a regular file; skipped (use -c or -o FILE)', path);
   }
   const name = derived ? rules.derive(path) : flags.stdout ? STANDARD : (flags.output ?? STANDARD);
@@ -121,6 +126,8 @@ export async function openWithTarget(
   try {
     if (name !== STANDARD && (await sameFile(input.stats, name)))
       throw new UserError('is the input itself; name another file', name);
+    const obstacle = name === STANDARD ? undefined : await run.claim(name, path);
+    if (obstacle !== undefined) throw new UserError(obstacle, name);
     const overwrite = name === STANDARD ? false : await mayOverwrite(name, path, flags);
     if (overwrite === undefined) {
       await input.close();
@@ -149,7 +156,9 @@ async function mayOverwrite(target: string, input: string, flags: Flags): Promis
   try {
     // readline takes Ctrl-C from the terminal
     terminal.on('SIGINT', () => endBySignal('SIGINT'));
-    const reply = await terminal.question(`shacomp: ${target}: already exists; overwrite it (y/n)? `);
+    const reply = await terminal.question(
+      `shacomp: ${printable(target)}: already exists; overwrite it (y/n)? `,
+    );
     if (/^y(es)?$/i.test(reply.trim())) return true;
   } finally {
     terminal.close();

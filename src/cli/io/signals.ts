@@ -1,6 +1,7 @@
 /** @file Signals: an interrupted run leaves no partial file and ends as the signal would have ended it. */
 import { rmSync } from 'node:fs';
 import { constants } from 'node:os';
+import { systemName } from '../../node/names.js';
 
 /** Why a run that may be interrupted stopped. */
 export class SignalInterrupt extends Error {
@@ -37,7 +38,7 @@ export function beforeSignalExit(restore: () => void): () => void {
 
 /** Removes partial files and puts the terminal back. */
 export function cleanUp(): void {
-  for (const path of partialFiles) rmSync(path, { force: true });
+  for (const path of partialFiles) rmSync(systemName(path), { force: true });
   partialFiles.clear();
   for (const restore of restorers) restore();
   restorers.clear();

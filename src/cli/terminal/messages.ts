@@ -2,6 +2,7 @@
 import { ShacompError } from '../../errors.js';
 import { systemReason } from '../../node/file-errors.js';
 import { writeMessage } from '../io/descriptors.js';
+import { printable, printableLines } from './printable.js';
 
 /** What the exit codes say. */
 export const EXIT = { ok: 0, error: 1, warning: 2 } as const;
@@ -33,7 +34,7 @@ export class UserError extends Error {
 }
 
 function print(text: string): void {
-  writeMessage(`${text}\n`);
+  writeMessage(`${printableLines(text)}\n`);
 }
 
 /** The run will end with exit code 1, though nothing is said. */
@@ -46,7 +47,7 @@ export function reportError(error: unknown, file?: string): void {
   code = EXIT.error;
   if (verbosity > LEVEL.silent) {
     const about = error instanceof UserError ? (error.file ?? file) : file;
-    print(['shacomp', ...(about === undefined ? [] : [about]), describe(error)].join(': '));
+    print(['shacomp', ...(about === undefined ? [] : [printable(about)]), describe(error)].join(': '));
   }
   if (process.env['SHACOMP_DEBUG'] && error instanceof Error) print(debugText(error));
 }
@@ -54,7 +55,8 @@ export function reportError(error: unknown, file?: string): void {
 /** Reports something that was passed over; the run will end with exit code 2 unless there are errors. */
 export function warn(text: string, file?: string): void {
   if (code === EXIT.ok) code = EXIT.warning;
-  if (verbosity >= LEVEL.normal) print(['shacomp', ...(file === undefined ? [] : [file]), text].join(': '));
+  if (verbosity >= LEVEL.normal)
+    print(['shacomp', ...(file === undefined ? [] : [printable(file)]), text].join(': '));
 }
 
 /** A line about the run, such as a summary. */

@@ -4,6 +4,7 @@ import { isatty } from 'node:tty';
 import { STDOUT, wasClosed, writeFully } from '../io/descriptors.js';
 import { endByBrokenPipe } from '../io/signals.js';
 import { describe, UserError } from './messages.js';
+import { printableJson, printableLines } from './printable.js';
 
 /** Results cannot be handed out any more: no file that comes after can do better. */
 export class StandardOutputError extends UserError {
@@ -43,12 +44,12 @@ const writeToConsole = (bytes: Uint8Array) =>
 
 /** Prints a result to standard output. @throws StandardOutputError */
 export function result(text: string): Promise<void> {
-  return writeResult(Buffer.from(`${text}\n`));
+  return writeResult(Buffer.from(`${printableLines(text)}\n`));
 }
 
 /** Prints a result for programs to standard output. @throws StandardOutputError */
 export function resultJson(value: unknown): Promise<void> {
-  return result(JSON.stringify(value, null, 2));
+  return writeResult(Buffer.from(`${printableJson(JSON.stringify(value, null, 2))}\n`));
 }
 
 /** Has what was written on the disk: some file systems say only then that they are full. @throws StandardOutputError */
