@@ -22,7 +22,7 @@ ${table(
 Without files, standard input is compressed or decompressed to standard output; "-" stands for either.
 A file whose name is a command's is given as ./NAME.
 
-Exit codes: 0 all is well, 1 an error, 2 something was skipped.
+Exit codes: 0 all is well, 1 an error, 2 something was skipped or changed while it was read.
 
 Environment:
   SHACOMP_MODELS  folders with more models, separated as in PATH
@@ -68,6 +68,11 @@ async function run(argv: string[]): Promise<void> {
   if (argv[0] === 'help' && !named && words.length > 1)
     throw new UserError(`there is no command "${words[0]}"; see shacomp --help`);
   const help: string[] = [];
+  const options = words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
+  // commander takes "-12" for -1 and -2
+  const level = options.find((word) => /^-(?:0|\d\d+)$/.test(word));
+  if (level)
+    throw new UserError(`there is no level ${level.slice(1)}, they go from -1 to -9; a file is ./${level}`);
   const command = build(named ?? COMMANDS[0], (text) => help.push(text));
   try {
     await command.parseAsync(named ? words.slice(1) : words, { from: 'user' });

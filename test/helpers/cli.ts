@@ -23,6 +23,8 @@ export interface Run {
 export interface RunOptions {
   input?: Uint8Array;
   env?: Record<string, string>;
+  /** The user to run as. */
+  uid?: number;
   /** Sees the running process. */
   during?: (child: ChildProcess) => void | Promise<void>;
 }
@@ -95,6 +97,7 @@ export class Folder {
         cwd: this.path,
         env: this.#environment(options.env),
         stdio: ['pipe', 'pipe', 'pipe'],
+        uid: options.uid,
       });
       const stdout: Buffer[] = [];
       const stderr: Buffer[] = [];

@@ -3,12 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { DEFAULT_LEVEL } from '../../codec/strategy/levels.js';
 import { systemName } from '../../node/names.js';
 import { type Compressor, compressors } from '../io/compressors.js';
+import { writeMessage } from '../io/descriptors.js';
 import { compressOptions, forEachFile } from '../io/inputs.js';
 import type { Flags } from '../options.js';
 import { bothBytes, count, rate, table } from '../terminal/format.js';
 import { detail, reportError, UserError } from '../terminal/messages.js';
 import { printable } from '../terminal/printable.js';
-import { showsProgress } from '../terminal/progress.js';
+import { hasCursor, showsProgress } from '../terminal/progress.js';
 import { result, resultJson } from '../terminal/results.js';
 
 /** What one compressor made of one file; null where it failed. */
@@ -136,5 +137,5 @@ async function print(title: string, measurements: Measurement[], separate: boole
 
 /** Says what is being measured, on a line that the next one replaces. */
 function tell(text: string, flags: Flags): void {
-  if (process.stderr.isTTY && showsProgress(flags.progress)) process.stderr.write(`\r\x1b[K${text}`);
+  if (hasCursor() && showsProgress(flags.progress)) writeMessage(`\r\x1b[K${text}`);
 }

@@ -92,6 +92,8 @@ async function compressFile(
     }
     progress.stop();
     if (removes && output.readBack) await removeInput(input.path!, input.stats!);
+    else if (await input.changed())
+      warn('has changed while it was read; the output holds what was read', path);
     const line = summary(input.name, plain.length, after, width, output.name);
     if (toFile) note(line);
     else detail(line);

@@ -46,7 +46,8 @@ async function decompressFile(
     derive(name) {
       if (name.endsWith(flags.suffix) && !/(^|[/\\])\.[^/\\.]+$/.test(name))
         return name.slice(0, -flags.suffix.length);
-      return void warn(`does not end in ${flags.suffix}; skipped (name the output with -o, or use -c)`, name);
+      const why = name.endsWith(flags.suffix) ? 'has nothing before' : 'does not end in';
+      return void warn(`${why} ${flags.suffix}; skipped (name the output with -o, or use -c)`, name);
     },
   });
   if (!opened) return;
@@ -84,6 +85,8 @@ async function decompressFile(
     progress.stop();
     if (flags.rm && output.readBack && input.path !== undefined && input.stats?.isFile())
       await removeInput(input.path, input.stats);
+    else if (await input.changed())
+      warn('has changed while it was read; the output holds what was read', path);
     const line = `${input.name.padEnd(width)} : ${String(written.length).padStart(6)} bytes`;
     if (toFile) note(`${line} (${output.name})`);
     else detail(line);

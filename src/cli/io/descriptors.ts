@@ -1,6 +1,7 @@
 /** @file Bytes to and from file descriptors: all of them or an error, whatever they lead to. */
-import { fstatSync, read, readFileSync, readlinkSync, write, writeSync } from 'node:fs';
+import { constants as files, fstatSync, read, readFileSync, readlinkSync, write, writeSync } from 'node:fs';
 import { constants } from 'node:os';
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
@@ -101,15 +102,37 @@ export function wasClosed(fd: number): boolean {
 
 const SHELL = /^(?:(?:ba|da|k|mk|z|c|tc|fi|a|ya)?sh|busybox)$/;
 
+/**
+ * Whether hangups were to be ignored when the program was started. Node.js takes that back before any JavaScript runs, so
+ * it is told by what ignores them in shells: a parent that does (Linux), or `nohup`, which shells put into `_`, and which
+ * leaves a standard input that was a terminal as /dev/null for writing alone (GNU, on Linux).
+ */
+export function ignoresHangup(): boolean {
+  if (basename(process.env['_'] ?? '') === 'nohup') return true;
+  try {
+    const ignored = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${process.ppid}/status`, 'latin1'));
+    if (ignored && BigInt(`0x${ignored[1]}`) & (1n << BigInt(constants.signals.SIGHUP - 1))) return true;
+    return nullMode(process.pid, STDIN) === files.O_WRONLY;
+  } catch {
+    // not Linux
+    return false;
+  }
+}
+
 /** What a process has as this descriptor; 'null' is /dev/null for reading and writing. */
 function whatIs(pid: number, fd: number): 'null' | 'other' | 'closed' | 'unknown' {
   try {
-    if (readlinkSync(`/proc/${pid}/fd/${fd}`) !== '/dev/null') return 'other';
-    const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1'));
-    return (Number.parseInt(flags?.[1] ?? '0', 8) & 3) === 2 ? 'null' : 'other';
+    return nullMode(pid, fd) === files.O_RDWR ? 'null' : 'other';
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT' && commandOf(pid) !== '' ? 'closed' : 'unknown';
   }
+}
+
+/** How a process has /dev/null open as this descriptor; undefined if that is something else. @throws system errors */
+function nullMode(pid: number, fd: number): number | undefined {
+  if (readlinkSync(`/proc/${pid}/fd/${fd}`) !== '/dev/null') return undefined;
+  const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1'));
+  return flags ? Number.parseInt(flags[1], 8) & 3 : undefined;
 }
 
 /** The name of a process's program; '' if there is no such process. */

@@ -36,6 +36,8 @@ export interface Input {
   readonly size: number | undefined;
   /** The bytes, once; a chunk is valid until the next one is asked for. */
   chunks(): AsyncGenerator<Uint8Array>;
+  /** Whether it is not any more what it was when it was opened. */
+  changed(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -48,16 +50,32 @@ export async function openInput(path: string): Promise<Input> {
     await handle.close();
     throw new UserError('is a folder; give files, or use -r');
   }
-  // files of /proc say 0 and hold something
-  const size = stats.isFile() && stats.size > 0n ? Number(stats.size) : undefined;
+  // files of /proc say 0 and hold something, those of /sys say 4096 and hold less
+  const told = stats.isFile() && stats.size > 0n && (stats.size > 4096n || stats.blocks > 0n);
+  const size = told ? Number(stats.size) : undefined;
   return {
     name: printable(path),
     path,
     stats,
     size,
-    chunks: () => readAll(handle.fd, CHUNK),
+    chunks: () => (size === undefined ? readAll(handle.fd, CHUNK) : readFile(handle.fd, size)),
+    async changed() {
+      const now = await handle.stat({ bigint: true });
+      return stats.isFile() && (now.size !== stats.size || now.mtimeNs !== stats.mtimeNs);
+    },
     close: () => handle.close(),
   };
+}
+
+/** As much of a file as there was when it was opened: one that grows is cut there. @throws system errors, UserError */
+async function* readFile(fd: number, size: number): AsyncGenerator<Uint8Array> {
+  let left = size;
+  for await (const chunk of readAll(fd, CHUNK)) {
+    yield chunk.subarray(0, left);
+    left -= chunk.length;
+    if (left <= 0) return;
+  }
+  throw new UserError('became shorter while it was read');
 }
 
 function standardInput(): Input {
@@ -73,6 +91,7 @@ function standardInput(): Input {
       if (streams) for await (const chunk of process.stdin) yield chunk;
       else yield* readAll(STDIN, CHUNK);
     },
+    changed: async () => false,
     async close() {
       if (streams) process.stdin.destroy();
     },
@@ -277,9 +296,14 @@ export async function removeInput(path: string, read: BigIntStats): Promise<void
   await unlink(systemName(path));
 }
 
+/** Makes a folder, and those that it is in, unless they are there. @throws UserError */
+export async function makeFolder(path: string): Promise<void> {
+  await mkdir(systemName(path), { recursive: true }).catch(blame(path));
+}
+
 /** Writes a small file whole: a temporary file, then its name. */
 export async function writeFileSafely(path: string, bytes: Uint8Array, overwrite: boolean): Promise<void> {
-  await mkdir(systemName(dirname(path)), { recursive: true });
+  await makeFolder(dirname(path));
   const output = await openOutput(path, overwrite);
   try {
     await output.write(bytes);

@@ -1,6 +1,7 @@
 /** @file What compress, decompress and test share: which files they take, where outputs go, what is refused. */
 import { lstat, stat } from 'node:fs/promises';
-import { createInterface } from 'node:readline/promises';
+import { basename, dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { isatty } from 'node:tty';
 import { planFor } from '../../codec/strategy/choose.js';
 import { levelSettings } from '../../codec/strategy/levels.js';
@@ -14,12 +15,21 @@ import {
 } from '../../index.js';
 import { systemName } from '../../node/names.js';
 import type { Flags } from '../options.js';
-import { reportError, UserError, warn } from '../terminal/messages.js';
+import { count } from '../terminal/format.js';
+import { answer, reportError, UserError, warn } from '../terminal/messages.js';
 import { printable } from '../terminal/printable.js';
 import { StandardOutputError } from '../terminal/results.js';
 import { STDERR, STDIN, STDOUT } from './descriptors.js';
-import { alreadyExists, type Input, openInput, STANDARD, sameFile, wouldOverwrite } from './files.js';
-import { endBySignal } from './signals.js';
+import {
+  alreadyExists,
+  type Input,
+  makeFolder,
+  openInput,
+  STANDARD,
+  sameFile,
+  wouldOverwrite,
+} from './files.js';
+import { beforeSignalExit, endBySignal } from './signals.js';
 import { expand, type Found } from './walk.js';
 import { Worklist } from './worklist.js';
 
@@ -109,17 +119,32 @@ export async function openWithTarget(
 ): Promise<{ input: Input; target: Target } | undefined> {
   const derived = !flags.stdout && flags.output === undefined && path !== STANDARD;
   if (path === STANDARD) {
+    if (flags.outputDir !== undefined)
+      throw new UserError('has no name for a file in --output-dir; use -o or -c');
     if (isatty(STDIN) && !flags.force)
       throw new UserError('is a terminal; give files, or -f to read from it');
   } else {
-    const link = await lstat(systemName(path));
-    if (link.isSymbolicLink() && !flags.force && (derived || flags.rm))
-      return skip('is a symbolic link; skipped (use -f to follow it)', path);
-    if (derived && !(await stat(systemName(path))).isFile())
+    const link = (await lstat(systemName(path))).isSymbolicLink();
+    const file = await stat(systemName(path)).catch((error) => {
+      if (!link) throw error;
+    });
+    // first, since this cannot be helped by -f
+    if (derived && file?.isFile() === false)
       return skip('is not a regular file; skipped (use -c or -o FILE)', path);
+    if (link && !flags.force && (derived || flags.rm))
+      return skip('is a symbolic link; skipped (use -f to follow it)', path);
+    if (flags.rm && !flags.force && !flags.stdout && file?.isFile() && file.nlink > 1)
+      return skip(
+        `has ${count(file.nlink - 1, 'other hard link')}; skipped (use -f to remove this name of it)`,
+        path,
+      );
   }
-  const name = derived ? rules.derive(path) : flags.stdout ? STANDARD : (flags.output ?? STANDARD);
+  let name = derived ? rules.derive(path) : flags.stdout ? STANDARD : (flags.output ?? STANDARD);
   if (name === undefined) return undefined;
+  if (flags.outputDir !== undefined) {
+    name = join(flags.outputDir, dirname(run.place), basename(name));
+    await makeFolder(dirname(name));
+  }
   if (name === STANDARD && rules.compressed && isatty(STDOUT) && !flags.force)
     throw new UserError('compressed bytes are not written to a terminal; use -o FILE, or -f to force it');
   const input = await openInput(path);
@@ -152,18 +177,29 @@ async function mayOverwrite(target: string, input: string, flags: Flags): Promis
   if (flags.force) return true;
   if (!(await wouldOverwrite(target))) return false;
   if (input === STANDARD || !isatty(STDIN) || !isatty(STDERR)) throw alreadyExists(target);
+  const reply = await ask(`shacomp: ${printable(target)}: already exists; overwrite it (y/n)? `);
+  if (/^y(es)?$/i.test(reply.trim())) return true;
+  return skip('not overwritten', target);
+}
+
+/** Asks on the terminal. The end of input (Ctrl-D, a terminal that goes away) answers with nothing. */
+function ask(question: string): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
+  const forget = beforeSignalExit(() => terminal.close());
+  return new Promise((resolve) => {
     // readline takes Ctrl-C from the terminal
     terminal.on('SIGINT', () => endBySignal('SIGINT'));
-    const reply = await terminal.question(
-      `shacomp: ${printable(target)}: already exists; overwrite it (y/n)? `,
-    );
-    if (/^y(es)?$/i.test(reply.trim())) return true;
-  } finally {
-    terminal.close();
-  }
-  return skip('not overwritten', target);
+    let reply: string | undefined;
+    terminal.on('close', () => {
+      forget();
+      if (reply === undefined) answer('');
+      resolve(reply ?? '');
+    });
+    terminal.question(question, (text) => {
+      reply = text;
+      terminal.close();
+    });
+  });
 }
 
 /** @throws UserError if -o is given for more than one input */

@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { systemName } from '../../node/names.js';
+import { ignoresHangup } from './descriptors.js';
 
 /** Why a run that may be interrupted stopped. */
 export class SignalInterrupt extends Error {
@@ -65,12 +66,15 @@ export function endByBrokenPipe(): never {
 /** Installs the handlers. */
 export function handleSignals(): void {
   for (const signal of ENDING.filter(exists)) {
-    process.on(signal, () => {
-      const stop = interruptible;
-      interruptible = undefined;
-      if (stop) stop(signal);
-      else endBySignal(signal);
-    });
+    // one without effect: the default would end the process
+    if (signal === 'SIGHUP' && ignoresHangup()) process.on(signal, () => {});
+    else
+      process.on(signal, () => {
+        const stop = interruptible;
+        interruptible = undefined;
+        if (stop) stop(signal);
+        else endBySignal(signal);
+      });
   }
   for (const signal of ASKING.filter(exists)) process.on(signal, () => asked?.());
 }

@@ -18,6 +18,11 @@ export class Worklist {
     return this.files[++this.#at];
   }
 
+  /** The current file's {@link Found.place}. */
+  get place(): string {
+    return this.files[this.#at].place;
+  }
+
   /**
    * Why the file at `target` must not be replaced by the output of `input`: it is an input whose turn is yet to come, or
    * the output of another one; undefined if it may be.
