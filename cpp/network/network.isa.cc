@@ -16,7 +16,7 @@
 namespace shacomp::SHACOMP_ISA {
 namespace {
 
-constexpr int32_t kCellLimit = (1 << 23) - 1;
+constexpr int32_t kCellLimit = (1 << 24) - 1;
 constexpr int32_t kLogitLimit = (1 << 24) - 1;
 constexpr int32_t kScoreLimit = (1 << 24) - 1;
 constexpr int kFileHeader = 64;
@@ -212,7 +212,7 @@ void pack_model(const uint8_t* bytes, void* memory) {
 /** State of one layer, all streams. */
 struct LayerState {
   Operand* hidden;  // h8 [streams][d], Q0.7
-  int32_t* cell;    // [streams][d], Q5.18
+  int32_t* cell;    // [streams][d], Q9.15
   int8_t* memory;   // [streams] packed matrices, one row per position
   int32_t* starts;  // [streams][padded window]
 };
@@ -302,20 +302,19 @@ struct Batch {
 void lstm_cell(const Sigmoid& sigmoid, const int16_t* gates, int d, int32_t* cell, Operand* hidden, int16_t* y) {
   const I32 limit = set32(kCellLimit);
   const I32 least = set32(-kCellLimit);
-  const I32 half = set32(2048);
   for (int u = 0; u < d; u += kLanes16) {
     const I16 i = sigmoid(load16(gates + u));
     const I16 f = sigmoid(load16(gates + d + u));
     const I16 g = sigmoid.tanh(load16(gates + 2 * d + u));
     const I16 o = sigmoid(load16(gates + 3 * d + u));
     Wide c = {load32(cell + u), load32(cell + u + kLanes32)};
-    c.low = scale(c.low, low(f), 15) + ((mul16(low(i), low(g)) + half) >> 12);
-    c.high = scale(c.high, high(f), 15) + ((mul16(high(i), high(g)) + half) >> 12);
+    const I16 in = mul15(i, g);
+    c.low = scale(c.low, low(f), 15) + low(in);
+    c.high = scale(c.high, high(f), 15) + high(in);
     c = {max(min(c.low, limit), least), max(min(c.high, limit), least)};
     store32(cell + u, c.low);
     store32(cell + u + kLanes32, c.high);
-    const I16 inner = sat16((c.low + set32(32)) >> 6, (c.high + set32(32)) >> 6);
-    const I16 h = mul15(o, sigmoid.tanh(inner));
+    const I16 h = mul15(o, sigmoid.tanh(narrowed(c, 3)));
     store16(y + u, h);
     store_operand(hidden + u, sat8(add_saturated(h, set16(128)) >> 8));
   }

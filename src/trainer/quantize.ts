@@ -340,7 +340,7 @@ export function beyond(calibrated: ActivationRanges, met: ActivationRanges): Map
       note(`layer ${l} ${site}`, room[site], layer[site]);
     note(`layer ${l} sums`, [room.outputReach, room.attentionReach], [layer.outputReach, layer.attentionReach]);
     note(`layer ${l} boom sums`, [2 ** 7 / MARGIN], [layer.boomReach]);
-    note(`layer ${l} cell`, [2 ** 5 / MARGIN], [layer.cellReach]);
+    note(`layer ${l} cell`, [2 ** 9 / MARGIN], [layer.cellReach]);
   });
   note('softmax input', calibrated.output, met.output);
   return found;

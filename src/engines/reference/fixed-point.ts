@@ -149,7 +149,7 @@ export function normalize(x: ArrayLike<number>, out: Int16Array): void {
 export const affine = (n: number, gain: number, bias: number, shift: number): number =>
   ((Math.imul(n, gain) + (1 << (shift - 1))) >> shift) + bias;
 
-/** Right shift (1..8) with rounding, saturated to int16: a sum in Q.10 becomes part of the residual stream. */
+/** Right shift (1..8) with rounding, saturated to int16. */
 export const narrow = (x: number, shift: number): number => sat16((x + (1 << (shift - 1))) >> shift);
 
 /** x * sigmoid(1.702 x), the GELU of the boom layer, for x in Q7.8; the result in Q7.8. 27886 = 0.851 * 2^15. */

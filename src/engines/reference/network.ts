@@ -29,12 +29,12 @@ import {
   tanh16,
 } from './fixed-point.js';
 
-const CELL_LIMIT = 2 ** 23 - 1;
+const CELL_LIMIT = 2 ** 24 - 1;
 
 /** State of one layer in one stream. */
 class LayerState {
   readonly h8: Int8Array; // Q0.7
-  readonly cell: Int32Array; // Q5.18
+  readonly cell: Int32Array; // Q9.15
   readonly memory: Int8Array; // [window][d], a ring
 
   constructor(width: number, window: number) {
@@ -128,9 +128,9 @@ function lstm(layer: IntegerLayer, input: Int8Array, state: LayerState): Int16Ar
     const f = sigmoid16(gate(d + u));
     const g = tanh16(gate(2 * d + u));
     const o = sigmoid16(gate(3 * d + u));
-    const c = scale(state.cell[u], f, 15) + ((Math.imul(i, g) + 2048) >> 12);
+    const c = scale(state.cell[u], f, 15) + mul15(i, g);
     state.cell[u] = Math.max(-CELL_LIMIT, Math.min(CELL_LIMIT, c));
-    hidden[u] = mul15(o, tanh16(sat16((state.cell[u] + 32) >> 6)));
+    hidden[u] = mul15(o, tanh16(narrow(state.cell[u], 3)));
   }
   for (let u = 0; u < d; u++) state.h8[u] = sat8((hidden[u] + 128) >> 8);
   return hidden;
