@@ -338,7 +338,11 @@ export function beyond(calibrated: ActivationRanges, met: ActivationRanges): Map
     const room = calibrated.layers[l];
     for (const site of ['start', 'memory', 'query', 'boom'] as const)
       note(`layer ${l} ${site}`, room[site], layer[site]);
-    note(`layer ${l} sums`, [room.outputReach, room.attentionReach], [layer.outputReach, layer.attentionReach]);
+    note(
+      `layer ${l} sums`,
+      [room.outputReach, room.attentionReach],
+      [layer.outputReach, layer.attentionReach],
+    );
     note(`layer ${l} boom sums`, [2 ** 7 / MARGIN], [layer.boomReach]);
     note(`layer ${l} cell`, [2 ** 9 / MARGIN], [layer.cellReach]);
   });

@@ -1,6 +1,7 @@
 /** @file How large the float network's activations become on some text: what the quantizer fits its ranges to. */
 import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
+import { ShacompError } from '../errors.js';
 import { type Architecture, INITIAL_BYTE } from '../model/architecture.js';
 import { fill } from './checkpoint.js';
 import { TrainingNetwork } from './network.js';
@@ -57,8 +58,8 @@ export function rangesOf(arch: Architecture, all: Float32Array): ActivationRange
 
 /**
  * Runs the float network over some texts side by side, each from the cold state, and notes how large its activations become.
- * @param texts cut to the shortest, in whole segments of 64 bytes: give pieces of one length, long enough to fill the memory
- * @throws ShacompError ERR_ENGINE_UNAVAILABLE where nothing trains, ERR_OPTIONS if there is less than one segment
+ * @param texts long enough to fill the memory; whole segments of 64 bytes are used, and shorter texts begin again until the longest is over
+ * @throws ShacompError ERR_ENGINE_UNAVAILABLE where nothing trains, ERR_OPTIONS if a text is shorter than a segment
  */
 export async function activationRanges(
   arch: Architecture,
@@ -70,18 +71,23 @@ export async function activationRanges(
   const batch = texts.length;
   const network = await TrainingNetwork.open(arch, { batch, steps: SEGMENT, threads, bf16: false });
   fill(arch, values, network.weights);
-  const length = Math.min(...texts.map((text) => text.length));
-  for (let at = 0; at + SEGMENT <= length; at += SEGMENT) {
+  const lengths = texts.map((text) => Math.floor(text.length / SEGMENT) * SEGMENT);
+  if (lengths.length === 0 || lengths.includes(0))
+    throw new ShacompError('ERR_OPTIONS', `a text to calibrate on must have at least ${SEGMENT} bytes`);
+  const longest = Math.max(...lengths);
+  for (let at = 0; at < longest; at += SEGMENT) {
     const inputs = new Uint8Array(batch * SEGMENT);
     const targets = new Uint8Array(batch * SEGMENT);
+    const resets = new Uint8Array(batch);
     texts.forEach((text, b) => {
-      targets.set(text.subarray(at, at + SEGMENT), b * SEGMENT);
-      inputs.set(text.subarray(at, at + SEGMENT - 1), b * SEGMENT + 1);
-      inputs[b * SEGMENT] = at === 0 ? INITIAL_BYTE : text[at - 1];
+      const from = at % lengths[b];
+      targets.set(text.subarray(from, from + SEGMENT), b * SEGMENT);
+      inputs.set(text.subarray(from, from + SEGMENT - 1), b * SEGMENT + 1);
+      inputs[b * SEGMENT] = from === 0 ? INITIAL_BYTE : text[from - 1];
+      resets[b] = from === 0 ? 1 : 0;
     });
-    const resets = new Uint8Array(batch).fill(at === 0 ? 1 : 0);
     network.evaluate({ inputs, targets, resets }, false, at === 0);
-    onProgress?.((at + SEGMENT) / length);
+    onProgress?.((at + SEGMENT) / longest);
     await setImmediate();
   }
   return rangesOf(arch, network.ranges);
