@@ -112,9 +112,13 @@ describe.runIf(linux)('a name that is not UTF-8', () => {
     expect(names(f)).toContain('x\xe9.safetensors');
   });
 
-  it('cannot be that of a folder of models: it is refused', async () => {
+  it('cannot be that of a model or a folder of models: it is refused', async () => {
     const f = folder();
     f.write('a', sampleText(500));
+    f.write(`${REPLACED}.sharnn`, lettersModel().bytes);
+    expect((await f.shell(`shacomp --mode network -m ./${WORD}.sharnn a`)).stderr).toMatch(
+      /^shacomp: .*\.\/x\\xe9\.sharnn' is invalid: give a model whose name is UTF-8; .*\n$/,
+    );
     expect(await f.shell(`SHACOMP_MODELS=${WORD} shacomp a`)).toMatchObject({
       code: 1,
       stderr: 'shacomp: SHACOMP_MODELS: is not UTF-8; give the folders other names\n',

@@ -6,6 +6,7 @@ import { MIN_BLOCK_SIZE } from '../codec/options.js';
 import type { EngineName } from '../engines/engine.js';
 import { ENGINE_NAMES } from '../engines/list.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
+import { systemName } from '../node/names.js';
 
 /** What the command line's options say. */
 export interface Flags {
@@ -116,6 +117,12 @@ const named = (text: string): string => {
   return text;
 };
 
+/** The library finds models by strings that Node.js encodes. */
+const modelName = (text: string): string => {
+  if (systemName(text) !== text) throw new InvalidArgumentError('give a model whose name is UTF-8.');
+  return named(text);
+};
+
 const suffix = (text: string): string => {
   if (!/^\.[^/\\]+$/.test(text)) throw new InvalidArgumentError('give a dot and letters, such as .sha.');
   return text;
@@ -214,7 +221,7 @@ export const OPTIONS = {
   model: {
     flags: '-m, --model <name>',
     description: 'model to use: the name of an installed one, or a .sharnn file',
-    parse: named,
+    parse: modelName,
   },
   engine: {
     flags: '-e, --engine <name>',
