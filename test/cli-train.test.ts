@@ -34,6 +34,38 @@ describe('train', () => {
     expect((await f.run(['-m', 'm.sharnn', '-dc', 'x.sha'])).stdout.equals(f.read('x'))).toBe(true);
   });
 
+  it('reads inputs as often as their weights say', async () => {
+    const f = folder();
+    f.write('texts/a', sampleText(30_000));
+    f.write('b', sampleText(30_000, 2));
+    const args = ['train', 'texts', 'b', ...few];
+    const hash = async (output: string, ...more: string[]) => {
+      expect(await f.run([...args, '--name', 'm', '-o', output, ...more])).toMatchObject({ code: 0 });
+      return f.read(output).toString('base64');
+    };
+    const plain = await hash('m.sharnn');
+    expect(await hash('n.sharnn', '--weight', 'texts=1', '--weight', 'b=1')).toBe(plain);
+    const onlyA = await hash('o.sharnn', '--weight', 'b=0');
+    expect(onlyA).not.toBe(plain);
+    expect(await hash('p.sharnn', '--weight', 'b=0', '--weight', 'a=3')).toBe(onlyA);
+    const refused = async (weight: string) =>
+      (await f.run([...args, '-o', 'q.sharnn', '--weight', weight])).stderr;
+    expect(await refused('c=2')).toBe('shacomp: c: has a weight, but is none of the inputs\n');
+    expect(await refused('a')).toContain('Give an input and a factor');
+    expect(await refused('a=x')).toContain('Give an input and a factor');
+  });
+
+  it('grows a smaller network into a larger preset', async () => {
+    const f = folder();
+    f.write('a', sampleText(30_000));
+    await f.run(['train', 'a', ...few, '-o', 'm.sharnn']);
+    const args = ['train', 'a', '--from', 'm.safetensors', '--steps', '1', '--batch', '4', '--rate', '1e-9'];
+    expect(await f.run([...args, '-p', 'lite', '-o', 'n.sharnn'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('cannot grow into the one to train: its boom factor is 1, not 4'),
+    });
+  });
+
   it('goes on from other weights', async () => {
     const f = folder();
     f.write('a', sampleText(30_000));

@@ -127,6 +127,18 @@ describe('training', () => {
     expect(losses[0]).toBeLessThan(5);
   });
 
+  it('grows a smaller checkpoint: the first step costs what the small network would pay', async () => {
+    const small = options({ steps: 30, rate: 1e-2 });
+    await train(small);
+    const first = async (shape: Architecture) => {
+      const losses: number[] = [];
+      const onReport = ({ bitsPerByte }: { bitsPerByte: number }) => losses.push(bitsPerByte);
+      await train(options({ arch: shape, from: small.output, steps: 1, bf16: false, onReport }));
+      return losses[0];
+    };
+    expect(await first({ ...arch, width: 128 })).toBeCloseTo(await first(arch), 4);
+  });
+
   it('measures given held-out files, and then trains on all of the inputs', async () => {
     const other = join(folder, 'other');
     writeFileSync(other, 'x'.repeat(1000));
@@ -182,7 +194,7 @@ describe('training refuses', () => {
     const set = options();
     await train(set);
     const wider = { ...arch, boom: 2 };
-    await refused({ arch: wider, from: set.output }, 'ERR_OPTIONS', 'another shape');
+    await refused({ arch: wider, from: set.output }, 'ERR_OPTIONS', 'cannot grow');
     const resumed = { output: set.output, resume: true };
     await refused({ ...resumed, arch: wider }, 'ERR_CHECKPOINT_INVALID', 'another shape');
     await refused({ ...resumed, batch: 8 }, 'ERR_CHECKPOINT_INVALID', 'another batch');

@@ -98,6 +98,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       'batch',
       'rate',
       'seed',
+      'weight',
       'heldOut',
       'name',
       'engine',

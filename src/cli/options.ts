@@ -44,6 +44,7 @@ export interface Flags {
   rate?: number;
   batch?: number;
   name?: string;
+  weight?: Weight[];
   heldOut?: string[];
   calibrate?: string[];
 }
@@ -110,6 +111,20 @@ const positive = (text: string): number => {
 };
 
 const repeated = (text: string, previous: unknown): string[] => [...((previous as string[]) ?? []), text];
+
+/** How often an input is read: the name of a file or folder, and a factor. */
+export interface Weight {
+  name: string;
+  times: number;
+}
+
+function weight(text: string, previous: unknown): Weight[] {
+  const [, name, number] = text.match(/^(.+)=([0-9.]+)$/) ?? [];
+  const times = Number(number);
+  if (!name || !Number.isFinite(times))
+    throw new InvalidArgumentError('Give an input and a factor: data.txt=2.');
+  return [...((previous as Weight[]) ?? []), { name, times }];
+}
 
 const list = (text: string): string[] => text.split(',').filter(Boolean);
 
@@ -218,7 +233,7 @@ export const OPTIONS = {
   from: {
     flags: '--from <checkpoint>',
     description:
-      'start from these weights instead of random ones: a .safetensors file, or a model whose checkpoint is installed',
+      'start from these weights instead of random ones: a .safetensors file, or a model whose checkpoint is installed; with a larger --preset the network is grown',
   },
   resume: {
     flags: '--resume',
@@ -245,6 +260,12 @@ export const OPTIONS = {
     description: 'seed of all randomness',
     parse: integer(0, 2 ** 32 - 1),
     default: 1,
+  },
+  weight: {
+    flags: '--weight <input=n>',
+    description:
+      'read this input, or folder of inputs, n times as often as its length would have it; may be repeated',
+    parse: weight,
   },
   heldOut: {
     flags: '--held-out <file>',

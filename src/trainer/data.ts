@@ -6,9 +6,10 @@ import { fileError } from '../node/file-errors.js';
 import type { Segment } from './network.js';
 import { Random } from './random.js';
 
-/** A file to train on; without a weight it counts by its length in bytes. */
+/** A file to train on. */
 export interface TextSource {
   path: string;
+  /** how often it is read, relative to what its length would have it (1) */
   weight?: number;
 }
 

@@ -19,6 +19,7 @@ import {
 } from './checkpoint.js';
 import { costs } from './cost.js';
 import { type HeldOut, heldOutPieces, holdOut, Sampler, TextFile, type TextSource } from './data.js';
+import { grow } from './grow.js';
 import { initialize } from './initialize.js';
 import { LARGEST_NORM, TrainingNetwork } from './network.js';
 import { rateAt, type Schedule } from './schedule.js';
@@ -31,7 +32,7 @@ export interface TrainOptions {
   heldOut?: string[];
   /** checkpoint to write (.safetensors); the state of the run lies beside it */
   output: string;
-  /** float checkpoint to start from instead of random weights */
+  /** float checkpoint to start from instead of random weights; a smaller network is grown into `arch` */
   from?: string;
   /** go on with the run whose state lies beside `output`, if there is one */
   resume?: boolean;
@@ -155,7 +156,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const { texts, measured } = set.heldOut
     ? { texts: inputs, measured: set.heldOut.map(TextFile.open) }
     : holdOut(inputs);
-  const weights = texts.map((file, i) => set.inputs[i].weight ?? file.length);
+  const weights = texts.map((file, i) => file.length * (set.inputs[i].weight ?? 1));
   const sampler = new Sampler(texts, weights, set.batch, set.segment, set.seed);
   const { batch, segment, bf16, threads = availableParallelism() } = set;
   const network = await TrainingNetwork.open(set.arch, { batch, steps: segment, threads, bf16 }, set.engine);
@@ -274,12 +275,9 @@ class Run {
 
   private async startFrom(path: string): Promise<void> {
     const { arch, values } = await readCheckpoint(path);
-    if (!sameShape(arch, this.set.arch))
-      throw new ShacompError(
-        'ERR_OPTIONS',
-        `${path} holds a network of another shape than the one to train: leave the preset out`,
-      );
-    fill(arch, values, this.network.weights);
+    const wanted = this.set.arch;
+    const grown = sameShape(arch, wanted) ? values : grow(arch, values, wanted, this.set.seed);
+    fill(wanted, grown, this.network.weights);
   }
 
   /**

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from grow import grow
 from model import Architecture, SharNN
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U8": "|u1"}
@@ -63,7 +64,10 @@ def architecture_of(path) -> Architecture:
     return Architecture.of(json.loads(metadata["architecture"]))
 
 
-def load(path, model: SharNN) -> None:
-    """Reads parameters by name; every one must be there in the right shape."""
+def load(path, model: SharNN, seed: int = 1) -> None:
+    """Reads parameters by name; every one must be there in the right shape. Those of a smaller network are grown."""
     tensors, _ = read_safetensors(path)
+    start = architecture_of(path)
+    if start != model.arch:
+        tensors = grow(start, tensors, model.arch, seed)
     model.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in tensors.items()})

@@ -47,6 +47,20 @@ class Model(unittest.TestCase):
                     np.testing.assert_allclose(stored[key], array, rtol=1e-3, atol=1e-5, err_msg=key)
 
     @torch.no_grad()
+    def test_a_grown_network_computes_the_same(self):
+        wider = Architecture(64, ARCH.layers, ARCH.boom, ARCH.window, ARCH.attention)
+        deeper = Architecture(32, 3, ARCH.boom, ARCH.window, (0, 1))
+        inputs, _ = segment(40, 2)
+        expected, _ = random_model()(inputs, random_model().initial_state(2, ARCH.window - 1))
+        with tempfile.TemporaryDirectory() as folder:
+            save(Path(folder) / "small.safetensors", random_model())
+            for arch, tolerance in ((wider, 1e-4), (deeper, 0.5)):
+                model = SharNN(arch)
+                load(Path(folder) / "small.safetensors", model)
+                logits, _ = model(inputs, model.initial_state(2, ARCH.window - 1))
+                self.assertLess((logits - expected).abs().max().item(), tolerance * expected.abs().max().item())
+
+    @torch.no_grad()
     def test_two_segments_are_one(self):
         model, B, carry = random_model(), 3, ARCH.window - 1
         inputs, _ = segment(40, B)

@@ -30,10 +30,10 @@ def arguments():
     a("--out", default="runs/model", help="where files go, without extension")
     a("--data", nargs="+", metavar="PATH[=WEIGHT]", help="files to train on, plain or .xz; default weight: the length")
     a("--heldout", nargs="*", default=[], metavar="PATH", help="files to measure bits per byte on, never trained on")
-    a("--preset", default="base", choices=preset_names())
+    a("--preset", choices=preset_names(), help="default: base, or the shape that --from has")
     a("--width", type=int), a("--layers", type=int), a("--boom", type=int), a("--window", type=int)
     a("--attention", help="layers that have attention: 0,2")
-    a("--from", dest="start", metavar="CHECKPOINT", help="start from these weights and their architecture")
+    a("--from", dest="start", metavar="CHECKPOINT", help="start from these weights; with --preset, grown into that shape")
     a("--resume", action="store_true", help="go on from OUT.state.pt if it is there")
     a("--minutes", type=float, help="length of the run; the learning rate reaches zero at its end")
     a("--steps", type=int, help="length of the run in steps instead")
@@ -67,9 +67,9 @@ def arguments():
 
 
 def architecture(args) -> Architecture:
-    if args.start:
+    if args.start and not args.preset:
         return checkpoint.architecture_of(args.start)
-    fields = dict(vars(Architecture.preset(args.preset)))
+    fields = dict(vars(Architecture.preset(args.preset or "base")))
     for name in ("width", "layers", "boom", "window"):
         fields[name] = getattr(args, name) or fields[name]
     if args.attention is not None:
@@ -111,7 +111,7 @@ class Trainer:
         self.args, self.machine, self.arch = args, machine, arch
         self.model = SharNN(arch, machine.dtype, args.dropout).to(machine.device)
         if args.start:
-            checkpoint.load(args.start, self.model)
+            checkpoint.load(args.start, self.model, args.seed)
         if args.compile:
             for block in self.model.layers:
                 block.attend = torch.compile(block.attend)

@@ -1,12 +1,13 @@
 /** @file The command `train`: from text to a model file. */
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { PRESETS } from '../../model/architecture.js';
 import { modelFolders } from '../../node/models.js';
 import { readCheckpoint } from '../../trainer/checkpoint.js';
+import type { TextSource } from '../../trainer/data.js';
 import { type Evaluation, type TrainReport, train } from '../../trainer/train.js';
 import { alreadyExists, exists, expand } from '../io/files.js';
 import { interruptibly, SignalInterrupt } from '../io/signals.js';
-import type { Flags } from '../options.js';
+import type { Flags, Weight } from '../options.js';
 import { bothBytes, clock, count, rate } from '../terminal/format.js';
 import { detail, note, quiet, UserError } from '../terminal/messages.js';
 import { Progress, showsProgress } from '../terminal/progress.js';
@@ -27,6 +28,8 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
   const inputs: string[] = [];
   for await (const path of expand(operands, { recursive: true, hidden: false })) inputs.push(path);
   if (inputs.length === 0) throw new UserError('there are no files to train on');
+
+  const sources = weigh(inputs, flags.weight);
 
   const base = output.replace(/\.sharnn$/, '');
   const checkpoint = `${base}.safetensors`;
@@ -62,7 +65,7 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
     try {
       const done = await train({
         arch,
-        inputs: inputs.map((path) => ({ path })),
+        inputs: sources,
         heldOut: flags.heldOut,
         output: checkpoint,
         from,
@@ -121,6 +124,21 @@ async function findCheckpoint(source: string): Promise<string> {
   throw new UserError(
     `no checkpoint ${source}.safetensors is installed; give the path of one with --from FILE`,
   );
+}
+
+/**
+ * The inputs with the weights asked for. A weight's name is an input as it was given, a file's name, or a folder that inputs are in;
+ * the last one that fits counts.
+ */
+function weigh(inputs: string[], weights: readonly Weight[] = []): TextSource[] {
+  const sources = inputs.map((path): TextSource => ({ path }));
+  for (const { name, times } of weights) {
+    const parts = `/${name.split(sep).join('/').replace(/\/+$/, '')}/`;
+    const named = sources.filter(({ path }) => `/${path.split(sep).join('/')}/`.includes(parts));
+    if (named.length === 0) throw new UserError('has a weight, but is none of the inputs', name);
+    for (const source of named) source.weight = times;
+  }
+  return sources;
 }
 
 function describe({ step, bitsPerByte, bytesPerSecond, left }: TrainReport): string {
