@@ -1,7 +1,7 @@
 /** @file Decompression: the one implementation under the functions, the streams and the command line. */
 import { ShacompError } from '../errors.js';
 import type { IntegerModel } from '../model/sharnn.js';
-import { findModel } from '../node/models.js';
+import { ModelFinder } from '../node/models.js';
 import { decodeBlock } from './block/block.js';
 import { blockMemory, checkMemory } from './block/memory.js';
 import { CODED_MODES } from './block/modes.js';
@@ -37,6 +37,7 @@ async function* decodeBlocks(
   const { maxOutputLength = Number.POSITIVE_INFINITY, onProgress, signal } = options;
   const reader = new ByteReader(source);
   const container = new ContainerReader(reader);
+  const models = new ModelFinder(options.model);
   const networks = new Networks(options);
   const breath = new Breath(signal);
   let model: IntegerModel | undefined;
@@ -92,7 +93,7 @@ async function* decodeBlocks(
           checkOutput(record.length);
           break;
         case 'model':
-          model = await findModel(record.id, options.model);
+          model = await models.find(record.id);
           break;
         case 'block': {
           const block = await decode(record);
