@@ -16,6 +16,7 @@ interface MixExports {
   mixing_finish(mix: number): number;
   mixing_output(mix: number): number;
   mixing_decode(mix: number, symbols: number, count: number, frequencies: number): number;
+  mixing_ends(mix: number): number;
 }
 
 const PAGE = 65536;
@@ -129,6 +130,12 @@ class Coder {
     return position;
   }
 
+  ends(): boolean {
+    const { mixing_ends } = this.#opened();
+    if (!this.#decodes) throw new ShacompError('ERR_OPTIONS', 'mixEnds: needs an open decoder');
+    return mixing_ends(this.#mix) !== 0;
+  }
+
   /** @returns the instance, for another coder; undefined if it was closed already */
   close(): Instance | undefined {
     if (this.#closed) return undefined;
@@ -201,6 +208,7 @@ function kernelsOf(module: WebAssembly.Module): MixKernels {
     mixEncode: (coder, symbols, frequencies) => (coder as Coder).encode(symbols, frequencies),
     mixFinish: (coder) => (coder as Coder).finish(),
     mixDecode: (coder, symbols, count, frequencies) => (coder as Coder).decode(symbols, count, frequencies),
+    mixEnds: (coder) => (coder as Coder).ends(),
     mixClose(coder) {
       idle = (coder as Coder).close() ?? idle;
     },
