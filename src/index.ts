@@ -13,7 +13,7 @@ export type {
 } from './codec/container/container.js';
 export { decompress, decompressChunks, inspect } from './codec/decompress.js';
 export type { CodecOptions, CompressOptions, DecompressOptions, Progress } from './codec/options.js';
-export type { Engine, EngineName, Network } from './engines/engine.js';
+export type { Engine, MixHandle, MixKernels, Network } from './engines/engine.js';
 export { type ErrorCode, ShacompError } from './errors.js';
 export type { Architecture } from './model/architecture.js';
 export type { IntegerModel } from './model/sharnn.js';

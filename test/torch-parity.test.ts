@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { referenceEngine } from '../src/engines/reference/network.js';
+import { referenceEngine } from '../src/engines/reference/engine.js';
 import {
   type Architecture,
   elements,

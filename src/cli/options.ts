@@ -1,9 +1,8 @@
 /** @file Every option, declared once: the parser, the help and the tables of docs/cli.md are made from this list. */
 import { InvalidArgumentError } from 'commander';
 import { CODED_MODES, type Mode } from '../codec/block/modes.js';
-import type { EngineName } from '../engines/engine.js';
-import { ENGINE_NAMES } from '../engines/list.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
+import { ENGINE_NAMES } from '../node/engines.js';
 
 /** What the command line's options say. */
 export interface Flags {
@@ -23,7 +22,7 @@ export interface Flags {
   level?: number;
   mode?: 'auto' | Mode;
   model?: string;
-  engine: 'auto' | EngineName;
+  engine: string;
   /** 0: as many as the engine sees fit */
   threads: number;
   /** bytes */

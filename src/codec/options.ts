@@ -1,5 +1,5 @@
 /** @file Options of the codec, and what is checked about them. */
-import type { Engine, EngineName } from '../engines/engine.js';
+import type { Engine } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
 import type { ModelSource } from '../node/models.js';
 import { CODED_MODES, type Mode } from './block/modes.js';
@@ -16,8 +16,8 @@ export interface Progress {
 export interface CodecOptions {
   /** Name, path, bytes or parsed form of the model. When decompressing, tried before the installed ones. */
   model?: ModelSource;
-  /** Engine to run the network on: `auto` (default), a name, or an engine. All give the same bytes. */
-  engine?: 'auto' | EngineName | Engine;
+  /** Engine to code with: `auto` (default), the name of one, or an engine itself. All give the same bytes. */
+  engine?: string | Engine;
   /** Threads of the engine, where it has them; by default as many as it sees fit. */
   threads?: number;
   /** Most bytes of memory to use beside the model: ERR_MEMORY_LIMIT if a block needs more. */

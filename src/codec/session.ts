@@ -1,13 +1,11 @@
-/** @file Keeps the engine, its mixing kernels and the open network of one run from block to block. */
-import type { Engine, Network } from '../engines/engine.js';
+/** @file Keeps the engine and the open network of one run from block to block. */
+import type { Engine, MixKernels, Network } from '../engines/engine.js';
 import type { IntegerModel } from '../model/sharnn.js';
-import type { MixKernels } from './block/mixing-coder.js';
 import type { CodecOptions } from './options.js';
 
 export class Networks {
   readonly #options: CodecOptions;
   #engine: Promise<Engine> | undefined;
-  #mixing: Promise<MixKernels> | undefined;
   #open: { network: Network; model: IntegerModel } | undefined;
 
   constructor(options: CodecOptions) {
@@ -24,14 +22,9 @@ export class Networks {
     return network;
   }
 
-  /** The mixing coder that goes with the engine. */
-  mixing(): Promise<MixKernels> {
-    this.#mixing ??= (async () => {
-      const { name } = await this.#select();
-      const { mixKernels } = await import('../engines/mixing.js');
-      return mixKernels(name);
-    })();
-    return this.#mixing;
+  /** The engine's mixing coder. */
+  async mixing(): Promise<MixKernels> {
+    return (await this.#select()).mixing;
   }
 
   close(): void {
@@ -44,7 +37,7 @@ export class Networks {
       const { engine = 'auto', threads } = this.#options;
       if (typeof engine !== 'string') return engine;
       // loaded late: files that are only stored need no engine
-      const { selectEngine } = await import('../engines/list.js');
+      const { selectEngine } = await import('../node/engines.js');
       return selectEngine(engine, { threads });
     })();
     return this.#engine;

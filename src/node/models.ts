@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { ShacompError } from '../errors.js';
 import type { Architecture } from '../model/architecture.js';
 import { type IntegerModel, parseModel, parseModelHeader } from '../model/sharnn.js';
+import { environment } from './env.js';
 import { fileError } from './file-errors.js';
 
 /** The model that compression uses where none is named. */
@@ -33,7 +34,7 @@ export interface InstalledModel {
 
 /** Folders that are searched, in this order: those of SHACOMP_MODELS, then the shipped ones. */
 export function modelFolders(): string[] {
-  return [...(process.env['SHACOMP_MODELS'] ?? '').split(delimiter).filter(Boolean), SHIPPED];
+  return [...(environment('SHACOMP_MODELS') ?? '').split(delimiter).filter(Boolean), SHIPPED];
 }
 
 /** First 8 bytes of a model's id in hexadecimal: how files and messages name models. */

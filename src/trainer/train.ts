@@ -4,7 +4,6 @@ import { access } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import type { EngineName } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
 import type { Architecture } from '../model/architecture.js';
 import { fileError } from '../node/file-errors.js';
@@ -45,7 +44,7 @@ export interface TrainOptions {
   /** default: the processors available */
   threads?: number;
   /** what trains: native or wasm (auto) */
-  engine?: 'auto' | EngineName;
+  engine?: string;
   /** bfloat16 products where the processor has them (true) */
   bf16?: boolean;
   /** of the initial weights and of the text's order (1) */

@@ -1,9 +1,9 @@
 /** @file The command `quantize`, and the last step of `train`: a float checkpoint becomes a model. */
 import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
-import { selectEngine } from '../../engines/list.js';
 import { type Architecture, ShacompError } from '../../index.js';
 import { parameterCount } from '../../model/architecture.js';
+import { selectEngine } from '../../node/engines.js';
 import { shortId } from '../../node/models.js';
 import { readCheckpoint } from '../../trainer/checkpoint.js';
 import { floatCrossEntropy, wholeSegments } from '../../trainer/cost.js';

@@ -1,8 +1,7 @@
 /** @file Codes one block: drives the network's lockstep streams and the mode's symbol coder. */
-import type { Network } from '../../engines/engine.js';
+import type { MixKernels, Network } from '../../engines/engine.js';
 import { INITIAL_BYTE, SYMBOLS } from '../../model/architecture.js';
 import type { Breath } from '../event-loop.js';
-import type { MixKernels } from './mixing-coder.js';
 import type { CodedMode } from './modes.js';
 import { deinterleave, interleave, stepCount } from './slices.js';
 import type { SymbolDecoder, SymbolEncoder } from './symbol-coder.js';

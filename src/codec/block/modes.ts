@@ -1,6 +1,8 @@
 /** @file The ways to code a block. A new one is an entry here and its record in `docs/format.md`. */
 
-import { MIX_PROFILES, MixDecoder, MixEncoder, type MixKernels, type MixProfile } from './mixing-coder.js';
+import type { MixKernels } from '../../engines/engine.js';
+import { MIX_PROFILES, type MixProfile } from '../../engines/profiles.js';
+import { MixDecoder, MixEncoder } from './mixing-coder.js';
 import { NetworkDecoder, NetworkEncoder } from './network-coder.js';
 import type { SymbolDecoder, SymbolEncoder } from './symbol-coder.js';
 

@@ -1,6 +1,7 @@
 /** @file The `.sha` container: a member is a magic number, a version and records. `docs/format.md` specifies it. */
+
+import { MIX_PROFILES } from '../../engines/profiles.js';
 import { ShacompError } from '../../errors.js';
-import { MIX_PROFILES } from '../block/mixing-coder.js';
 import { CODED_MODES, type CodedMode, type Mode } from '../block/modes.js';
 import { MAX_STREAMS } from '../block/slices.js';
 import type { ByteReader } from './byte-reader.js';

@@ -2,10 +2,10 @@
  * @file Codes a block in the way that suits it. Whether the network pays, and how many streams, is found out on a sample,
  * so that data that it does not know takes none of its time. The choice depends on the bytes, the model and the settings alone.
  */
+import type { MixKernels } from '../../engines/engine.js';
 import type { IntegerModel } from '../../model/sharnn.js';
 import { type BlockProgress, encodeBlock } from '../block/block.js';
 import { blockMemory, checkMemory } from '../block/memory.js';
-import type { MixKernels } from '../block/mixing-coder.js';
 import { type CodedMode, codedMode } from '../block/modes.js';
 import { streamCount } from '../block/slices.js';
 import { MODEL_ID_LENGTH } from '../container/container.js';

@@ -2,9 +2,8 @@
  * @file Estimates, from a sample of a block, what the network saves there and what streams cost. Both are measured with the
  * fast profile, which takes a fraction of the time of coding.
  */
-import type { Network } from '../../engines/engine.js';
+import type { MixKernels, Network } from '../../engines/engine.js';
 import { BATCH_SYMBOLS, encodeBlock } from '../block/block.js';
-import type { MixKernels } from '../block/mixing-coder.js';
 import { type CodedMode, codedMode } from '../block/modes.js';
 import { interleave } from '../block/slices.js';
 import type { Breath } from '../event-loop.js';
