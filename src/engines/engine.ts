@@ -67,9 +67,11 @@ export interface MixKernels {
   mixFinish(coder: MixHandle): Uint8Array | undefined;
   /**
    * Decodes `count` symbols into the front of `symbols`. Any payload decodes to something.
-   * @returns bytes of payload used so far; bytes past its end read as zero and count
+   * @returns bytes of payload used so far, Infinity once it is known to be damaged
    */
   mixDecode(coder: MixHandle, symbols: Uint8Array, count: number, frequencies?: Uint32Array): number;
+  /** Whether a decoder's payload is exactly the one that an encoder makes of what was decoded so far. */
+  mixEnds(coder: MixHandle): boolean;
   /**
    * Has a network predict and codes what it predicts, both at the same time, where the engine can: the bits are
    * those of the network's `run` or `step` and {@link mixEncode} or {@link mixDecode} in turns.

@@ -1,14 +1,12 @@
 /** @file The command `info`: what is in a `.sha` or `.sharnn` file, and what this installation can do. */
-import { readFile } from 'node:fs/promises';
 import { blockMemory, streamMemory } from '../../codec/block/memory.js';
 import { CODED_MODES } from '../../codec/block/modes.js';
 import { humanBytes } from '../../format-bytes.js';
 import { type Architecture, inspect, listModels, type Mode, ShacompError } from '../../index.js';
 import { parameterCount } from '../../model/architecture.js';
-import { parseModel } from '../../model/sharnn.js';
 import { engines, selectEngine } from '../../node/engines.js';
 import { ENVIRONMENT, environment } from '../../node/env.js';
-import { modelFolders, shortId } from '../../node/models.js';
+import { modelFolders, readModelFile, shortId } from '../../node/models.js';
 import { openInput, STANDARD } from '../io/files.js';
 import { forEachFile, operands } from '../io/inputs.js';
 import type { Flags } from '../options.js';
@@ -116,7 +114,7 @@ async function examine(path: string): Promise<CompressedInfo | ModelInfo> {
 }
 
 async function examineModel(file: string): Promise<ModelInfo> {
-  const { name, id, bytes, architecture } = parseModel(await readFile(file));
+  const { name, id, bytes, architecture } = await readModelFile(file);
   return {
     kind: 'model',
     file,

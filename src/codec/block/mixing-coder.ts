@@ -1,20 +1,17 @@
 /** @file The symbol coders made of an engine's mixing coder. */
 import type { MixHandle, MixKernels, Network } from '../../engines/engine.js';
 import { MIX_PROFILES, type MixProfile } from '../../engines/profiles.js';
-import { ShacompError } from '../../errors.js';
-import type { SymbolDecoder, SymbolEncoder } from './symbol-coder.js';
+import { damagedBlock, type SymbolDecoder, type SymbolEncoder } from './symbol-coder.js';
 
 /** Encodes a block of `length` bytes by mixing. */
 export class MixEncoder implements SymbolEncoder {
   readonly #kernels: MixKernels;
   readonly #coder: MixHandle;
-  readonly #limit: number;
   #length = 0;
 
   constructor(kernels: MixKernels, profile: MixProfile, length: number, streams: number) {
     this.#kernels = kernels;
     this.#coder = kernels.mixOpen(MIX_PROFILES[profile], length, streams);
-    this.#limit = length;
   }
 
   get length(): number {
@@ -32,9 +29,8 @@ export class MixEncoder implements SymbolEncoder {
     return true;
   }
 
-  /** @returns the payload; one as long as the block and of no use if coding would lengthen the block */
-  finish(): Uint8Array {
-    return this.#kernels.mixFinish(this.#coder) ?? new Uint8Array(this.#limit);
+  finish(): Uint8Array | undefined {
+    return this.#kernels.mixFinish(this.#coder);
   }
 
   close(): void {
@@ -42,16 +38,10 @@ export class MixEncoder implements SymbolEncoder {
   }
 }
 
-/** Most zero bytes at the end of the code that a payload omits. */
-const OMITTED = 4;
-
-const damaged = () => new ShacompError('ERR_CORRUPT', 'a block of the compressed data is damaged');
-
 /** Decodes what {@link MixEncoder} wrote, given the same profile, length, streams and frequencies. */
 export class MixDecoder implements SymbolDecoder {
   readonly #kernels: MixKernels;
   readonly #coder: MixHandle;
-  readonly #size: number;
   #used = 0;
 
   constructor(
@@ -62,12 +52,11 @@ export class MixDecoder implements SymbolDecoder {
     payload: Uint8Array,
   ) {
     this.#kernels = kernels;
-    this.#size = payload.length;
     this.#coder = kernels.mixOpen(MIX_PROFILES[profile], length, streams, payload);
   }
 
   get position(): number {
-    return Math.min(this.#used, this.#size);
+    return this.#used;
   }
 
   decode(symbols: Uint8Array, count: number, frequencies?: Uint32Array): void {
@@ -82,7 +71,7 @@ export class MixDecoder implements SymbolDecoder {
   }
 
   finish(): void {
-    if (this.#used < this.#size) throw damaged();
+    if (!this.#kernels.mixEnds(this.#coder)) throw damagedBlock();
   }
 
   close(): void {
@@ -90,8 +79,8 @@ export class MixDecoder implements SymbolDecoder {
   }
 
   #use(bytes: number): void {
+    // do not decode on and on what is not there
+    if (bytes === Number.POSITIVE_INFINITY) throw damagedBlock();
     this.#used = bytes;
-    // an encoder leaves out at most that many zero bytes: do not decode on and on what is not there
-    if (bytes > this.#size + OMITTED) throw damaged();
   }
 }

@@ -22,6 +22,7 @@ export const mixingOf = (addon: MixAddon): MixKernels => ({
   mixEncode: (...parameters) => typed(() => addon.mixEncode(...parameters)),
   mixFinish: (coder) => typed(() => addon.mixFinish(coder)),
   mixDecode: (...parameters) => typed(() => addon.mixDecode(...parameters)),
+  mixEnds: (coder) => typed(() => addon.mixEnds(coder)),
   mixSteps(coder, network, ...parameters) {
     const handle = networkHandle(network);
     return handle && typed(() => addon.mixSteps(coder, handle, ...parameters));

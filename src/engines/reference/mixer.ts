@@ -6,20 +6,12 @@
  * final maps correct the outcome, and a range coder spends -log2 p bits. Then everything learns from the bit.
  */
 
+import { RangeDecoder, RangeEncoder } from '../../codec/block/range-coder.js';
 import { checkFrequencies, checkRoom, mixingOutOfRange, notACoder } from '../check.js';
 import type { MixHandle, MixKernels } from '../engine.js';
 import { MIX_PROFILES } from '../profiles.js';
 import { Followers, hashPast, Stream } from './mixer-history.js';
-import {
-  BitDecoder,
-  BitEncoder,
-  type CodeBit,
-  FinalMap,
-  MAP_STEPS,
-  Mixer,
-  mapContext,
-  Slots,
-} from './mixer-parts.js';
+import { type CodeBit, FinalMap, MAP_STEPS, Mixer, mapContext, Slots } from './mixer-parts.js';
 import { adapt, clampProbability, hash2, probability, STATES, squash, stretch } from './mixer-tables.js';
 
 interface Profile {
@@ -437,15 +429,15 @@ const valid = (profile: number, length: number, streams: number): boolean =>
 
 class Coder {
   readonly #model: Model;
-  readonly #encoder: BitEncoder;
-  readonly #decoder?: BitDecoder;
+  readonly #encoder: RangeEncoder;
+  readonly #decoder?: RangeDecoder;
   #left: number;
   open = true;
 
   constructor(profile: number, length: number, streams: number, payload?: Uint8Array) {
     this.#model = new Model(PROFILES[profile]!, length, streams);
-    this.#encoder = new BitEncoder(length);
-    if (payload) this.#decoder = new BitDecoder(payload.slice());
+    this.#encoder = new RangeEncoder(length);
+    if (payload) this.#decoder = new RangeDecoder(new Uint8Array(payload));
     this.#left = length;
   }
 
@@ -460,7 +452,7 @@ class Coder {
         return bit;
       });
     }
-    return this.#encoder.size;
+    return this.#encoder.length;
   }
 
   finish(): Uint8Array | undefined {
@@ -476,7 +468,12 @@ class Coder {
       symbols[i] = this.#model.codeByte(frequencies?.subarray(i * 256, i * 256 + 256), (p) =>
         decoder.decode(p),
       );
-    return decoder.position;
+    return decoder.damaged ? Number.POSITIVE_INFINITY : decoder.position;
+  }
+
+  ends(): boolean {
+    if (!this.#decoder) throw notACoder('an open decoder');
+    return this.#decoder.ends();
   }
 }
 
@@ -507,6 +504,7 @@ export const referenceMixing: MixKernels = {
   mixEncode: (coder, symbols, frequencies) => opened(coder).encode(symbols, frequencies),
   mixFinish: (coder) => opened(coder).finish(),
   mixDecode: (coder, symbols, count, frequencies) => opened(coder).decode(symbols, count, frequencies),
+  mixEnds: (coder) => opened(coder).ends(),
   mixClose(coder) {
     if (coder instanceof Coder) coder.open = false;
   },

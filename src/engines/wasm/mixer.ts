@@ -16,6 +16,7 @@ interface MixExports {
   mixing_finish(mix: number): number;
   mixing_output(mix: number): number;
   mixing_decode(mix: number, symbols: number, count: number, frequencies: number): number;
+  mixing_ends(mix: number): number;
 }
 
 const PAGE = 65536;
@@ -129,6 +130,12 @@ class Coder {
     return position;
   }
 
+  ends(): boolean {
+    const { mixing_ends } = this.#opened();
+    if (!this.#decodes) throw notACoder('an open decoder');
+    return mixing_ends(this.#mix) !== 0;
+  }
+
   /** @returns the instance, for another coder; undefined if it was closed already */
   close(): Instance | undefined {
     if (this.#closed) return undefined;
@@ -196,6 +203,7 @@ function kernelsOf(module: WebAssembly.Module): MixKernels {
     mixEncode: (coder, symbols, frequencies) => coderOf(coder).encode(symbols, frequencies),
     mixFinish: (coder) => coderOf(coder).finish(),
     mixDecode: (coder, symbols, count, frequencies) => coderOf(coder).decode(symbols, count, frequencies),
+    mixEnds: (coder) => coderOf(coder).ends(),
     mixClose(coder) {
       if (coder instanceof Coder) idle = coder.close() ?? idle;
     },
