@@ -4,6 +4,7 @@ import { CODED_MODES, type Mode } from '../codec/block/modes.js';
 import type { EngineName } from '../engines/engine.js';
 import { ENGINE_NAMES } from '../engines/list.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
+import { FINE_TUNING_RATE, HELD_OUT_SHARE, TRAIN_DEFAULTS } from '../trainer/defaults.js';
 
 /** What the command line's options say. */
 export interface Flags {
@@ -252,7 +253,7 @@ export const OPTIONS = {
   },
   rate: {
     flags: '--rate <x>',
-    description: 'highest learning rate (default: 0.003, with --from 0.001)',
+    description: `highest learning rate (default: ${TRAIN_DEFAULTS.rate}, with --from ${FINE_TUNING_RATE})`,
     parse: positive,
   },
   seed: {
@@ -269,8 +270,7 @@ export const OPTIONS = {
   },
   heldOut: {
     flags: '--held-out <file>',
-    description:
-      'text to measure on, may be repeated (default: the last 2 % of every input, which is not trained on)',
+    description: `text to measure on, may be repeated (default: the last ${100 * HELD_OUT_SHARE} % of every input, which is not trained on)`,
     parse: repeated,
   },
   name: { flags: '--name <text>', description: 'name in the model file (default: the name of the output)' },
