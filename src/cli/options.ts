@@ -3,6 +3,7 @@ import { InvalidArgumentError } from 'commander';
 import { CODED_MODES, type Mode } from '../codec/block/modes.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
 import { ENGINE_NAMES } from '../node/engines.js';
+import { FINE_TUNING_RATE, HELD_OUT_SHARE, TRAIN_DEFAULTS } from '../trainer/defaults.js';
 
 /** What the command line's options say. */
 export interface Flags {
@@ -251,7 +252,7 @@ export const OPTIONS = {
   },
   rate: {
     flags: '--rate <x>',
-    description: 'highest learning rate (default: 0.003, with --from 0.001)',
+    description: `highest learning rate (default: ${TRAIN_DEFAULTS.rate}, with --from ${FINE_TUNING_RATE})`,
     parse: positive,
   },
   seed: {
@@ -268,8 +269,7 @@ export const OPTIONS = {
   },
   heldOut: {
     flags: '--held-out <file>',
-    description:
-      'text to measure on, may be repeated (default: the last 2 % of every input, which is not trained on)',
+    description: `text to measure on, may be repeated (default: the last ${100 * HELD_OUT_SHARE} % of every input, which is not trained on)`,
     parse: repeated,
   },
   name: { flags: '--name <text>', description: 'name in the model file (default: the name of the output)' },

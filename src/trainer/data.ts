@@ -3,6 +3,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { ShacompError } from '../errors.js';
 import { INITIAL_BYTE } from '../model/architecture.js';
 import { fileError } from '../node/file-errors.js';
+import { HELD_OUT_SHARE } from './defaults.js';
 import type { Segment } from './network.js';
 import { Random } from './random.js';
 
@@ -192,8 +193,7 @@ export class Sampler {
   }
 }
 
-/** Share of every file that is held out where no held-out files are given, and of how many of them it is measured. */
-const HELD_OUT_SHARE = 0.02;
+/** Of how many files the held-out ends are measured. */
 const MOST_MEASURED = 64;
 
 /** Divides files into what is trained on and their ends, on some of which the network is measured. */

@@ -86,7 +86,8 @@ export class BlockEncoder {
     if (plain && block.length <= SMALL) {
       // without progress, which should not go back
       const [a, b] = [await encode(mode, most), await encode(plain, 1)];
-      return a && (!b || a.payload.length + 1 + MODEL_ID_LENGTH <= b.payload.length) ? a : (b ?? a);
+      const without = b?.payload.length ?? block.length;
+      return a && a.payload.length + 1 + MODEL_ID_LENGTH <= without ? a : b;
     }
     // a network alone does not learn: streams cost it next to nothing
     if (!plain && (most === 1 || !mode.profile)) return encode(mode, most, progress);
