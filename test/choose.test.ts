@@ -1,12 +1,13 @@
 /** @file How a block is coded: what the encoder makes of what a trial has found out, and of two results. */
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import type { CodedMode, Mode } from '../src/codec/block/modes.js';
-import { compress } from '../src/codec/compress.js';
-import { inspect } from '../src/codec/decompress.js';
+import type { CodedMode } from '../src/codec/block/modes.js';
+import type { Mode } from '../src/codec/container/format.js';
 import { Breath } from '../src/codec/event-loop.js';
 import { Networks } from '../src/codec/session.js';
 import { BlockEncoder, planFor } from '../src/codec/strategy/choose.js';
 import { LEVELS, levelSettings } from '../src/codec/strategy/levels.js';
+import { compress, inspect } from '../src/index.js';
+import { NODE } from '../src/node/codec.js';
 import { collect } from './helpers/collect.js';
 import { fakeEngine, fakeModel, likelyBytes } from './helpers/fake-engine.js';
 import { stubMixing } from './helpers/stub-mixing.js';
@@ -41,7 +42,7 @@ beforeEach(() => Object.assign(found, { saving: 0, streamCost: () => 0, trials: 
 
 /** Codes a block at a level with coders that need no time; gives how. */
 async function choice(level: number, length = 2 ** 20, mode: 'auto' | CodedMode['name'] = 'auto') {
-  const networks = new Networks({ engine: fakeEngine({ shape: 'flat', mixing: stubMixing() }) });
+  const networks = new Networks({ engine: fakeEngine({ shape: 'flat', mixing: stubMixing() }) }, NODE);
   const encoder = new BlockEncoder(planFor(levelSettings(level), mode), networks, new Breath(), () => {});
   const coded = await encoder.encode(new Uint8Array(length), fakeModel(), () => {});
   networks.close();
@@ -150,7 +151,7 @@ describe('small blocks', () => {
 
   it('take the network where both are as long: a later block then need not name the model', async () => {
     const mixing = stubMixing({ plain: 0.5, network: 0.5 - 9 / 4096 });
-    const networks = new Networks({ engine: { ...engine, mixing } });
+    const networks = new Networks({ engine: { ...engine, mixing } }, NODE);
     const encoder = new BlockEncoder(planFor(levelSettings(4), 'auto'), networks, new Breath(), () => {});
     expect((await encoder.encode(new Uint8Array(4096), fakeModel(), () => {}))!.mode.name).toBe(
       'network-mixing-fast',

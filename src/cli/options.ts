@@ -1,6 +1,6 @@
 /** @file Every option, declared once: the parser, the help and the tables of docs/cli.md are made from this list. */
 import { InvalidArgumentError } from 'commander';
-import { CODED_MODES, type Mode } from '../codec/block/modes.js';
+import { CODED_FORMATS, type Mode } from '../codec/container/format.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
 import { ENGINE_NAMES } from '../node/engines.js';
 import { FINE_TUNING_RATE, HELD_OUT_SHARE, TRAIN_DEFAULTS } from '../trainer/defaults.js';
@@ -180,7 +180,7 @@ export const OPTIONS = {
   mode: {
     flags: '--mode <mode>',
     description: 'code all blocks this way, instead of as the level finds best',
-    choices: ['auto', 'stored', ...CODED_MODES.map(({ name }) => name)],
+    choices: ['auto', 'stored', ...CODED_FORMATS.map(({ name }) => name)],
   },
   model: {
     flags: '-m, --model <name>',

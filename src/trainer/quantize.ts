@@ -18,6 +18,7 @@ import {
   type IntegerModel,
   parseModel,
 } from '../model/sharnn.js';
+import { nodeSha256 } from '../node/hash.js';
 import { crossEntropy } from './cross-entropy.js';
 
 /** Float parameters by name, as `parameters(arch)` lists them. */
@@ -263,6 +264,7 @@ export function quantize(
       output: quantizeMatrix(outputWeight, d, shifts.output, logitUnit),
       outputBias: toBias(bias, logitUnit),
     }),
+    nodeSha256,
   );
 }
 

@@ -1,5 +1,5 @@
 /** @file The commands `decompress` and `test`. */
-import { MAGIC } from '../../codec/container/container.js';
+import { MAGIC } from '../../codec/container/format.js';
 import { type DecompressOptions, decompressChunks } from '../../index.js';
 import { type Input, openInput, openOutput, removeInput, STANDARD, standardOutput } from '../io/files.js';
 import {

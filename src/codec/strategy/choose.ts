@@ -7,11 +7,10 @@ import type { IntegerModel } from '../../model/sharnn.js';
 import { type BlockProgress, encodeBlock } from '../block/block.js';
 import { blockMemory } from '../block/memory.js';
 import { type CodedMode, codedMode } from '../block/modes.js';
-import { streamCount } from '../block/slices.js';
-import { MODEL_ID_LENGTH } from '../container/container.js';
+import { MODEL_ID_LENGTH } from '../container/format.js';
 import type { Breath } from '../event-loop.js';
 import type { Networks } from '../session.js';
-import type { Level, StreamDensity } from './levels.js';
+import { type Level, type StreamDensity, streamCount } from './levels.js';
 import { SLICES, Trial } from './trial.js';
 
 /** Blocks up to this length are coded with and without the network, and the smaller result wins. */

@@ -6,7 +6,7 @@
  * final maps correct the outcome, and a range coder spends -log2 p bits. Then everything learns from the bit.
  */
 
-import { RangeDecoder, RangeEncoder } from '../../codec/block/range-coder.js';
+import { RangeDecoder, RangeEncoder } from '../../range-coder.js';
 import { checkFrequencies, checkRoom, mixingOutOfRange, notACoder } from '../check.js';
 import type { MixHandle, MixKernels } from '../engine.js';
 import { MIX_PROFILES } from '../profiles.js';
