@@ -13,8 +13,14 @@ export function checkStreams(streams: number): void {
     );
 }
 
-/** @throws ShacompError ERR_OPTIONS if the arrays are too short for `steps` steps of `streams` streams */
+/** @throws ShacompError ERR_OPTIONS if the arrays are others or too short for `steps` steps of `streams` streams */
 export function checkRun(streams: number, bytes: Uint8Array, steps: number, frequencies: Uint32Array): void {
+  // callers without types: the addon would take any object's memory for theirs
+  if (!(bytes instanceof Uint8Array) || !(frequencies instanceof Uint32Array))
+    throw new ShacompError(
+      'ERR_OPTIONS',
+      'a network takes its bytes as a Uint8Array, frequencies as a Uint32Array',
+    );
   if (!Number.isInteger(steps) || steps < 0 || bytes.length < steps * streams)
     throw new ShacompError(
       'ERR_OPTIONS',

@@ -103,7 +103,8 @@ export function parseSafetensors(bytes: Uint8Array): SafeTensors {
 
 /** The file as pieces to be written one after the other. The header is padded to a multiple of 8 bytes. */
 export function encodeSafetensors({ tensors, metadata }: SafeTensors): Uint8Array[] {
-  const header: Record<string, unknown> = { __metadata__: metadata };
+  // without a prototype: a tensor may have any name
+  const header: Record<string, unknown> = Object.assign(Object.create(null), { __metadata__: metadata });
   let at = 0;
   for (const [name, { shape, data }] of tensors) {
     header[name] = {
