@@ -121,8 +121,8 @@ void blocks_in_natural_order() {
 int main() {
   uint32_t seed = 1;
   for (const int profile : {MIX_FAST, MIX_FULL}) {
-    for (const size_t length : {0, 1, 2, 50, 700, 3000}) {
-      for (const size_t streams : {1, 3, 64}) {
+    for (const size_t length : {0, 1, 60, 1500}) {
+      for (const size_t streams : {1, 5}) {
         for (const bool network : {false, true}) {
           const std::vector<uint8_t> symbols = test::sample_bytes(length, seed++);
           round_trips({profile, symbols, streams, network ? frequencies_of(length, seed) : std::vector<uint32_t>()});
