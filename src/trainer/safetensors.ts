@@ -135,7 +135,8 @@ export function parseSafetensors(bytes: Uint8Array): SafeTensors {
  * @throws ShacompError ERR_CHECKPOINT_INVALID if the header is longer than is read
  */
 export function encodeSafetensors({ tensors, metadata }: SafeTensors): Uint8Array[] {
-  const header: Record<string, unknown> = { __metadata__: metadata };
+  // without a prototype: a tensor may have any name
+  const header: Record<string, unknown> = Object.assign(Object.create(null), { __metadata__: metadata });
   let at = 0;
   for (const [name, { shape, data }] of tensors) {
     header[name] = {
