@@ -2,9 +2,10 @@
 /**
  * @file Builds the native addon into prebuilds/<platform>-<arch>/shacomp.node where a C++20 compiler is present.
  *
- * Sources are cpp/**\/*.cc, less cpp/bindings/wasm. A file named *.isa.cc is compiled once per instruction set, each time
+ * Sources are cpp/**\/*.cc, less cpp/bindings/wasm and cpp/test. A file named *.isa.cc is compiled once per instruction set, each time
  * into its own namespace (SHACOMP_ISA); which one runs is decided when the addon is loaded. Without a compiler
  * the script says so and succeeds: the WebAssembly engine serves then. SHACOMP_REQUIRE_NATIVE=1 makes that an error.
+ * With --where it only prints the addon's path.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
@@ -18,7 +19,7 @@ const kernels = path.join(root, 'cpp');
 const arch = process.arch;
 
 /** Instruction sets per architecture: namespace -> compiler flags. The first needs nothing beyond the baseline. */
-const ISAS = {
+export const ISAS = {
   x64: {
     baseline: [],
     avx2: ['-mavx2', '-mfma', '-mbmi2'],
@@ -33,13 +34,13 @@ const ISAS = {
   },
 };
 
-/** "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in src/engines/native/engine.ts. */
+/** "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in src/engines/native/addon.ts. */
 function prebuildName() {
   const musl = process.platform === 'linux' && !process.report.getReport().header.glibcVersionRuntime;
   return `${process.platform}-${arch}${musl ? '-musl' : ''}`;
 }
 
-function findCompiler() {
+export function findCompiler() {
   const candidates = process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++'];
   for (const cxx of candidates) {
     try {
@@ -53,13 +54,16 @@ function findCompiler() {
   return null;
 }
 
-function listFiles(dir) {
+export function listFiles(dir) {
   return readdirSync(dir, { withFileTypes: true }).flatMap((e) =>
     e.isDirectory() ? listFiles(path.join(dir, e.name)) : [path.join(dir, e.name)],
   );
 }
 
+const target = path.join(root, 'prebuilds', prebuildName(), 'shacomp.node');
+
 async function main() {
+  if (process.argv.includes('--where')) return console.log(target);
   const cxx = findCompiler();
   if (!cxx || process.platform === 'win32') {
     console.log(
@@ -69,7 +73,7 @@ async function main() {
   }
   const { include_dir } = (await import('node-api-headers')).default;
   const isas = ISAS[arch] ?? { baseline: [] };
-  const files = listFiles(kernels);
+  const files = listFiles(kernels).filter((f) => !f.startsWith(path.join(kernels, 'test')));
   const sources = files.filter(
     (f) => f.endsWith('.cc') && !f.startsWith(path.join(kernels, 'bindings/wasm')),
   );
@@ -117,7 +121,6 @@ async function main() {
   };
   await Promise.all(Array.from({ length: availableParallelism() }, worker));
 
-  const target = path.join(root, 'prebuilds', prebuildName(), 'shacomp.node');
   mkdirSync(path.dirname(target), { recursive: true });
   const link = ['-shared', '-pthread', '-o', target, ...jobs.map((j) => j.object)];
   // The C++ runtime goes into the addon, so that only libc's symbols are asked of the user's system.
@@ -128,8 +131,9 @@ async function main() {
   console.log(`shacomp: built ${path.relative(root, target)} with ${cxx}`);
 }
 
-main().catch((error) => {
-  process.stderr.write(`${error.stderr ?? error.stack}\n`);
-  console.log('shacomp: the native addon did not build; the WebAssembly engine will be used');
-  process.exit(process.env.SHACOMP_REQUIRE_NATIVE === '1' ? 1 : 0);
-});
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  main().catch((error) => {
+    process.stderr.write(`${error.stderr ?? error.stack}\n`);
+    console.log('shacomp: the native addon did not build; the WebAssembly engine will be used');
+    process.exit(process.env.SHACOMP_REQUIRE_NATIVE === '1' ? 1 : 0);
+  });

@@ -1,6 +1,7 @@
 /** @file The command line: finds the command, reads its options, runs it, and turns errors into an exit code. */
 import { isatty } from 'node:tty';
 import { Command, CommanderError, Option } from 'commander';
+import { ENVIRONMENT } from '../node/env.js';
 import { losslessWords } from './arguments.js';
 import { COMMANDS, type CommandSpec } from './commands.js';
 import { STDERR, writeMessage } from './io/descriptors.js';
@@ -26,10 +27,10 @@ A file whose name is a command's is given as ./NAME.
 Exit codes: 0 all is well, 1 an error, 2 something was skipped or changed while it was read.
 
 Environment:
-  SHACOMP_MODELS  folders with more models, separated as in PATH
-  SHACOMP_ENGINE  engine to use where --engine does not say
-  SHACOMP_LEVEL   level to compress at where no flag says
-  SHACOMP_DEBUG   if set, errors come with a stack trace
+${table(
+  ENVIRONMENT.map(({ name, meaning }) => [`  ${name}`, meaning]),
+  [0, 1],
+)}
 
 Examples:
   shacomp book.txt             writes book.txt.sha
@@ -86,7 +87,7 @@ async function run(argv: string[]): Promise<void> {
 }
 
 /** The parser of one command. @param show takes the help and the version */
-function build(spec: CommandSpec, show: (text: string) => void): Command {
+export function build(spec: CommandSpec, show: (text: string) => void = () => {}): Command {
   const command = new Command(['shacomp', spec.name].join(' ').trim())
     .description(
       spec.name === '' ? 'Compresses files with a recurrent neural network.' : sentence(spec.summary),

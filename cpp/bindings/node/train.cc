@@ -60,8 +60,9 @@ struct Session {
   std::unique_ptr<ThreadPool> pool;
 
   void phase(Phase phase, const TrainBatch& batch, Source source) {
+    kernel->use(trainer.get(), source);
     pool->parallel_for(config.workers,
-                       [&](std::size_t worker) { kernel->run(trainer.get(), phase, int(worker), batch, source); });
+                       [&](std::size_t worker) { kernel->run(trainer.get(), phase, int(worker), batch); });
   }
 };
 

@@ -5,7 +5,6 @@ import { createInterface } from 'node:readline';
 import { isatty } from 'node:tty';
 import { planFor } from '../../codec/strategy/choose.js';
 import { levelSettings } from '../../codec/strategy/levels.js';
-import { selectEngine } from '../../engines/list.js';
 import {
   type CodecOptions,
   type CompressOptions,
@@ -13,6 +12,8 @@ import {
   type IntegerModel,
   loadModel,
 } from '../../index.js';
+import { selectEngine } from '../../node/engines.js';
+import { environment } from '../../node/env.js';
 import { systemName } from '../../node/names.js';
 import type { Flags } from '../options.js';
 import { count } from '../terminal/format.js';
@@ -52,7 +53,7 @@ export async function codecOptions(flags: Flags): Promise<CodecOptions & { engin
 
 /** The level asked for: by a flag, else by SHACOMP_LEVEL. @throws UserError */
 export function levelOf(flags: Flags): number | undefined {
-  const wanted = process.env['SHACOMP_LEVEL'];
+  const wanted = environment('SHACOMP_LEVEL');
   if (flags.level !== undefined || !wanted) return flags.level;
   if (!/^[1-9]$/.test(wanted))
     throw new UserError(`SHACOMP_LEVEL must be a level from 1 to 9, not "${wanted}"`);

@@ -1,5 +1,6 @@
 /** @file Messages, which go to standard error, and the exit code they lead to. */
 import { ShacompError } from '../../errors.js';
+import { environment } from '../../node/env.js';
 import { systemReason } from '../../node/file-errors.js';
 import { writeMessage } from '../io/descriptors.js';
 import { printable, printableLines } from './printable.js';
@@ -49,7 +50,7 @@ export function reportError(error: unknown, file?: string): void {
     const about = error instanceof UserError ? (error.file ?? file) : file;
     print(['shacomp', ...(about === undefined ? [] : [printable(about)]), describe(error)].join(': '));
   }
-  if (process.env['SHACOMP_DEBUG'] && error instanceof Error) print(debugText(error));
+  if (environment('SHACOMP_DEBUG') && error instanceof Error) print(debugText(error));
 }
 
 /** Reports something that was passed over; the run will end with exit code 2 unless there are errors. */
