@@ -1,4 +1,6 @@
 /** @file Runs a command of the command line in this process, so that parts of it can be replaced or watched. */
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { vi } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands.js';
 import { build } from '../../src/cli/main.js';
@@ -22,15 +24,18 @@ export async function parse(words: string[], command = ''): Promise<{ operands: 
 /** Runs a line; gives what it printed on standard error. Errors of single files are in there, others are thrown. */
 export async function runHere(words: string[], command = ''): Promise<string> {
   let printed = '';
-  const spy = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    printed += text.toString();
-    return true;
+  const spy = vi.spyOn(fs, 'writeSync').mockImplementation((...[, bytes]: unknown[]) => {
+    printed += (bytes as Buffer).toString();
+    return (bytes as Buffer).length;
   });
+  // for those who have imported it by its name
+  syncBuiltinESMExports();
   try {
     const spec = specOf(command);
     await build(spec).parseAsync(words, { from: 'user' });
     return printed;
   } finally {
     spy.mockRestore();
+    syncBuiltinESMExports();
   }
 }
