@@ -4,7 +4,6 @@ import { CODED_FORMATS, MAX_BLOCK_SIZE, type Mode } from '../codec/container/for
 import { MIN_BLOCK_SIZE } from '../codec/options.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
 import { ENGINE_NAMES } from '../node/engines.js';
-import { systemName } from '../node/names.js';
 import { FINE_TUNING_RATE, HELD_OUT_SHARE, TRAIN_DEFAULTS } from '../trainer/defaults.js';
 
 /** What the command line's options say. */
@@ -116,12 +115,6 @@ const named = (text: string): string => {
   return text;
 };
 
-/** The library finds models by strings that Node.js encodes. */
-const modelName = (text: string): string => {
-  if (systemName(text) !== text) throw new InvalidArgumentError('give a model whose name is UTF-8.');
-  return named(text);
-};
-
 const suffix = (text: string): string => {
   if (!/^\.[^/\\]+$/.test(text)) throw new InvalidArgumentError('give a dot and letters, such as .sha.');
   return text;
@@ -220,7 +213,7 @@ export const OPTIONS = {
   model: {
     flags: '-m, --model <name>',
     description: 'model to use: the name of an installed one, or a .sharnn file',
-    parse: modelName,
+    parse: named,
   },
   engine: {
     flags: '-e, --engine <name>',
