@@ -6,6 +6,7 @@ import { ShacompError } from '../../errors.js';
 import { type IntegerModel, trustedBytes } from '../../model/sharnn.js';
 import { checkRun, checkStreams } from '../check.js';
 import type { Engine, Network } from '../engine.js';
+import { typed } from './errors.js';
 import { chooseIsa, type IsaLists } from './isa.js';
 
 /** Opaque handles of the addon. */
@@ -16,6 +17,7 @@ export type NetworkHandle = { readonly network: unique symbol };
 export interface NativeNetwork {
   networkIsas(): string[];
   packModel(file: Uint8Array, isa: string): ModelHandle;
+  networkBytes(isa: string, ...shapeStreamsAndThreads: number[]): number;
   openNetwork(model: ModelHandle, streams: number, threads: number): NetworkHandle;
   resetNetwork(network: NetworkHandle): void;
   runNetwork(network: NetworkHandle, bytes: Uint8Array, steps: number, frequencies: Uint32Array): void;
@@ -67,7 +69,7 @@ const ISA_NAMES: Record<string, string> = {
 };
 
 export interface NativeOptions {
-  /** Most threads to use. Default: SHACOMP_THREADS, else the processors available. Never changes a result. */
+  /** Most threads to use, at most the processors available. Default: SHACOMP_THREADS, else all of these. Never changes a result. */
   threads?: number;
   /** Instruction set: avx512, avx2, dotprod or baseline. Default: SHACOMP_ISA, else the best one. */
   isa?: string;
@@ -75,14 +77,16 @@ export interface NativeOptions {
 
 function threadCount(option: number | undefined): number {
   const given = option ?? process.env.SHACOMP_THREADS;
-  if (given === undefined || given === '') return availableParallelism();
+  const processors = availableParallelism();
+  if (given === undefined || given === '') return processors;
   const threads = Number(given);
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024)
     throw new ShacompError(
       'ERR_OPTIONS',
       `${option === undefined ? 'SHACOMP_THREADS' : 'threads'} must be a whole number from 1 to 1024, not ${given}`,
     );
-  return threads;
+  // more would only wait for each other
+  return Math.min(threads, processors);
 }
 
 /** Instruction sets that the native engine can use on this processor, best first. */
@@ -101,7 +105,7 @@ export function nativeEngine(options: NativeOptions = {}): Engine {
     detail: `${ISA_NAMES[isa]}, ${threads} thread${threads === 1 ? '' : 's'}`,
     open: (model, streams) => {
       checkStreams(streams);
-      return guarded(() => new NativeEngineNetwork(addon, packed(addon, model, isa), streams, threads));
+      return typed(() => new NativeEngineNetwork(addon, packed(addon, model, isa), streams, threads));
     },
   };
 }
@@ -116,19 +120,6 @@ export function packed(addon: NativeNetwork, model: IntegerModel, isa: string): 
   const handle = byIsa.get(isa) ?? addon.packModel(trustedBytes(model), isa);
   byIsa.set(isa, handle);
   return handle;
-}
-
-/** The addon itself throws only when memory is short. */
-function guarded<T>(open: () => T): T {
-  try {
-    return open();
-  } catch (error) {
-    if (error instanceof ShacompError) throw error;
-    throw new ShacompError(
-      'ERR_MEMORY_LIMIT',
-      `the network does not fit into memory: ${(error as Error).message}`,
-    );
-  }
 }
 
 /** The addon's handle of a network; undefined for one of another engine or a closed one. */
@@ -158,7 +149,7 @@ class NativeEngineNetwork implements Network {
 
   run(bytes: Uint8Array, steps: number, frequencies: Uint32Array): void {
     checkRun(this.streams, bytes, steps, frequencies);
-    this.addon.runNetwork(this.opened(), bytes, steps, frequencies);
+    typed(() => this.addon.runNetwork(this.opened(), bytes, steps, frequencies));
   }
 
   close(): void {

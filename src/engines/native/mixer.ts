@@ -1,8 +1,8 @@
 /** @file The mixing coder in the native addon (cpp/bindings/node/mix.cc, pipeline.cc). */
 
 import type { MixHandle, MixKernels } from '../../codec/block/mixing-coder.js';
-import { type ErrorCode, ShacompError } from '../../errors.js';
 import { type NetworkHandle, nativeAddon, networkHandle } from './engine.js';
+import { typed } from './errors.js';
 
 /** What the addon exports: the kernels, with its own handle of a network. */
 export interface MixAddon extends Omit<MixKernels, 'mixSteps'> {
@@ -26,23 +26,13 @@ export function nativeMixing(): MixKernels {
   return {
     mixBytes: addon.mixBytes,
     mixOpen: (...parameters) => typed(() => addon.mixOpen(...parameters)),
-    mixEncode: addon.mixEncode,
-    mixFinish: addon.mixFinish,
-    mixDecode: addon.mixDecode,
+    mixEncode: (...parameters) => typed(() => addon.mixEncode(...parameters)),
+    mixFinish: (coder) => typed(() => addon.mixFinish(coder)),
+    mixDecode: (...parameters) => typed(() => addon.mixDecode(...parameters)),
     mixSteps(coder, network, ...parameters) {
       const handle = networkHandle(network);
       return handle && typed(() => addon.mixSteps(coder, handle, ...parameters));
     },
     mixClose: addon.mixClose,
   };
-}
-
-/** The addon's errors are plain ones with our codes. */
-function typed<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    const { code = 'ERR_OPTIONS', message } = error as { code?: ErrorCode; message: string };
-    throw new ShacompError(code, message, { cause: error });
-  }
 }
