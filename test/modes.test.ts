@@ -304,7 +304,7 @@ describe.each(engines.map((engine) => engine.name))('memory of mixing, %s', (nam
       expect(need(2 ** 26)).toBeLessThan(2 ** 30);
       const file = await compress(data, { mode, engine });
       const [block] = (await collect(inspect(file))).filter((record) => record.kind === 'block');
-      const limit = blockMemory({ ...block, mode: codedMode(mode), mixing });
+      const limit = blockMemory({ ...block, mode: codedMode(mode), mixing, network: 0 });
       expect((await decompress(file, { engine, memoryLimit: limit })).length).toBe(data.length);
       for (const run of [
         decompress(file, { engine, memoryLimit: limit - 1 }),
@@ -319,9 +319,9 @@ describe.each(engines.map((engine) => engine.name))('memory of mixing, %s', (nam
     const other = await mixKernels(engines[0].name);
     for (const profile of [0, 1])
       for (let length = 1; length < 2 ** 26; length = Math.ceil(length * 1.06)) {
-        // pointers differ in size, tables must not
+        // pointers differ in size, and WebAssembly has room for what crosses over; tables must not
         const difference = mixing.mixBytes(profile, length, 1) - other.mixBytes(profile, length, 1);
-        expect(Math.abs(difference)).toBeLessThan(4096);
+        expect(Math.abs(difference)).toBeLessThan(2 ** 19);
       }
   });
 

@@ -6,6 +6,7 @@ import { Networks } from '../src/codec/session.js';
 import { wasmEngine } from '../src/engines/wasm/engine.js';
 import { type HeapExports, WasmHeap } from '../src/engines/wasm/memory.js';
 import { wasmMixing } from '../src/engines/wasm/mixer.js';
+import type { Architecture } from '../src/model/architecture.js';
 import { randomModel, randomSource } from './helpers/random-model.js';
 
 const MIB = 2 ** 20;
@@ -121,6 +122,64 @@ describe('networks', () => {
     for (const network of networks) network.close();
     expect(() => engine.open(model, 65536)).toThrow(expect.objectContaining({ code: 'ERR_MEMORY_LIMIT' }));
     engine.open(model, 4).close();
+  });
+});
+
+describe('memory that is stated is the memory taken', () => {
+  beforeEach(() => {
+    memories = [];
+    WebAssembly.Instance = WatchedInstance;
+  });
+  afterEach(() => {
+    WebAssembly.Instance = OriginalInstance;
+  });
+  const grown = () => memories.reduce((sum, memory) => sum + (memory.deref()?.buffer.byteLength ?? 0), 0);
+
+  it.each<Architecture>([
+    { width: 64, layers: 1, boom: 1, window: 1, attention: [] },
+    { width: 64, layers: 8, boom: 1, window: 1, attention: [0, 1, 2, 3, 4, 5, 6, 7] },
+    { width: 192, layers: 2, boom: 3, window: 37, attention: [1] },
+    { width: 128, layers: 1, boom: 8, window: 1025, attention: [0] },
+  ])('by networks of shape %o', async (architecture) => {
+    const engine = await wasmEngine(module);
+    const model = randomModel({ seed: 3, architecture });
+    engine.memory(architecture, 1); // the instance that measures
+    for (const streams of [1, 2, 7, 300, 2000]) {
+      const first = engine.open(model, 1);
+      const before = grown();
+      // more than what the model's file has left behind, so that the memory must grow
+      const networks = Array.from(
+        { length: Math.ceil((8 * MIB) / engine.memory(architecture, streams)) },
+        () => engine.open(model, streams),
+      );
+      const stated = networks.length * engine.memory(architecture, streams);
+      expect(grown() - before).toBeLessThanOrEqual(stated + 65536);
+      expect(grown() - before).toBeGreaterThan(stated - 3 * MIB);
+      for (const network of [first, ...networks]) network.close();
+      vi.useFakeTimers();
+      engine.open(model, 1).close();
+      vi.runAllTimers(); // the next number of streams has a fresh instance
+      vi.useRealTimers();
+      memories = [];
+    }
+  });
+
+  it.each([0, 1])('by coders of profile %i', async (profile) => {
+    const mixing = await wasmMixing(module);
+    mixing.mixBytes(profile, 1, 1);
+    for (const length of [1, 1000, 100_000, 5_000_000])
+      for (const payload of [undefined, new Uint8Array(length)]) {
+        memories = [];
+        const coder = mixing.mixOpen(profile, length, 3, payload);
+        const stated = mixing.mixBytes(profile, length, 3) + (payload?.length ?? 0);
+        // an instance has half a megabyte of stack and tables of its own
+        expect(grown()).toBeLessThan(stated + MIB);
+        expect(grown()).toBeGreaterThanOrEqual(stated);
+        vi.useFakeTimers();
+        mixing.mixClose(coder);
+        vi.runAllTimers();
+        vi.useRealTimers();
+      }
   });
 });
 

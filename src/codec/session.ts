@@ -24,6 +24,11 @@ export class Networks {
     return network;
   }
 
+  /** Bytes that a network of `streams` streams takes beside the model's own. */
+  async memory({ architecture }: IntegerModel, streams: number): Promise<number> {
+    return (await this.#select()).memory(architecture, streams);
+  }
+
   /** The mixing coder that goes with the engine. */
   mixing(): Promise<MixKernels> {
     this.#mixing ??= (async () => {

@@ -1,4 +1,5 @@
 /** @file The one interface through which the codec sees a network. */
+import type { Architecture } from '../model/architecture.js';
 import type { IntegerModel } from '../model/sharnn.js';
 
 export type EngineName = 'reference' | 'native' | 'wasm';
@@ -8,6 +9,8 @@ export interface Engine {
   readonly name: EngineName;
   /** What the engine runs on, for people: "AVX-512 VNNI, 2 threads". */
   readonly detail: string;
+  /** Bytes that an open network of that shape takes, beside the model's own, which its networks share. */
+  memory(architecture: Architecture, streams: number): number;
   /**
    * Opens a network for `streams` lockstep streams, all at the cold state.
    * @throws ShacompError if the model cannot run here.

@@ -1,7 +1,6 @@
 /** @file The training kernels in the native addon. */
 
 import { nativeAddon } from '../engines/native/engine.js';
-import { typed } from '../engines/native/errors.js';
 import { chooseIsa, type IsaLists } from '../engines/native/isa.js';
 import type { Segment, StepResult, TrainConfig, TrainKernels, Update } from './kernels.js';
 
@@ -72,9 +71,9 @@ export function nativeTraining(isa?: string): TrainKernels {
     bf16: bf16 ? 1 : 0,
   });
   return {
-    measure: (config) => typed(() => addon.trainBytes(used, native(config))),
+    measure: (config) => addon.trainBytes(used, native(config)),
     open(config, parameters) {
-      const made = typed(() => addon.trainCreate(used, native(config)));
+      const made = addon.trainCreate(used, native(config));
       const { session, arena } = made;
       const view = (offset: number) => new Float32Array(arena, offset, parameters);
       const n = workers(config);
@@ -89,9 +88,9 @@ export function nativeTraining(isa?: string): TrainKernels {
         },
         detail: `${used}, ${made.bf16 ? 'bfloat16' : 'float32'} products, ${n} thread${n > 1 ? 's' : ''}`,
         step: ({ inputs, targets, resets }: Segment, update) =>
-          typed(() => addon.trainStep(session, inputs, targets, resets, update)),
+          addon.trainStep(session, inputs, targets, resets, update),
         evaluate: ({ inputs, targets, resets }, losses, ema, prepare) =>
-          typed(() => addon.trainEvaluate(session, inputs, targets, resets, losses, ema, prepare)),
+          addon.trainEvaluate(session, inputs, targets, resets, losses, ema, prepare),
       };
     },
   };

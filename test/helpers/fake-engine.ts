@@ -42,6 +42,7 @@ export function fakeEngine({ async = false, shape = 'skewed' }: FakeOptions = {}
     opened: 0,
     closed: 0,
     rows,
+    memory: (_architecture, streams) => 1000 * streams,
     open(_model: IntegerModel, streams: number): Network {
       engine.opened++;
       let steps = 0;

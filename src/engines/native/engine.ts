@@ -6,7 +6,7 @@ import { ShacompError } from '../../errors.js';
 import { type IntegerModel, trustedBytes } from '../../model/sharnn.js';
 import { checkRun, checkStreams } from '../check.js';
 import type { Engine, Network } from '../engine.js';
-import { typed } from './errors.js';
+import { withTypedErrors } from './errors.js';
 import { chooseIsa, type IsaLists } from './isa.js';
 
 /** Opaque handles of the addon. */
@@ -42,7 +42,7 @@ let loaded: { addon: unknown } | { reason: string } | undefined;
 /** Loads the addon. */
 function load(): { addon: unknown } | { reason: string } {
   try {
-    return { addon: createRequire(import.meta.url)(nativeAddonPath()) };
+    return { addon: withTypedErrors(createRequire(import.meta.url)(nativeAddonPath())) };
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
     const [line] = String((error as Error).message).split('\n');
@@ -103,9 +103,14 @@ export function nativeEngine(options: NativeOptions = {}): Engine {
   return {
     name: 'native',
     detail: `${ISA_NAMES[isa]}, ${threads} thread${threads === 1 ? '' : 's'}`,
+    memory: ({ width, layers, boom, window, attention }, streams) => {
+      checkStreams(streams);
+      const bits = attention.reduce((sum, l) => sum + 2 ** l, 0);
+      return addon.networkBytes(isa, width, layers, boom, window, bits, streams, threads);
+    },
     open: (model, streams) => {
       checkStreams(streams);
-      return typed(() => new NativeEngineNetwork(addon, packed(addon, model, isa), streams, threads));
+      return new NativeEngineNetwork(addon, packed(addon, model, isa), streams, threads);
     },
   };
 }
@@ -149,7 +154,7 @@ class NativeEngineNetwork implements Network {
 
   run(bytes: Uint8Array, steps: number, frequencies: Uint32Array): void {
     checkRun(this.streams, bytes, steps, frequencies);
-    typed(() => this.addon.runNetwork(this.opened(), bytes, steps, frequencies));
+    this.addon.runNetwork(this.opened(), bytes, steps, frequencies);
   }
 
   close(): void {

@@ -2,7 +2,6 @@
 
 import type { MixHandle, MixKernels } from '../../codec/block/mixing-coder.js';
 import { type NetworkHandle, nativeAddon, networkHandle } from './engine.js';
-import { typed } from './errors.js';
 
 /** What the addon exports: the kernels, with its own handle of a network. */
 export interface MixAddon extends Omit<MixKernels, 'mixSteps'> {
@@ -25,13 +24,13 @@ export function nativeMixing(): MixKernels {
   const addon = nativeAddon<MixAddon>();
   return {
     mixBytes: addon.mixBytes,
-    mixOpen: (...parameters) => typed(() => addon.mixOpen(...parameters)),
-    mixEncode: (...parameters) => typed(() => addon.mixEncode(...parameters)),
-    mixFinish: (coder) => typed(() => addon.mixFinish(coder)),
-    mixDecode: (...parameters) => typed(() => addon.mixDecode(...parameters)),
+    mixOpen: addon.mixOpen,
+    mixEncode: addon.mixEncode,
+    mixFinish: addon.mixFinish,
+    mixDecode: addon.mixDecode,
     mixSteps(coder, network, ...parameters) {
       const handle = networkHandle(network);
-      return handle && typed(() => addon.mixSteps(coder, handle, ...parameters));
+      return handle && addon.mixSteps(coder, handle, ...parameters);
     },
     mixClose: addon.mixClose,
   };

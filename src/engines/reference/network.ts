@@ -30,6 +30,10 @@ import {
 
 const CELL_LIMIT = 2 ** 23 - 1;
 
+/** Bytes of the JavaScript objects around one layer's state in one stream. */
+const OBJECTS = 1024;
+const STEPS_OF_GARBAGE = 100;
+
 /** State of one layer in one stream. */
 class LayerState {
   readonly h8: Int8Array; // Q0.7
@@ -212,6 +216,12 @@ class ReferenceNetwork implements Network {
 export const referenceEngine: Engine = {
   name: 'reference',
   detail: 'plain TypeScript',
+  memory: ({ width, layers, boom, window, attention }, streams) => {
+    const state = layers * (5 * width + OBJECTS) + attention.length * window * width;
+    // vectors of one step, of which garbage collection leaves some
+    const working = STEPS_OF_GARBAGE * (layers * 2 * (12 + boom) * width + 4 * window);
+    return streams * state + working;
+  },
   open: (model, streams) => {
     trustedBytes(model); // the same models as on the other engines
     return new ReferenceNetwork(model, streams);

@@ -1,6 +1,6 @@
 /** @file The WebAssembly engine: the native engine's C++ for SIMD128 (cpp, scripts/build-wasm.mjs). */
 import { ShacompError } from '../../errors.js';
-import { SYMBOLS } from '../../model/architecture.js';
+import { type Architecture, SYMBOLS } from '../../model/architecture.js';
 import { type IntegerModel, trustedBytes } from '../../model/sharnn.js';
 import { checkRun, checkStreams } from '../check.js';
 import type { Engine, Network } from '../engine.js';
@@ -10,7 +10,7 @@ import { aligned, type HeapExports, Idle, WasmHeap } from './memory.js';
 interface NetworkExports extends HeapExports {
   network_model_size(file: number): number;
   network_pack(file: number, model: number): void;
-  network_size(file: number, streams: number): number;
+  network_size(...shapeAndStreams: number[]): number;
   network_open(file: number, model: number, streams: number, memory: number): number;
   network_reset(network: number): void;
   network_run(network: number, bytes: number, steps: number, frequencies: number): void;
@@ -53,14 +53,33 @@ async function readModule(): Promise<WebAssembly.Module> {
 export async function wasmEngine(module?: WebAssembly.Module): Promise<Engine> {
   if (typeof WebAssembly === 'undefined') throw unavailable('there is no WebAssembly');
   const compiled = module ?? (await loadWasmModule());
+  /** For sizes alone. */
+  let measuring: WasmHeap<NetworkExports> | undefined;
   return {
     name: 'wasm',
     detail: 'WebAssembly SIMD, 1 thread',
+    memory: (architecture, streams) => {
+      checkStreams(streams);
+      measuring ??= new WasmHeap(compiled);
+      return place(measuring.exports, architecture, streams).size;
+    },
     open: (model, streams) => {
       checkStreams(streams);
       return WasmModel.of(compiled, model).open(streams);
     },
   };
+}
+
+/** Where a network and what crosses into the module lie in a block of memory: offsets, and the block's size, in bytes. */
+function place(exports: NetworkExports, architecture: Architecture, streams: number) {
+  const { width, layers, boom, window, attention } = architecture;
+  const bits = attention.reduce((sum, l) => sum + 2 ** l, 0);
+  /** Most steps per call into the module. */
+  const chunk = Math.max(1, Math.floor(ROWS / streams));
+  const rows = chunk * streams;
+  const output = aligned(exports.network_size(width, layers, boom, window, bits, streams));
+  const input = output + rows * SYMBOLS * 4;
+  return { chunk, output, input, size: aligned(input + rows) };
 }
 
 /**
@@ -77,7 +96,8 @@ class WasmModel {
     const known = WasmModel.models.get(model);
     if (known) return known;
     const file = trustedBytes(model);
-    const made = new WasmModel(() => new ModelInstance(module, file));
+    const { architecture } = model;
+    const made = new WasmModel(() => new ModelInstance(module, file, architecture));
     WasmModel.models.set(model, made);
     return made;
   }
@@ -124,7 +144,11 @@ class ModelInstance {
   readonly networks = new Set<WasmNetwork>();
 
   /** @throws ShacompError ERR_MEMORY_LIMIT */
-  constructor(module: WebAssembly.Module, file: Uint8Array) {
+  constructor(
+    module: WebAssembly.Module,
+    file: Uint8Array,
+    readonly architecture: Architecture,
+  ) {
     const heap = new WasmHeap<NetworkExports>(module);
     this.heap = heap;
     this.file = heap.allocate(FILE_HEADER, 'a model');
@@ -148,17 +172,16 @@ class WasmNetwork implements Network {
   private heap: WasmHeap<NetworkExports> | undefined;
 
   constructor(
-    { heap, file, weights }: ModelInstance,
+    { heap, file, weights, architecture }: ModelInstance,
     readonly streams: number,
     private readonly onClose: (network: WasmNetwork) => void,
   ) {
+    const { chunk, output, input, size } = place(heap.exports, architecture, streams);
     this.heap = heap;
-    this.chunk = Math.max(1, Math.floor(ROWS / streams));
-    const rows = this.chunk * streams;
-    const network = aligned(heap.exports.network_size(file, streams));
-    this.block = heap.allocate(network + rows * (SYMBOLS * 4 + 1), `a network of ${streams} streams`);
-    this.output = this.block + network;
-    this.input = this.output + rows * SYMBOLS * 4;
+    this.chunk = chunk;
+    this.block = heap.allocate(size, `a network of ${streams} streams`);
+    this.output = this.block + output;
+    this.input = this.block + input;
     this.handle = heap.exports.network_open(file, weights, streams, this.block);
   }
 

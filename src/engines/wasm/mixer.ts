@@ -19,6 +19,8 @@ interface MixExports extends HeapExports {
 
 /** Symbols that cross into the module at a time, with their frequencies. */
 const ROWS = 256;
+/** Bytes of room for them, behind the coder. */
+const CROSSING = ROWS * (SYMBOLS * 4 + 1);
 
 type MixHeap = WasmHeap<MixExports>;
 
@@ -39,11 +41,10 @@ class Coder {
     payload?: Uint8Array,
   ) {
     const { exports } = heap;
-    const own = ROWS * SYMBOLS * 4 + ROWS + (payload?.length ?? 0);
-    this.#block = heap.allocateZeroed(aligned(bytes) + own, 'mixing');
-    const frequencies = this.#block + aligned(bytes);
+    this.#block = heap.allocateZeroed(bytes + (payload?.length ?? 0), 'mixing');
+    const input = this.#block + bytes;
+    const frequencies = input - CROSSING;
     const symbols = frequencies + ROWS * SYMBOLS * 4;
-    const input = symbols + ROWS;
     this.#mix = exports.mixing_open(this.#block, profile, length, streams);
     const { buffer } = exports.memory;
     this.#open = {
@@ -143,7 +144,8 @@ function kernelsOf(module: WebAssembly.Module): MixKernels {
     // numbers wrap around at 2^32 on their way into the module
     const fits = [profile, length, streams].every((n) => Number.isInteger(n) && n >= 0 && n < 2 ** 31);
     measuring ??= new WasmHeap(module);
-    return fits ? measuring.exports.mixing_bytes(profile, length, streams) : 0;
+    const coder = fits ? measuring.exports.mixing_bytes(profile, length, streams) : 0;
+    return coder && aligned(coder) + CROSSING;
   };
   return {
     mixBytes,
