@@ -66,8 +66,9 @@ class Workers {
       : session_(session), batch_(batch), pool_(ThreadPool::shared(unsigned(session.config.workers))) {}
 
   void run(Phase phase, Source source) {
+    session_.kernel->use(session_.trainer.get(), source);
     pool_->parallel_for(session_.config.workers, [&](std::size_t worker) {
-      session_.kernel->run(session_.trainer.get(), phase, int(worker), batch_, source);
+      session_.kernel->run(session_.trainer.get(), phase, int(worker), batch_);
     });
   }
 
