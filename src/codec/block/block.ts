@@ -1,7 +1,7 @@
 /** @file Codes one block: drives the network's lockstep streams and the mode's symbol coder. */
 import type { Network } from '../../engines/engine.js';
 import { INITIAL_BYTE, SYMBOLS } from '../../model/architecture.js';
-import type { Breath } from '../event-loop.js';
+import { type Breath, Portions, wholeSteps } from '../event-loop.js';
 import type { MixKernels } from './mixing-coder.js';
 import type { CodedMode } from './modes.js';
 import { deinterleave, interleave, stepCount } from './slices.js';
@@ -10,10 +10,10 @@ import type { SymbolDecoder, SymbolEncoder } from './symbol-coder.js';
 /** Most symbols that the encoder has the network predict at once: 4 MiB of frequencies. */
 export const BATCH_SYMBOLS = 4096;
 
-/** Symbols that are decoded with a network before damage is noticed and others get a turn: some ten milliseconds. */
+/** Most symbols that are decoded with a network before damage is noticed. */
 const DECODED_SYMBOLS = 512;
 
-/** Symbols coded in one go without a network: as long. */
+/** Most symbols coded in one go without a network. */
 const PLAIN_SYMBOLS = 1024;
 
 /** Symbols after which a block that has grown so far is given up: hopeless data costs little time. */
@@ -52,14 +52,18 @@ export async function encodeBlock(
   const coder = mode.encoder({ length, streams, mixing });
   try {
     network?.reset();
+    const portions = new Portions(breath, streams, batch);
     for (let done = 0; done < length; ) {
-      const count = Math.min(batch, length - done);
-      await encodeRows(coder, rows.subarray(done), streams, count, opinion);
-      done += count;
+      // the block is given up at the ends of batches alone: where portions end depends on the machine
+      for (const end = Math.min(done + batch, length); done < end; ) {
+        const count = portions.begin(end - done);
+        await encodeRows(coder, rows.subarray(done), streams, count, portions, opinion);
+        done += count;
+        progress?.(done, coder.length);
+        const pause = portions.end(count);
+        if (pause) await pause;
+      }
       if (coder.length > length || (done >= TRIAL_SYMBOLS && coder.length > done)) return undefined;
-      progress?.(done, coder.length);
-      const pause = breath.take();
-      if (pause) await pause;
     }
     const payload = coder.finish();
     return payload && payload.length < length ? payload : undefined;
@@ -81,22 +85,22 @@ export async function decodeBlock(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const coder = mode.decoder(payload, { length, streams, mixing });
   try {
-    const batch = wholeSteps(network ? DECODED_SYMBOLS : PLAIN_SYMBOLS, streams);
     const opinion = network && { network, frequencies: new Uint32Array(streams * SYMBOLS) };
     // as interleave() makes them: what the streams are fed first, then the symbols
     let rows = new Uint8Array(streams + Math.min(length, 65536)).fill(INITIAL_BYTE, 0, streams);
     network?.reset();
+    const portions = new Portions(breath, streams, network ? DECODED_SYMBOLS : PLAIN_SYMBOLS);
     for (let done = 0; done < length; ) {
-      const count = Math.min(batch, length - done);
+      const count = portions.begin(length - done);
       if (streams + done + count > rows.length) {
         const larger = new Uint8Array(streams + Math.min(length, rows.length * 2));
         larger.set(rows);
         rows = larger;
       }
-      await decodeRows(coder, rows.subarray(done), streams, count, opinion);
+      await decodeRows(coder, rows.subarray(done), streams, count, portions, opinion);
       done += count;
       progress?.(done, coder.position);
-      const pause = breath.take();
+      const pause = portions.end(count);
       if (pause) await pause;
     }
     coder.finish();
@@ -112,15 +116,13 @@ interface Opinion {
   frequencies: Uint32Array;
 }
 
-/** About that many symbols in whole steps, at least one. */
-const wholeSteps = (symbols: number, streams: number) => Math.max(1, Math.floor(symbols / streams)) * streams;
-
 /** Encodes the `count` symbols behind the first row; that row and they are the network's input. */
 async function encodeRows(
   coder: SymbolEncoder,
   rows: Uint8Array,
   streams: number,
   count: number,
+  portions: Portions,
   opinion?: Opinion,
 ): Promise<void> {
   const symbols = rows.subarray(streams, streams + count);
@@ -129,7 +131,7 @@ async function encodeRows(
   if (coder.encodeSteps?.(network, rows, count, frequencies)) return;
   const steps = stepCount(count, streams);
   const pending = network.run(rows.subarray(0, steps * streams), steps, frequencies);
-  if (pending) await pending;
+  if (pending) await pending.then(() => portions.waited());
   coder.encode(symbols, frequencies);
 }
 
@@ -139,6 +141,7 @@ async function decodeRows(
   rows: Uint8Array,
   streams: number,
   count: number,
+  portions: Portions,
   opinion?: Opinion,
 ): Promise<void> {
   if (!opinion) return coder.decode(rows.subarray(streams), count);
@@ -146,7 +149,7 @@ async function decodeRows(
   if (coder.decodeSteps?.(network, rows, count, frequencies)) return;
   for (let at = 0; at < count; at += streams) {
     const pending = network.step(rows.subarray(at, at + streams), frequencies);
-    if (pending) await pending;
+    if (pending) await pending.then(() => portions.waited());
     coder.decode(rows.subarray(at + streams), Math.min(streams, count - at), frequencies);
   }
 }

@@ -7,7 +7,7 @@ import { BATCH_SYMBOLS, encodeBlock } from '../block/block.js';
 import type { MixKernels } from '../block/mixing-coder.js';
 import { type CodedMode, codedMode } from '../block/modes.js';
 import { interleave } from '../block/slices.js';
-import type { Breath } from '../event-loop.js';
+import { type Breath, Portions } from '../event-loop.js';
 
 /** Slices of the block that the sample is made of, spread evenly; with the network, a stream each. */
 export const SLICES = 4;
@@ -119,21 +119,27 @@ export class Trial {
     const frequencies = network && new Uint32Array(Math.min(batch, this.#seen) * SLICES * 256);
     const coder = (network ? WITH : WITHOUT).encoder({ length, streams: SLICES, mixing });
     const coded = () => Math.min(coder.length, length);
+    // with and without the network it goes at different speeds
+    const plain = new Portions(breath, SLICES, BATCH_SYMBOLS);
+    const withNetwork = new Portions(breath, SLICES, BATCH_SYMBOLS);
     const part = async (from: number, to: number, opinion: boolean): Promise<number> => {
       const before = coded();
       const speaks = opinion ? network : undefined;
       speaks?.reset();
-      for (let step = from; step < to; step += batch) {
-        const end = Math.min(to, step + batch);
+      const portions = speaks ? withNetwork : plain;
+      for (let step = from; step < to; ) {
+        const count = portions.begin((to - step) * SLICES);
+        const end = step + count / SLICES;
         const symbols = rows.subarray((step + 1) * SLICES, (end + 1) * SLICES);
         if (speaks && frequencies) {
           const pending = speaks.run(rows.subarray(step * SLICES, end * SLICES), end - step, frequencies);
-          if (pending) await pending;
+          if (pending) await pending.then(() => portions.waited());
           coder.encode(symbols, frequencies);
         } else {
           coder.encode(symbols);
         }
-        const pause = breath.take();
+        step = end;
+        const pause = portions.end(count);
         if (pause) await pause;
       }
       return coded() - before;
