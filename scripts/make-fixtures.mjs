@@ -251,7 +251,12 @@ const files = {
     'Needs a model that nobody has.',
     'ERR_MODEL_NOT_FOUND',
   ],
-  'unsupported-version': [changed(plain, 4, 3), 'Format version 3.', 'ERR_UNSUPPORTED_VERSION'],
+  'unsupported-version': [changed(plain, 4, 4), 'Format version 4.', 'ERR_UNSUPPORTED_VERSION'],
+  'unsupported-old-version': [
+    changed(plain, 4, 2),
+    'Format version 2, which was never published.',
+    'ERR_UNSUPPORTED_VERSION',
+  ],
   'bad-mixing-payload': [
     changed(fast, fast.length - 40, fast.at(-40) ^ 16),
     'One bit of a mixed payload is wrong.',

@@ -12,17 +12,18 @@ export interface IntegerMatrix {
   shift: number;
 }
 
-/** Elementwise gain (Q3.12) and bias (Q4.11) of a norm. */
+/** Elementwise gain and bias of a norm: `n * gain`, rounded and shifted right by `shift` (1..15), plus `bias` (Q.10). */
 export interface Affine {
   gain: Int16Array;
   bias: Int32Array;
+  shift: number;
 }
 
 /** Attention of one layer; the paper's gates are folded into `query` and `value`. */
 export interface IntegerAttention {
-  /** fractional bits of the int8 memory */
-  memoryShift: number;
-  /** [d][d], result plus bias in Q7.8 */
+  /** int16[d], Q0.15: normalized values (Q5.10) to the int8 memory */
+  memoryScale: Int16Array;
+  /** [d][d], result plus bias in a format of the model's choice: only a norm reads it */
   query: IntegerMatrix;
   queryBias: Int32Array;
   /** maps the normalized query to int8: `sat8((n*gain + bias + half) >> shift)` */
@@ -30,13 +31,16 @@ export interface IntegerAttention {
   /** score differences to Q.12 in units of log 2 */
   score: { multiplier: number; shift: number };
   mid: Affine;
+  /** of the mean memory in Q7.8 */
   value: Affine;
+  /** of the sum of both, Q.10 to int16 (1..8) */
+  outputShift: number;
 }
 
 /** One block of the network. */
 export interface IntegerLayer {
-  /** fractional bits of the LSTM's int8 input (unused in the first layer, whose input is a table) */
-  startShift: number;
+  /** int16[d], Q0.15: normalized values (Q5.10) to the LSTM's int8 input; empty in the first layer, whose input is a table */
+  startScale: Int16Array;
   /** [4d][d], gates i, f, g, o */
   inputWeight: IntegerMatrix;
   /** [4d][d] */
@@ -45,11 +49,13 @@ export interface IntegerLayer {
   gateBias: Int32Array;
   attention: IntegerAttention | null;
   residual: Affine;
-  /** fractional bits of the boom layer's int8 input */
-  boomShift: number;
-  /** [boom*d][d], result plus bias in Q5.10 */
+  /** int16[d], Q0.15: normalized values (Q5.10) to the boom layer's int8 input */
+  boomScale: Int16Array;
+  /** [boom*d][d], result plus bias in Q7.8 */
   boom: IntegerMatrix;
   boomBias: Int32Array;
+  /** of the layer's output, Q.10 to int16 (1..8) */
+  outputShift: number;
 }
 
 /** A quantized SHA-RNN, as {@link parseModel} makes it. Not to be changed; engines take no other objects. */
@@ -59,8 +65,8 @@ export interface IntegerModel {
   /** int8[256][d]: the first layer's normalized input for every byte */
   input: Int8Array;
   layers: IntegerLayer[];
-  /** fractional bits of the softmax layer's int8 input */
-  outputShift: number;
+  /** int16[d], Q0.15: normalized values (Q5.10) to the softmax layer's int8 input */
+  outputScale: Int16Array;
   /** [256][d], result plus bias in Q.12 in units of log 2 */
   output: IntegerMatrix;
   outputBias: Int32Array;
@@ -71,7 +77,7 @@ export interface IntegerModel {
 }
 
 const MAGIC = Uint8Array.of(0x8d, 0x53, 0x48, 0x41, 0x52, 0x4e, 0x4e, 0x0a);
-const VERSION = 1;
+const VERSION = 3;
 const HEADER = 64;
 const NAME = 40;
 const RECORD = 16;
@@ -104,7 +110,7 @@ interface Visitor {
   int32(length: number, value?: Int32Array): Int32Array;
 }
 
-type Body = Pick<IntegerModel, 'input' | 'layers' | 'outputShift' | 'output' | 'outputBias'>;
+type Body = Pick<IntegerModel, 'input' | 'layers' | 'outputScale' | 'output' | 'outputBias'>;
 
 function walk(a: Architecture, v: Visitor, from?: Body): Body {
   const d = a.width;
@@ -113,67 +119,76 @@ function walk(a: Architecture, v: Visitor, from?: Body): Body {
   for (let l = 0; l < a.layers; l++) {
     const f = from?.layers[l];
     const fa = f?.attention;
-    const [startShift, sx, sh, boomShift, sb, memoryShift, sq, foldShift, scoreShift, scoreLow, scoreHigh] =
-      v.record([
-        f?.startShift ?? 0,
-        f?.inputWeight.shift ?? 0,
-        f?.stateWeight.shift ?? 0,
-        f?.boomShift ?? 0,
-        f?.boom.shift ?? 0,
-        fa?.memoryShift ?? 0,
-        fa?.query.shift ?? 0,
-        fa?.queryFold.shift ?? 0,
-        fa?.score.shift ?? 0,
-        (fa?.score.multiplier ?? 0) & 0xff,
-        (fa?.score.multiplier ?? 0) >> 8,
-      ]);
+    const shifts = [
+      f?.inputWeight.shift,
+      f?.stateWeight.shift,
+      f?.boom.shift,
+      f?.residual.shift,
+      f?.outputShift,
+      fa?.query.shift,
+      fa?.queryFold.shift,
+      fa?.mid.shift,
+      fa?.value.shift,
+      fa?.outputShift,
+      fa?.score.shift,
+      fa && fa.score.multiplier & 0xff,
+      fa && fa.score.multiplier >> 8,
+    ];
+    const [sx, sh, sb, sr, so, sq, foldShift, midShift, valueShift, sy, scoreShift, scoreLow, scoreHigh] =
+      v.record(shifts.map((shift) => shift ?? 0));
     const matrix = (rows: number, shift: number, m?: IntegerMatrix): IntegerMatrix => ({
       weight: v.int8(rows * d, m?.weight),
       multiplier: v.uint16(rows, m?.multiplier),
       shift,
     });
-    const affine = (m?: Affine): Affine => ({ gain: v.int16(d, m?.gain), bias: v.int32(d, m?.bias) });
+    const affine = (shift: number, m?: Affine): Affine => ({
+      gain: v.int16(d, m?.gain),
+      bias: v.int32(d, m?.bias),
+      shift,
+    });
+    const startScale = v.int16(l === 0 ? 0 : d, f?.startScale);
     const inputWeight = matrix(4 * d, sx, f?.inputWeight);
     const stateWeight = matrix(4 * d, sh, f?.stateWeight);
     const gateBias = v.int32(4 * d, f?.gateBias);
     let attention: IntegerAttention | null = null;
     if (a.attention.includes(l)) {
-      const query = matrix(d, sq, fa?.query);
-      const queryBias = v.int32(d, fa?.queryBias);
-      const fold = affine(fa?.queryFold);
       attention = {
-        memoryShift,
-        query,
-        queryBias,
-        queryFold: { ...fold, shift: foldShift },
+        memoryScale: v.int16(d, fa?.memoryScale),
+        query: matrix(d, sq, fa?.query),
+        queryBias: v.int32(d, fa?.queryBias),
+        queryFold: affine(foldShift, fa?.queryFold),
         score: { multiplier: scoreLow | (scoreHigh << 8), shift: scoreShift },
-        mid: affine(fa?.mid),
-        value: affine(fa?.value),
+        mid: affine(midShift, fa?.mid),
+        value: affine(valueShift, fa?.value),
+        outputShift: sy,
       };
     }
-    const residual = affine(f?.residual);
+    const residual = affine(sr, f?.residual);
+    const boomScale = v.int16(d, f?.boomScale);
     const boom = matrix(a.boom * d, sb, f?.boom);
     const boomBias = v.int32(a.boom * d, f?.boomBias);
     layers.push({
-      startShift,
+      startScale,
       inputWeight,
       stateWeight,
       gateBias,
       attention,
       residual,
-      boomShift,
+      boomScale,
       boom,
       boomBias,
+      outputShift: so,
     });
   }
-  const [outputShift, se] = v.record([from?.outputShift ?? 0, from?.output.shift ?? 0]);
+  const [se] = v.record([from?.output.shift ?? 0]);
+  const outputScale = v.int16(d, from?.outputScale);
   const output: IntegerMatrix = {
     weight: v.int8(SYMBOLS * d, from?.output.weight),
     multiplier: v.uint16(SYMBOLS, from?.output.multiplier),
     shift: se,
   };
   const outputBias = v.int32(SYMBOLS, from?.outputBias);
-  return { input, layers, outputShift, output, outputBias };
+  return { input, layers, outputScale, output, outputBias };
 }
 
 /** Length in bytes of a model file of this shape. */
@@ -262,7 +277,9 @@ export function parseModelHeader(
   if (version !== VERSION)
     throw new ShacompError(
       'ERR_UNSUPPORTED_VERSION',
-      `model format version ${version}; this program reads version ${VERSION}: update shacomp`,
+      version < VERSION
+        ? `model format version ${version} is older than the first published one, ${VERSION}: make the model again from its checkpoint`
+        : `model format version ${version}; this program reads version ${VERSION}: update shacomp`,
     );
   const bits = view.getUint32(16, true);
   const architecture: Architecture = {
@@ -303,7 +320,6 @@ export function parseOwnModel(bytes: Uint8Array<ArrayBuffer>): IntegerModel {
   if (view.getUint32(length - 4, true) !== crc32(bytes.subarray(0, length - 4)))
     throw invalid('its checksum is wrong, the file is damaged');
   let at = HEADER;
-  const shiftOk = (s: number, low: number, high: number) => s >= low && s <= high;
   const read =
     <T extends { [i: number]: number; length: number }>(
       make: new (n: number) => T,
@@ -333,19 +349,21 @@ export function parseOwnModel(bytes: Uint8Array<ArrayBuffer>): IntegerModel {
     uint16: read(Uint16Array, 2, (o) => view.getUint16(o, true), 32768),
     int32: read(Int32Array, 4, (o) => view.getInt32(o, true), BIAS_LIMIT),
   });
-  const products = body.layers.flatMap((l) => [l.inputWeight, l.stateWeight, l.boom]).concat(body.output);
-  const sites = body.layers.map((l) => l.boomShift).concat(body.outputShift);
-  body.layers.forEach((l, i) => {
-    if (i > 0) sites.push(l.startShift);
-    if (!l.attention) return;
-    sites.push(l.attention.memoryShift);
-    products.push(l.attention.query);
-    if (!shiftOk(l.attention.queryFold.shift, 1, 24)) throw invalid('a query shift is out of range');
-    if (!shiftOk(l.attention.score.shift, 9, 31) || l.attention.score.multiplier >= 32768)
-      throw invalid('a score scale is out of range');
-  });
-  if (products.some((p) => !shiftOk(p.shift, 9, 31))) throw invalid('a rescale shift is out of range');
-  if (sites.some((s) => !shiftOk(s, 3, 6))) throw invalid('an activation shift is out of range');
+  const inRange = (what: string, low: number, high: number, shifts: number[]) => {
+    if (shifts.some((s) => s < low || s > high)) throw invalid(`${what} is out of range`);
+  };
+  inRange('a rescale shift', 9, 31, [body.output.shift]);
+  for (const { inputWeight, stateWeight, boom, residual, outputShift, attention } of body.layers) {
+    inRange('a rescale shift', 9, 31, [inputWeight.shift, stateWeight.shift, boom.shift]);
+    inRange('a gain shift', 1, 15, [residual.shift]);
+    inRange('an output shift', 1, 8, [outputShift]);
+    if (!attention) continue;
+    inRange('a rescale shift', 9, 31, [attention.query.shift, attention.score.shift]);
+    inRange('a query shift', 1, 24, [attention.queryFold.shift]);
+    inRange('a gain shift', 1, 15, [attention.mid.shift, attention.value.shift]);
+    inRange('an output shift', 1, 8, [attention.outputShift]);
+    inRange('a score multiplier', 0, 32767, [attention.score.multiplier]);
+  }
   const id = createHash('sha256').update(bytes).digest();
   Object.freeze(architecture.attention);
   Object.freeze(architecture);

@@ -12,6 +12,7 @@ interface TrainExports {
   train_bytes(session: number): number;
   train_vector(session: number, which: number): number;
   train_state_bytes(session: number): number;
+  train_ranges_length(session: number): number;
   train_losses(session: number): number;
   train_step(session: number, ...update: number[]): number;
   train_evaluate(session: number, ema: number, prepare: number): void;
@@ -60,6 +61,11 @@ export async function wasmTraining(): Promise<TrainKernels> {
         vectors: {
           ...{ weights, gradient, m, v, ema },
           state: new Uint8Array(buffer, exports.train_vector(session, 5), exports.train_state_bytes(session)),
+          ranges: new Float32Array(
+            buffer,
+            exports.train_vector(session, 6),
+            exports.train_ranges_length(session),
+          ),
         },
         detail: 'WebAssembly SIMD, float32 products, 1 thread',
         step(segment, { rate, beta1, beta2, epsilon, decay, clip, ema, correct1, correct2 }) {
