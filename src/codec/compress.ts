@@ -74,6 +74,7 @@ async function* encodeBlocks(
       if (block.length === 0 && first) {
         parts.push(endRecord());
       } else {
+        await breath.take();
         sum = checksum(block, sum);
         const { length } = block;
         const start = reader.offset - length;
@@ -94,6 +95,7 @@ async function* encodeBlocks(
         }
         parts.push(blockTrailer(sum));
       }
+      await breath.take();
       const chunk = concat(parts.splice(0));
       bytesOut += chunk.length;
       onProgress?.({ bytesIn: reader.offset, bytesOut });

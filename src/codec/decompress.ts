@@ -63,6 +63,7 @@ async function* decodeBlocks(
     );
     const start = reader.offset;
     const { payload, checksum: expected } = await container.payload();
+    await breath.take();
     let block = payload;
     if (mode) {
       const network = mode.network && model ? await networks.open(model, streams) : undefined;

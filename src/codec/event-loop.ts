@@ -40,18 +40,19 @@ export class Breath {
 export class Portions {
   readonly #breath: Breath;
   readonly #streams: number;
-  readonly #most: number;
+  /** Most symbols of a portion. */
+  readonly most: number;
   #size: number;
   #start = 0;
 
   /**
    * @param streams symbols per step; a portion is whole steps, at least one, except at the end
-   * @param most symbols per portion
+   * @param most symbols of a portion, about: whole steps, at least one
    */
   constructor(breath: Breath, streams: number, most: number) {
     this.#breath = breath;
     this.#streams = streams;
-    this.#most = wholeSteps(most, streams);
+    this.most = wholeSteps(most, streams);
     this.#size = wholeSteps(Math.min(FIRST_SYMBOLS, most), streams);
   }
 
@@ -73,7 +74,7 @@ export class Portions {
    */
   end(symbols: number): Promise<void> | undefined {
     const fitting = (symbols * PORTION) / (performance.now() - this.#start);
-    this.#size = Math.min(this.#most, wholeSteps(Math.min(2 * this.#size, fitting), this.#streams));
+    this.#size = Math.min(this.most, wholeSteps(Math.min(2 * this.#size, fitting), this.#streams));
     return this.#breath.take();
   }
 }

@@ -1,10 +1,14 @@
 /** @file What a network thinks a text costs, without coding it. */
+import { Breath, Portions } from '../codec/event-loop.js';
 import type { Engine } from '../engines/engine.js';
 import { INITIAL_BYTE, SYMBOLS } from '../model/architecture.js';
 import type { IntegerModel } from '../model/sharnn.js';
 
 /** Length of the streams that a text is cut into: long enough that cold starts hardly count. */
 const STREAM_LENGTH = 4096;
+
+/** Most symbols that the network predicts at once. */
+const MOST_SYMBOLS = 1024;
 
 /** Number of lockstep streams that a text of `length` bytes is cut into. */
 export const streamsOf = (length: number): number =>
@@ -19,23 +23,24 @@ export async function crossEntropy(engine: Engine, model: IntegerModel, text: Ui
   const steps = Math.ceil(text.length / streams);
   const network = engine.open(model, streams);
   try {
-    const chunk = 16;
-    const input = new Uint8Array(chunk * streams);
-    const frequencies = new Uint32Array(chunk * streams * SYMBOLS);
+    const portions = new Portions(new Breath(), streams, MOST_SYMBOLS);
+    const input = new Uint8Array(portions.most);
+    const frequencies = new Uint32Array(portions.most * SYMBOLS);
     let bits = 0;
-    for (let t = 0; t < steps; t += chunk) {
-      const count = Math.min(chunk, steps - t);
+    for (let t = 0, count: number; t < steps; t += count) {
+      count = portions.begin((steps - t) * streams) / streams;
       for (let i = 0; i < count; i++)
         for (let s = 0; s < streams; s++)
           input[i * streams + s] = t + i === 0 ? INITIAL_BYTE : (text[s * steps + t + i - 1] ?? INITIAL_BYTE);
       const pending = network.run(input, count, frequencies);
-      if (pending) await pending;
+      if (pending) await pending.then(() => portions.waited());
       for (let i = 0; i < count; i++)
         for (let s = 0; s < streams; s++) {
           const at = s * steps + t + i;
           if (at >= text.length) continue;
           bits += cost(frequencies, (i * streams + s) * SYMBOLS, text[at]);
         }
+      await portions.end(count * streams);
     }
     return bits;
   } finally {

@@ -1,6 +1,7 @@
 /** @file The command `eval`: what the model thinks a file costs beside what coding it really takes. */
 import { BATCH_SYMBOLS } from '../../codec/block/block.js';
-import { interleave, stepCount, streamCount } from '../../codec/block/slices.js';
+import { codingRows, stepCount, streamCount } from '../../codec/block/slices.js';
+import { Breath, Portions } from '../../codec/event-loop.js';
 import { levelSettings, type StreamDensity } from '../../codec/strategy/levels.js';
 import {
   compressChunks,
@@ -110,13 +111,14 @@ export async function evaluate(operandFiles: string[], flags: Flags): Promise<vo
  * Bits the model gives to bytes cut as the codec cuts them, into blocks and streams: the sum of -log2 of the probability
  * of every byte.
  */
-async function modelCost(
+export async function modelCost(
   engine: Engine,
   model: IntegerModel,
   bytes: Uint8Array,
   { blockSize, density }: { blockSize: number; density: StreamDensity },
   progress: (done: number) => void,
 ): Promise<number> {
+  const breath = new Breath();
   let bits = 0;
   let network: Network | undefined;
   try {
@@ -128,19 +130,19 @@ async function modelCost(
         network = engine.open(model, streams);
       }
       network.reset();
-      const rows = interleave(block, streams);
-      const steps = stepCount(block.length, streams);
-      const batch = Math.max(1, Math.floor(BATCH_SYMBOLS / streams));
-      const frequencies = new Uint32Array(batch * streams * SYMBOLS);
-      for (let step = 0; step < steps; step += batch) {
-        const n = Math.min(batch, steps - step);
-        await network.run(rows.subarray(step * streams, (step + n) * streams), n, frequencies);
-        const symbols = Math.min(n * streams, block.length - step * streams);
-        for (let i = 0; i < symbols; i++)
-          bits += cost(frequencies, i * SYMBOLS, rows[(step + 1) * streams + i]);
-        progress(start + step * streams + symbols);
-        // lets signals and the progress bar in
-        await new Promise((resolve) => setImmediate(resolve));
+      const portions = new Portions(breath, streams, BATCH_SYMBOLS);
+      const frequencies = new Uint32Array(portions.most * SYMBOLS);
+      for (let done = 0; done < block.length; ) {
+        const symbols = portions.begin(block.length - done);
+        const steps = stepCount(symbols, streams);
+        const step = done / streams;
+        const rows = codingRows(block, streams, step, step + steps);
+        const pending = network.run(rows.subarray(0, steps * streams), steps, frequencies);
+        if (pending) await pending.then(() => portions.waited());
+        for (let i = 0; i < symbols; i++) bits += cost(frequencies, i * SYMBOLS, rows[streams + i]);
+        done += symbols;
+        progress(start + done);
+        await portions.end(symbols);
       }
     }
   } finally {

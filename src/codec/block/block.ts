@@ -4,7 +4,7 @@ import { INITIAL_BYTE, SYMBOLS } from '../../model/architecture.js';
 import { type Breath, Portions, wholeSteps } from '../event-loop.js';
 import type { MixKernels } from './mixing-coder.js';
 import type { CodedMode } from './modes.js';
-import { deinterleave, interleave, stepCount } from './slices.js';
+import { codingRows, placeSymbols, stepCount } from './slices.js';
 import type { SymbolDecoder, SymbolEncoder } from './symbol-coder.js';
 
 /** Most symbols that the encoder has the network predict at once: 4 MiB of frequencies. */
@@ -15,6 +15,9 @@ const DECODED_SYMBOLS = 512;
 
 /** Most symbols coded in one go without a network. */
 const PLAIN_SYMBOLS = 1024;
+
+/** Bytes put in their places in one go. */
+const PIECE = 2 ** 20;
 
 /** Symbols after which a block that has grown so far is given up: hopeless data costs little time. */
 const TRIAL_SYMBOLS = 65536;
@@ -47,23 +50,26 @@ export async function encodeBlock(
     wholeSteps(network ? BATCH_SYMBOLS : PLAIN_SYMBOLS, streams),
     stepCount(length, streams) * streams,
   );
-  const rows = interleave(block, streams);
   const opinion = network && { network, frequencies: new Uint32Array(batch * SYMBOLS) };
   const coder = mode.encoder({ length, streams, mixing });
   try {
     network?.reset();
     const portions = new Portions(breath, streams, batch);
     for (let done = 0; done < length; ) {
-      // the block is given up at the ends of batches alone: where portions end depends on the machine
-      for (const end = Math.min(done + batch, length); done < end; ) {
+      const start = done;
+      const end = Math.min(start + batch, length);
+      const rows = codingRows(block, streams, start / streams, stepCount(end, streams));
+      // whether it has grown so far is asked at the ends of batches alone: where portions end depends on the machine
+      while (done < end) {
         const count = portions.begin(end - done);
-        await encodeRows(coder, rows.subarray(done), streams, count, portions, opinion);
+        await encodeRows(coder, rows.subarray(done - start), streams, count, portions, opinion);
         done += count;
+        if (coder.length > length) return undefined;
         progress?.(done, coder.length);
         const pause = portions.end(count);
         if (pause) await pause;
       }
-      if (coder.length > length || (done >= TRIAL_SYMBOLS && coder.length > done)) return undefined;
+      if (done >= TRIAL_SYMBOLS && coder.length > done) return undefined;
     }
     const payload = coder.finish();
     return payload && payload.length < length ? payload : undefined;
@@ -86,7 +92,7 @@ export async function decodeBlock(
   const coder = mode.decoder(payload, { length, streams, mixing });
   try {
     const opinion = network && { network, frequencies: new Uint32Array(streams * SYMBOLS) };
-    // as interleave() makes them: what the streams are fed first, then the symbols
+    // as codingRows() makes them: what the streams are fed first, then the symbols
     let rows = new Uint8Array(streams + Math.min(length, 65536)).fill(INITIAL_BYTE, 0, streams);
     network?.reset();
     const portions = new Portions(breath, streams, network ? DECODED_SYMBOLS : PLAIN_SYMBOLS);
@@ -104,7 +110,15 @@ export async function decodeBlock(
       if (pause) await pause;
     }
     coder.finish();
-    return deinterleave(rows.subarray(streams), length, streams);
+    const block = new Uint8Array(length);
+    const piece = wholeSteps(PIECE, streams);
+    for (let at = 0; at < length; at += piece) {
+      const symbols = rows.subarray(streams + at, streams + Math.min(at + piece, length));
+      placeSymbols(block, streams, symbols, at / streams);
+      const pause = breath.take();
+      if (pause) await pause;
+    }
+    return block;
   } finally {
     coder.close?.();
   }
