@@ -8,11 +8,19 @@ import { Worker } from 'node:worker_threads';
 import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { referenceEngine } from '../src/engines/reference/network.js';
-import { compress, decompress, type IntegerModel, listModels, loadModel } from '../src/index.js';
+import { wasmEngine } from '../src/engines/wasm/engine.js';
+import {
+  compress,
+  decompress,
+  type IntegerModel,
+  listModels,
+  loadModel,
+  ShacompError,
+} from '../src/index.js';
 import type { Architecture } from '../src/model/architecture.js';
 import { modelFileLength, parseModel } from '../src/model/sharnn.js';
 import { findModel } from '../src/node/models.js';
-import { randomModel } from './helpers/random-model.js';
+import { randomModel, randomSource } from './helpers/random-model.js';
 
 vi.mock('node:fs/promises', async (original) => {
   const real = await original<typeof import('node:fs/promises')>();
@@ -198,6 +206,40 @@ describe('a model', () => {
       expect(Buffer.compare(back, Buffer.concat([data, data, data]))).toBe(0);
       expect(models.size).toBe(1);
     }
+  });
+
+  it('of changed bytes with the right checksum runs, or is refused with a typed error', async () => {
+    const whole = await readFile(tiny);
+    const next = randomSource(8);
+    const wasm = await wasmEngine();
+    let ran = 0;
+    for (let i = 0; i < 150; i++) {
+      let bytes = Buffer.from(whole);
+      // mostly the header and the first records
+      const at = Math.floor(next() * (i % 3 === 0 ? bytes.length : 64));
+      bytes[at] = next() < 0.5 ? next() * 256 : bytes[at] ^ (1 << (next() * 8));
+      if (i % 10 === 0) bytes = bytes.subarray(0, bytes.length - Math.floor(next() * 80));
+      if (bytes.length >= 24 && i % 5 === 0) bytes.writeUInt32LE(bytes.length, 20);
+      bytes.writeUInt32LE(crc32(bytes.subarray(0, -4)), bytes.length - 4);
+      let model: IntegerModel;
+      try {
+        model = parseModel(bytes);
+      } catch (error) {
+        expect(error).toBeInstanceOf(ShacompError);
+        expect((error as ShacompError).code).toMatch(/^ERR_(MODEL_INVALID|UNSUPPORTED_VERSION)$/);
+        continue;
+      }
+      const results = [referenceEngine, wasm].map((engine) => {
+        const network = engine.open(model, 1);
+        const frequencies = new Uint32Array(3 * 256);
+        network.run(Uint8Array.of(10, 65, 255), 3, frequencies);
+        network.close();
+        return frequencies;
+      });
+      expect(results[1]).toEqual(results[0]);
+      ran++;
+    }
+    expect(ran).toBeGreaterThan(10);
   });
 
   it('of bytes that were transferred or cut is refused with a typed error', async () => {

@@ -94,8 +94,9 @@ export function checkArchitecture(a: Architecture): void {
   if (!inRange(a.layers, 1, 16)) throw invalid(`${a.layers} layers, expected 1 to 16`);
   if (!inRange(a.boom, 1, 8)) throw invalid(`boom factor ${a.boom}, expected 1 to 8`);
   if (!inRange(a.window, 1, 8192)) throw invalid(`window ${a.window}, expected 1 to 8192`);
-  if (a.attention.some((l) => !inRange(l, 0, a.layers - 1)))
+  if (!Array.isArray(a.attention) || a.attention.some((l) => !inRange(l, 0, a.layers - 1)))
     throw invalid('attention in a layer that is not there');
+  if (new Set(a.attention).size !== a.attention.length) throw invalid('attention in a layer twice');
 }
 
 /**
