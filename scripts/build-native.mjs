@@ -2,9 +2,10 @@
 /**
  * @file Builds the native addon into prebuilds/<platform>-<arch>/shacomp.node where a C++20 compiler is present.
  *
- * Sources are cpp/**\/*.cc, less cpp/bindings/wasm. A file named *.isa.cc is compiled once per instruction set, each time
+ * Sources are cpp/**\/*.cc, less cpp/bindings/wasm and cpp/test. A file named *.isa.cc is compiled once per instruction set, each time
  * into its own namespace (SHACOMP_ISA); which one runs is decided when the addon is loaded. Without a compiler
  * the script says so and succeeds: the WebAssembly engine serves then. SHACOMP_REQUIRE_NATIVE=1 makes that an error.
+ * With --where it only prints the addon's path.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
@@ -33,7 +34,7 @@ const ISAS = {
   },
 };
 
-/** "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in src/engines/native/engine.ts. */
+/** "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in src/engines/native/addon.ts. */
 function prebuildName() {
   const musl = process.platform === 'linux' && !process.report.getReport().header.glibcVersionRuntime;
   return `${process.platform}-${arch}${musl ? '-musl' : ''}`;
@@ -59,7 +60,10 @@ function listFiles(dir) {
   );
 }
 
+const target = path.join(root, 'prebuilds', prebuildName(), 'shacomp.node');
+
 async function main() {
+  if (process.argv.includes('--where')) return console.log(target);
   const cxx = findCompiler();
   if (!cxx || process.platform === 'win32') {
     console.log(
@@ -70,9 +74,8 @@ async function main() {
   const { include_dir } = (await import('node-api-headers')).default;
   const isas = ISAS[arch] ?? { baseline: [] };
   const files = listFiles(kernels);
-  const sources = files.filter(
-    (f) => f.endsWith('.cc') && !f.startsWith(path.join(kernels, 'bindings/wasm')),
-  );
+  const others = ['bindings/wasm', 'test'].map((folder) => path.join(kernels, folder));
+  const sources = files.filter((f) => f.endsWith('.cc') && !others.some((folder) => f.startsWith(folder)));
   const newest = Math.max(
     ...files.map((f) => statSync(f).mtimeMs),
     statSync(fileURLToPath(import.meta.url)).mtimeMs,
@@ -117,7 +120,6 @@ async function main() {
   };
   await Promise.all(Array.from({ length: availableParallelism() }, worker));
 
-  const target = path.join(root, 'prebuilds', prebuildName(), 'shacomp.node');
   mkdirSync(path.dirname(target), { recursive: true });
   const link = ['-shared', '-pthread', '-o', target, ...jobs.map((j) => j.object)];
   // The C++ runtime goes into the addon, so that only libc's symbols are asked of the user's system.

@@ -11,13 +11,12 @@ import { codedMode } from '../dist/codec/block/modes.js';
 import { checksum } from '../dist/codec/container/checksum.js';
 import * as container from '../dist/codec/container/container.js';
 import { Breath } from '../dist/codec/event-loop.js';
-import { mixKernels } from '../dist/engines/mixing.js';
-import { referenceEngine as engine } from '../dist/engines/reference/network.js';
+import { referenceEngine as engine } from '../dist/engines/reference/engine.js';
 import { compress, inspect, loadModel } from '../dist/index.js';
 
 const folder = new URL('../fixtures/sha/', import.meta.url);
 const model = await loadModel(new URL('../fixtures/tiny.sharnn', import.meta.url));
-const mixing = await mixKernels(engine.name);
+const { mixing } = engine;
 const options = { model, engine, mode: 'network' };
 
 const text = new TextEncoder().encode(

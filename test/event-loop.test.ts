@@ -5,11 +5,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { modelCost } from '../src/cli/commands/eval.js';
 import { decodeBlock, encodeBlock } from '../src/codec/block/block.js';
-import type { MixKernels } from '../src/codec/block/mixing-coder.js';
 import { codedMode } from '../src/codec/block/modes.js';
 import { Breath, LONGEST_WAIT } from '../src/codec/event-loop.js';
 import { SLICES, Trial } from '../src/codec/strategy/trial.js';
-import type { Engine, Network } from '../src/engines/engine.js';
+import type { Engine, MixKernels, Network } from '../src/engines/engine.js';
 import { crossEntropy } from '../src/trainer/cross-entropy.js';
 import { fakeEngine, fakeModel, likelyBytes } from './helpers/fake-engine.js';
 import { randomBytes } from './helpers/random-model.js';

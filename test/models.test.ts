@@ -7,8 +7,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { referenceEngine } from '../src/engines/reference/network.js';
-import { wasmEngine } from '../src/engines/wasm/engine.js';
+import { referenceEngine } from '../src/engines/reference/engine.js';
 import {
   compress,
   decompress,
@@ -19,6 +18,7 @@ import {
 } from '../src/index.js';
 import type { Architecture } from '../src/model/architecture.js';
 import { modelFileLength, parseModel } from '../src/model/sharnn.js';
+import { selectEngine } from '../src/node/engines.js';
 import { findModel } from '../src/node/models.js';
 import { randomModel, randomSource } from './helpers/random-model.js';
 
@@ -211,7 +211,7 @@ describe('a model', () => {
   it('of changed bytes with the right checksum runs, or is refused with a typed error', async () => {
     const whole = await readFile(tiny);
     const next = randomSource(8);
-    const wasm = await wasmEngine();
+    const wasm = await selectEngine('wasm');
     let ran = 0;
     for (let i = 0; i < 150; i++) {
       let bytes = Buffer.from(whole);

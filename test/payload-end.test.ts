@@ -1,12 +1,10 @@
 /** @file A coded block has exactly one payload: any other is refused, whatever the mode and the engine. */
 import { describe, expect, it } from 'vitest';
-import type { MixKernels } from '../src/codec/block/mixing-coder.js';
 import { CODED_MODES } from '../src/codec/block/modes.js';
 import { blockHeader } from '../src/codec/container/container.js';
-import type { Engine, EngineName } from '../src/engines/engine.js';
-import { selectEngine } from '../src/engines/list.js';
-import { mixKernels } from '../src/engines/mixing.js';
+import type { Engine, MixKernels } from '../src/engines/engine.js';
 import { type BlockRecord, compress, decompress, inspect, loadModel, ShacompError } from '../src/index.js';
+import { selectEngine } from '../src/node/engines.js';
 import { collect } from './helpers/collect.js';
 import { random } from './helpers/fake-engine.js';
 import { encode } from './helpers/mixing.js';
@@ -15,7 +13,7 @@ const model = await loadModel(new URL('../fixtures/tiny.sharnn', import.meta.url
 
 /** The engines that run here, the fastest first; only the native one may be absent. */
 const engines: Engine[] = [];
-for (const name of ['native', 'wasm', 'reference'] satisfies EngineName[]) {
+for (const name of ['native', 'wasm', 'reference']) {
   const engine = await selectEngine(name, { threads: 1 }).catch((error) => {
     if (name !== 'native' || error.code !== 'ERR_ENGINE_UNAVAILABLE') throw error;
   });
@@ -111,7 +109,7 @@ describe.each(CODED_MODES.map(({ name }) => name))('mode %s', (mode) => {
   });
 });
 
-describe.each(engines.map(({ name }) => name))('the mixing decoder, %s', (name) => {
+describe.each(engines.map((e) => [e.name, e.mixing] as const))('the mixing decoder, %s', (name, k) => {
   /** What a payload decodes to, and whether it ends there. */
   const decoded = (k: MixKernels, payload: Uint8Array, length: number) => {
     const coder = k.mixOpen(0, length, 1, payload);
@@ -122,8 +120,7 @@ describe.each(engines.map(({ name }) => name))('the mixing decoder, %s', (name) 
     return { symbols, used, ends };
   };
 
-  it('takes a payload as whole exactly if encoding what it decodes to gives it', async () => {
-    const k = await mixKernels(name);
+  it('takes a payload as whole exactly if encoding what it decodes to gives it', () => {
     const next = random(5);
     let whole = 0;
     for (let i = 0; i < (name === 'reference' ? 60 : 600); i++) {
@@ -143,8 +140,7 @@ describe.each(engines.map(({ name }) => name))('the mixing decoder, %s', (name) 
     expect(whole).toBeGreaterThan(5);
   });
 
-  it('tells damage as soon as more is read than a payload can omit', async () => {
-    const k = await mixKernels(name);
+  it('tells damage as soon as more is read than a payload can omit', () => {
     const data = words(1, 100);
     for (const [payload, length] of [
       [encode(k, 0, data, 1)!.subarray(0, 60), data.length],

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NetworkDecoder, NetworkEncoder, probability } from '../src/codec/block/network-coder.js';
-import { RangeDecoder, RangeEncoder } from '../src/codec/block/range-coder.js';
 import { ShacompError } from '../src/errors.js';
+import { RangeDecoder, RangeEncoder } from '../src/range-coder.js';
 
 type Decision = { bit: number; one: number };
 

@@ -1,5 +1,6 @@
 /** @file The command line: finds the command, reads its options, runs it, and turns errors into an exit code. */
 import { Command, CommanderError, Option } from 'commander';
+import { ENVIRONMENT } from '../node/env.js';
 import { COMMANDS, type CommandSpec } from './commands.js';
 import { onPipeError } from './io/files.js';
 import { cleanUp, endBySignal, handleSignals, SignalInterrupt } from './io/signals.js';
@@ -22,10 +23,10 @@ A file whose name is a command's is given as ./NAME.
 Exit codes: 0 all is well, 1 an error, 2 something was skipped.
 
 Environment:
-  SHACOMP_MODELS  folders with more models, separated as in PATH
-  SHACOMP_ENGINE  engine to use where --engine does not say
-  SHACOMP_LEVEL   level to compress at where no flag says
-  SHACOMP_DEBUG   if set, errors come with a stack trace
+${table(
+  ENVIRONMENT.map(({ name, meaning }) => [`  ${name}`, meaning]),
+  [0, 1],
+)}
 
 Examples:
   shacomp book.txt             writes book.txt.sha

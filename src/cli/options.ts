@@ -1,9 +1,9 @@
 /** @file Every option, declared once: the parser, the help and the tables of docs/cli.md are made from this list. */
 import { InvalidArgumentError } from 'commander';
-import { CODED_MODES, type Mode } from '../codec/block/modes.js';
-import type { EngineName } from '../engines/engine.js';
-import { ENGINE_NAMES } from '../engines/list.js';
+import { CODED_FORMATS, type Mode } from '../codec/container/format.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
+import { ENGINE_NAMES } from '../node/engines.js';
+import { FINE_TUNING_RATE, HELD_OUT_SHARE, TRAIN_DEFAULTS } from '../trainer/defaults.js';
 
 /** What the command line's options say. */
 export interface Flags {
@@ -23,7 +23,7 @@ export interface Flags {
   level?: number;
   mode?: 'auto' | Mode;
   model?: string;
-  engine: 'auto' | EngineName;
+  engine: string;
   /** 0: as many as the engine sees fit */
   threads: number;
   /** bytes */
@@ -181,7 +181,7 @@ export const OPTIONS = {
   mode: {
     flags: '--mode <mode>',
     description: 'code all blocks this way, instead of as the level finds best',
-    choices: ['auto', 'stored', ...CODED_MODES.map(({ name }) => name)],
+    choices: ['auto', 'stored', ...CODED_FORMATS.map(({ name }) => name)],
   },
   model: {
     flags: '-m, --model <name>',
@@ -253,7 +253,7 @@ export const OPTIONS = {
   },
   rate: {
     flags: '--rate <x>',
-    description: 'highest learning rate (default: 0.003, with --from 0.001)',
+    description: `highest learning rate (default: ${TRAIN_DEFAULTS.rate}, with --from ${FINE_TUNING_RATE})`,
     parse: positive,
   },
   seed: {
@@ -270,8 +270,7 @@ export const OPTIONS = {
   },
   heldOut: {
     flags: '--held-out <file>',
-    description:
-      'text to measure on, may be repeated (default: the last 2 % of every input, which is not trained on)',
+    description: `text to measure on, may be repeated (default: the last ${100 * HELD_OUT_SHARE} % of every input, which is not trained on)`,
     parse: repeated,
   },
   name: { flags: '--name <text>', description: 'name in the model file (default: the name of the output)' },

@@ -1,6 +1,6 @@
 /** @file The integer model and its file format, `.sharnn` (docs/format.md specifies it byte by byte). */
-import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { crc32 } from '../crc32.js';
 import { ShacompError } from '../errors.js';
 import { type Architecture, SYMBOLS } from './architecture.js';
 
@@ -299,21 +299,24 @@ export function parseModelHeader(
   return { name, architecture };
 }
 
+/** SHA-256. Platforms have faster ones than portable JavaScript, the default. */
+export type Sha256 = (bytes: Uint8Array) => Uint8Array;
+
 /**
  * Parses and validates a `.sharnn` file: everything that engines rely on holds afterwards.
  * @throws ShacompError ERR_MODEL_INVALID or ERR_UNSUPPORTED_VERSION
  */
-export function parseModel(file: Uint8Array): IntegerModel {
+export function parseModel(file: Uint8Array, hash: Sha256 = sha256): IntegerModel {
   // nothing is left of an array whose buffer was transferred
   if (file.length < HEADER) throw invalid('this is not a .sharnn file');
   // what is no model is refused before it is copied
   parseModelHeader(new Uint8Array(file.subarray(0, HEADER)), file.length);
   // all checks are made on a copy: another thread may write to the caller's array meanwhile
-  return parseOwnModel(new Uint8Array(file));
+  return parseOwnModel(new Uint8Array(file), hash);
 }
 
 /** {@link parseModel} without a copy, for bytes that nobody else has. */
-export function parseOwnModel(bytes: Uint8Array<ArrayBuffer>): IntegerModel {
+export function parseOwnModel(bytes: Uint8Array<ArrayBuffer>, hash: Sha256 = sha256): IntegerModel {
   const { length } = bytes;
   const { name, architecture } = parseModelHeader(bytes, length);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -365,16 +368,16 @@ export function parseOwnModel(bytes: Uint8Array<ArrayBuffer>): IntegerModel {
     inRange('an output shift', 1, 8, [attention.outputShift]);
     inRange('a score multiplier', 0, 32767, [attention.score.multiplier]);
   }
-  const id = createHash('sha256').update(bytes).digest();
+  const id = hash(bytes);
   Object.freeze(architecture.attention);
   Object.freeze(architecture);
   const model: IntegerModel = Object.freeze({ name, architecture, ...body, bytes, id });
-  parsedModels.set(model, id.toString('hex'));
+  parsedModels.set(model, { hash, digest: id.slice() });
   return model;
 }
 
 /** What `parseModel` has made, with the SHA-256 of the bytes that it has checked. */
-const parsedModels = new WeakMap<IntegerModel, string>();
+const parsedModels = new WeakMap<IntegerModel, { hash: Sha256; digest: Uint8Array }>();
 
 /**
  * The bytes of a model for kernels outside JavaScript, which trust them.
@@ -385,7 +388,8 @@ export function trustedBytes(model: IntegerModel): Uint8Array {
   if (checked === undefined)
     throw invalid('it was not read from a .sharnn file; give its bytes, or what loadModel gives');
   // the bytes that the caller can write to, or give to another thread; another model's would have a right checksum too
-  if (createHash('sha256').update(model.bytes).digest('hex') !== checked)
+  const now = checked.hash(model.bytes);
+  if (checked.digest.some((byte, i) => byte !== now[i]))
     throw invalid('its bytes were changed after it was read');
   return model.bytes;
 }

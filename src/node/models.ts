@@ -4,8 +4,10 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
+import type { ModelSource } from '../codec/platform.js';
 import { ShacompError } from '../errors.js';
 import type { Architecture } from '../model/architecture.js';
+import { shortId } from '../model/id.js';
 import {
   type IntegerModel,
   MODEL_HEADER_LENGTH,
@@ -13,7 +15,9 @@ import {
   parseModelHeader,
   parseOwnModel,
 } from '../model/sharnn.js';
+import { environment } from './env.js';
 import { fileError } from './file-errors.js';
+import { nodeSha256 } from './hash.js';
 import { type RegularFile, withRegularFile } from './regular-file.js';
 
 /** The model that compression uses where none is named. */
@@ -23,9 +27,6 @@ const SUFFIX = '.sharnn';
 
 /** The models that ship; this file lies two folders below the package's root, in `src` as in `dist`. */
 const SHIPPED = fileURLToPath(new URL('../../models', import.meta.url));
-
-/** What names a model: a name or the path of a file, a file URL, the bytes of a `.sharnn` file, or a parsed model. */
-export type ModelSource = string | URL | Uint8Array | IntegerModel;
 
 /** A model that is installed here. */
 export interface InstalledModel {
@@ -41,12 +42,7 @@ export interface InstalledModel {
 
 /** Folders that are searched, in this order: those of SHACOMP_MODELS, then the shipped ones. */
 export function modelFolders(): string[] {
-  return [...(process.env['SHACOMP_MODELS'] ?? '').split(delimiter).filter(Boolean), SHIPPED];
-}
-
-/** First 8 bytes of a model's id in hexadecimal: how files and messages name models. */
-export function shortId(id: Uint8Array): string {
-  return Buffer.from(id.subarray(0, 8)).toString('hex');
+  return [...(environment('SHACOMP_MODELS') ?? '').split(delimiter).filter(Boolean), SHIPPED];
 }
 
 /**
@@ -120,7 +116,7 @@ export const readModelFile = (path: string): Promise<IntegerModel> =>
     parseModelHeader(await headerOf({ size, read }), size);
     const bytes = new Uint8Array(size);
     await read(bytes, 0);
-    return parseOwnModel(bytes);
+    return parseOwnModel(bytes, nodeSha256);
   });
 
 const parsed = new FileCache<IntegerModel>(4, readModelFile);
@@ -172,7 +168,7 @@ export async function listModels(): Promise<InstalledModel[]> {
  * @throws ShacompError ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_UNSUPPORTED_VERSION
  */
 export async function loadModel(source: ModelSource = DEFAULT_MODEL): Promise<IntegerModel> {
-  if (source instanceof Uint8Array) return parseModel(source);
+  if (source instanceof Uint8Array) return parseModel(source, nodeSha256);
   if (source instanceof URL) return readModel(fileURLToPath(source));
   if (typeof source !== 'string') return source;
   // a name has no folder and no suffix: anything else is a path
@@ -216,27 +212,6 @@ export async function findModel(prefix: Uint8Array, candidate?: ModelSource): Pr
     'ERR_MODEL_NOT_FOUND',
     `needs the model ${shortId(prefix)}${given}, which is not installed: pass its file with --model FILE${listed(problems)}`,
   );
-}
-
-/** Finds the models that the members of one run need: each is loaded once, however many members name it. */
-export class ModelFinder {
-  #given: ModelSource | undefined;
-  readonly #found = new Map<string, IntegerModel>();
-
-  /** @param given tried before the installed models */
-  constructor(given?: ModelSource) {
-    this.#given = given;
-  }
-
-  /** The model whose id begins with these bytes. @throws as {@link findModel} */
-  async find(prefix: Uint8Array): Promise<IntegerModel> {
-    const known = this.#found.get(shortId(prefix));
-    if (known) return known;
-    if (this.#given !== undefined) this.#given = await loadModel(this.#given);
-    const model = await findModel(prefix, this.#given);
-    this.#found.set(shortId(prefix), model);
-    return model;
-  }
 }
 
 /** @throws ShacompError ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_UNSUPPORTED_VERSION, ERR_FILE */

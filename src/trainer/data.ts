@@ -4,6 +4,7 @@ import { ShacompError } from '../errors.js';
 import { INITIAL_BYTE } from '../model/architecture.js';
 import { fileError } from '../node/file-errors.js';
 import { READ } from '../node/regular-file.js';
+import { HELD_OUT_SHARE } from './defaults.js';
 import type { Segment } from './network.js';
 import { Random } from './random.js';
 
@@ -193,8 +194,7 @@ export class Sampler {
   }
 }
 
-/** Share of every file that is held out where no held-out files are given, and of how many of them it is measured. */
-const HELD_OUT_SHARE = 0.02;
+/** Of how many files the held-out ends are measured. */
 const MOST_MEASURED = 64;
 
 /** Divides files into what is trained on and their ends, on some of which the network is measured. */

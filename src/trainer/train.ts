@@ -4,7 +4,6 @@ import { access } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import type { EngineName } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
 import type { Architecture } from '../model/architecture.js';
 import { fileError } from '../node/file-errors.js';
@@ -19,6 +18,7 @@ import {
 } from './checkpoint.js';
 import { costs } from './cost.js';
 import { type HeldOut, heldOutPieces, holdOut, Sampler, TextFile, type TextSource } from './data.js';
+import { TRAIN_DEFAULTS } from './defaults.js';
 import { grow } from './grow.js';
 import { initialize } from './initialize.js';
 import { LARGEST_NORM, TrainingNetwork } from './network.js';
@@ -45,7 +45,7 @@ export interface TrainOptions {
   /** default: the processors available */
   threads?: number;
   /** what trains: native or wasm (auto) */
-  engine?: 'auto' | EngineName;
+  engine?: string;
   /** bfloat16 products where the processor has them (true) */
   bf16?: boolean;
   /** of the initial weights and of the text's order (1) */
@@ -104,25 +104,6 @@ export interface TrainResult extends TrainReport {
   stopped: boolean;
 }
 
-const DEFAULTS = {
-  batch: 32,
-  segment: 128,
-  bf16: true,
-  seed: 1,
-  rate: 3e-3,
-  warmup: 0.02,
-  decay: 'linear' as Schedule['decay'],
-  weightDecay: 0.01,
-  clip: 1,
-  beta1: 0.9,
-  beta2: 0.99,
-  ema: 0.998,
-  reportSeconds: 20,
-  checkpointSeconds: 120,
-  evaluateSeconds: 180,
-  evaluateBytes: 32768,
-};
-
 /** Least and greatest value of options that nothing else checks. */
 const RANGES = {
   seed: [0, 2 ** 32 - 1],
@@ -142,7 +123,7 @@ const RANGES = {
  *   ERR_TRAINING_DIVERGED if the loss becomes infinite or no number (what was saved before stays)
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const set = { ...DEFAULTS, ...defined(options) };
+  const set = { ...TRAIN_DEFAULTS, ...defined(options) };
   const { seconds, steps, output } = options;
   if (!(seconds && seconds > 0) && !(steps && steps > 0))
     throw new ShacompError('ERR_OPTIONS', 'give the length of the training run in time or in steps');
@@ -184,7 +165,7 @@ class Run {
   private recent = new Recent(0);
 
   constructor(
-    private readonly set: typeof DEFAULTS & TrainOptions,
+    private readonly set: typeof TRAIN_DEFAULTS & TrainOptions,
     private readonly network: TrainingNetwork,
     private readonly sampler: Sampler,
     private readonly heldOut: HeldOut[],

@@ -1,6 +1,6 @@
 /** @file The command `compress`. */
 import { type CompressOptions, compressChunks, inspect, type Mode } from '../../index.js';
-import { shortId } from '../../node/models.js';
+import { shortId } from '../../model/id.js';
 import { fileChunks, openOutput, removeInput, STANDARD, standardOutput } from '../io/files.js';
 import { checkSingleOutput, compressOptions, forEachFile, openWithTarget, operands } from '../io/inputs.js';
 import { Tally, verifiedChunks, verifyCompressed } from '../io/verify.js';

@@ -1,4 +1,5 @@
 /** @file The commands `decompress` and `test`. */
+import { MAGIC } from '../../codec/container/format.js';
 import { type DecompressOptions, decompressChunks } from '../../index.js';
 import { type Input, openInput, openOutput, removeInput, STANDARD, standardOutput } from '../io/files.js';
 import {
@@ -14,9 +15,6 @@ import type { Flags } from '../options.js';
 import { longest, rate } from '../terminal/format.js';
 import { detail, note, warn } from '../terminal/messages.js';
 import { inputProgress } from '../terminal/progress.js';
-
-/** How every `.sha` file begins. */
-const MAGIC = Uint8Array.of(0x8d, 0x53, 0x48, 0x41);
 
 type Options = DecompressOptions & { engine: { name: string; detail: string } };
 

@@ -1,8 +1,7 @@
 /** @file The command `eval`: what the model thinks a file costs beside what coding it really takes. */
-import { BATCH_SYMBOLS } from '../../codec/block/block.js';
-import { codingRows, stepCount, streamCount } from '../../codec/block/slices.js';
-import { Breath, Portions } from '../../codec/event-loop.js';
-import { levelSettings, type StreamDensity } from '../../codec/strategy/levels.js';
+import { predictRows } from '../../codec/block/predict.js';
+import { Breath } from '../../codec/event-loop.js';
+import { levelSettings, type StreamDensity, streamCount } from '../../codec/strategy/levels.js';
 import {
   compressChunks,
   type Engine,
@@ -11,9 +10,8 @@ import {
   loadModel,
   type Network,
 } from '../../index.js';
-import { SYMBOLS } from '../../model/architecture.js';
-import { shortId } from '../../node/models.js';
-import { cost } from '../../trainer/cross-entropy.js';
+import { shortId } from '../../model/id.js';
+import { CrossEntropy } from '../../trainer/cross-entropy.js';
 import { type Input, openInput } from '../io/files.js';
 import { codecOptions, displayName, forEachFile, levelOf, operands } from '../io/inputs.js';
 import type { Flags } from '../options.js';
@@ -118,8 +116,8 @@ export async function modelCost(
   { blockSize, density }: { blockSize: number; density: StreamDensity },
   progress: (done: number) => void,
 ): Promise<number> {
+  const sum = new CrossEntropy();
   const breath = new Breath();
-  let bits = 0;
   let network: Network | undefined;
   try {
     for (let start = 0; start < bytes.length; start += blockSize) {
@@ -130,25 +128,15 @@ export async function modelCost(
         network = engine.open(model, streams);
       }
       network.reset();
-      const portions = new Portions(breath, streams, BATCH_SYMBOLS);
-      const frequencies = new Uint32Array(portions.most * SYMBOLS);
-      for (let done = 0; done < block.length; ) {
-        const symbols = portions.begin(block.length - done);
-        const steps = stepCount(symbols, streams);
-        const step = done / streams;
-        const rows = codingRows(block, streams, step, step + steps);
-        const pending = network.run(rows.subarray(0, steps * streams), steps, frequencies);
-        if (pending) await pending.then(() => portions.waited());
-        for (let i = 0; i < symbols; i++) bits += cost(frequencies, i * SYMBOLS, rows[streams + i]);
-        done += symbols;
+      await predictRows({ block, streams, network, breath }, sum, (done) => {
         progress(start + done);
-        await portions.end(symbols);
-      }
+        return true;
+      });
     }
   } finally {
     network?.close();
   }
-  return bits;
+  return sum.bits;
 }
 
 async function readAll(input: Input): Promise<Uint8Array> {

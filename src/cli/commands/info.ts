@@ -1,12 +1,13 @@
 /** @file The command `info`: what is in a `.sha` or `.sharnn` file, and what this installation can do. */
 import { blockMemory, streamMemory } from '../../codec/block/memory.js';
 import { CODED_MODES } from '../../codec/block/modes.js';
-import { availableEngines, selectEngine } from '../../engines/list.js';
-import { mixKernels } from '../../engines/mixing.js';
 import { humanBytes } from '../../format-bytes.js';
 import { type Architecture, inspect, listModels, type Mode, ShacompError } from '../../index.js';
 import { parameterCount } from '../../model/architecture.js';
-import { modelFolders, readModelFile, shortId } from '../../node/models.js';
+import { shortId } from '../../model/id.js';
+import { engines, selectEngine } from '../../node/engines.js';
+import { ENVIRONMENT, environment } from '../../node/env.js';
+import { modelFolders, readModelFile } from '../../node/models.js';
 import { openInput, STANDARD } from '../io/files.js';
 import { forEachFile, operands } from '../io/inputs.js';
 import type { Flags } from '../options.js';
@@ -162,7 +163,7 @@ async function readRecords(file: string, chunks: AsyncIterable<Uint8Array>): Pro
       facts.blocks.push({ offset, mode: name, originalBytes: length, codedBytes: codedLength, streams });
       const mode = CODED_MODES.find((m) => m.name === name);
       const known = !mode?.network || architecture !== undefined;
-      const mixing = mode?.profile ? await mixKernels((await selectEngine('auto')).name) : undefined;
+      const mixing = mode?.profile ? (await selectEngine()).mixing : undefined;
       const need = blockMemory({ length, codedLength, streams, mode, architecture, mixing });
       facts.memory = known && facts.memory !== null ? Math.max(facts.memory, need) : null;
     } else if (record.kind === 'end') {
@@ -232,14 +233,16 @@ const heading = (title: string, lines: string[][]) =>
   )}`;
 
 async function describeInstallation(flags: Flags): Promise<void> {
-  const engines = await availableEngines();
+  const available = await engines();
+  const variables = ENVIRONMENT.map(({ name }) => [name, environment(name)] as const);
   const models = await listModels();
   const platform = { node: process.version, platform: `${process.platform}-${process.arch}` };
   if (flags.json) {
     return resultJson({
       version,
       ...platform,
-      engines,
+      engines: available,
+      environment: Object.fromEntries(variables.map(([name, value]) => [name, value ?? null])),
       modelFolders: modelFolders(),
       models: models.map((m) => ({
         name: m.name,
@@ -255,7 +258,7 @@ async function describeInstallation(flags: Flags): Promise<void> {
   result('\nengines');
   result(
     table(
-      engines.map((e) => [`  ${e.name}`, 'detail' in e ? e.detail : `not available: ${e.unavailable}`]),
+      available.map((e) => [`  ${e.name}`, 'detail' in e ? e.detail : `not available: ${e.unavailable}`]),
       [0, 1],
     ),
   );
@@ -274,4 +277,13 @@ async function describeInstallation(flags: Flags): Promise<void> {
         [0, 1, 4],
       ),
     );
+  const set = variables.filter(([, value]) => value !== undefined);
+  if (set.length === 0) return;
+  result('\nenvironment');
+  result(
+    table(
+      set.map(([name, value]) => [`  ${name}`, `${value}`]),
+      [0, 1],
+    ),
+  );
 }

@@ -4,6 +4,7 @@ import { PRESETS } from '../../model/architecture.js';
 import { modelFolders } from '../../node/models.js';
 import { readCheckpoint } from '../../trainer/checkpoint.js';
 import type { TextSource } from '../../trainer/data.js';
+import { FINE_TUNING_RATE, HELD_OUT_SHARE } from '../../trainer/defaults.js';
 import { type Evaluation, type TrainReport, train } from '../../trainer/train.js';
 import { alreadyExists, exists, expand } from '../io/files.js';
 import { interruptibly, SignalInterrupt } from '../io/signals.js';
@@ -15,10 +16,6 @@ import { requireOutput, samplesOf, writeModel } from './quantize.js';
 
 const DEFAULT_SECONDS = 3600;
 const DEFAULT_PRESET = 'lite';
-/** Trained weights are moved more gently than random ones. */
-const FINE_TUNING_RATE = 1e-3;
-/** Share of every input that is not trained on, where no held-out files are given: its end. */
-const HELD_OUT_FROM = 0.98;
 /** Seconds between lines where no bar is shown. */
 const LINE_SECONDS = 60;
 
@@ -105,7 +102,7 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
     `trained ${result.step} steps on ${bothBytes(result.bytes)} in ${clock(result.elapsed)}` +
       (evaluation ? `; held out: ${evaluation.mean.toFixed(4)} bits per byte` : ''),
   );
-  const samples = flags.heldOut ? samplesOf(flags.heldOut, 0) : samplesOf(inputs, HELD_OUT_FROM);
+  const samples = flags.heldOut ? samplesOf(flags.heldOut, 0) : samplesOf(inputs, 1 - HELD_OUT_SHARE);
   await writeModel(checkpoint, output, samples, flags);
 }
 

@@ -3,7 +3,6 @@ import { lstat, stat } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
 import { planFor } from '../../codec/strategy/choose.js';
 import { levelSettings } from '../../codec/strategy/levels.js';
-import { selectEngine } from '../../engines/list.js';
 import {
   type CodecOptions,
   type CompressOptions,
@@ -11,6 +10,8 @@ import {
   type IntegerModel,
   loadModel,
 } from '../../index.js';
+import { selectEngine } from '../../node/engines.js';
+import { environment } from '../../node/env.js';
 import type { Flags } from '../options.js';
 import { reportError, UserError, warn } from '../terminal/messages.js';
 import { alreadyExists, expand, type Input, openInput, STANDARD, sameFile, wouldOverwrite } from './files.js';
@@ -35,7 +36,7 @@ export async function codecOptions(flags: Flags): Promise<CodecOptions & { engin
 
 /** The level asked for: by a flag, else by SHACOMP_LEVEL. @throws UserError */
 export function levelOf(flags: Flags): number | undefined {
-  const wanted = process.env['SHACOMP_LEVEL'];
+  const wanted = environment('SHACOMP_LEVEL');
   if (flags.level !== undefined || !wanted) return flags.level;
   if (!/^[1-9]$/.test(wanted))
     throw new UserError(`SHACOMP_LEVEL must be a level from 1 to 9, not "${wanted}"`);

@@ -1,5 +1,6 @@
 /** @file All that is printed: messages to standard error, results to standard output, and the exit code they lead to. */
 import { ShacompError } from '../../errors.js';
+import { environment } from '../../node/env.js';
 import { systemReason } from '../../node/file-errors.js';
 
 /** What the exit codes say. */
@@ -42,7 +43,7 @@ export function reportError(error: unknown, file?: string): void {
     const about = error instanceof UserError ? (error.file ?? file) : file;
     print(['shacomp', ...(about === undefined ? [] : [about]), describe(error)].join(': '));
   }
-  if (process.env['SHACOMP_DEBUG'] && error instanceof Error) print(debugText(error));
+  if (environment('SHACOMP_DEBUG') && error instanceof Error) print(debugText(error));
 }
 
 /** Reports something that was passed over; the run will end with exit code 2 unless there are errors. */

@@ -2,7 +2,7 @@
  * @file Codes a byte from the network's 256 frequencies as 8 binary decisions, most significant bit first. Each
  * decision halves the range of possible bytes; its probability is the ratio of the sums of frequencies.
  */
-import { PROBABILITY_ONE, RangeDecoder, RangeEncoder } from './range-coder.js';
+import { PROBABILITY_ONE, RangeDecoder, RangeEncoder } from '../../range-coder.js';
 import { damagedBlock, type SymbolDecoder, type SymbolEncoder } from './symbol-coder.js';
 
 /** Sum of frequencies[from .. to). At most 2^30, so it stays an int32. */

@@ -1,17 +1,5 @@
 /** @file How a block is cut into streams that advance together, one byte each per step. */
 import { INITIAL_BYTE } from '../../model/architecture.js';
-import { levelSettings, type StreamDensity } from '../strategy/levels.js';
-
-/** Most streams that a block may have. */
-export const MAX_STREAMS = 1024;
-
-/**
- * Number of streams of the network that the encoder cuts a block of `length` bytes into. A decoder takes the number from
- * the block.
- */
-export function streamCount(length: number, density: StreamDensity = levelSettings().streams): number {
-  return Math.min(MAX_STREAMS, density.most, Math.max(1, Math.ceil(length / density.bytes)));
-}
 
 /** Number of steps in which `streams` streams hold `length` bytes. */
 export function stepCount(length: number, streams: number): number {
@@ -53,11 +41,4 @@ export function placeSymbols(block: Uint8Array, streams: number, symbols: Uint8A
     const start = streamStart(block.length, streams, k) + step;
     for (let i = start, at = k; at < symbols.length; i++, at += streams) block[i] = symbols[at];
   }
-}
-
-/** The block of `length` bytes whose symbols in coding order (no row 0) are `symbols`. */
-export function deinterleave(symbols: Uint8Array, length: number, streams: number): Uint8Array<ArrayBuffer> {
-  const block = new Uint8Array(length);
-  placeSymbols(block, streams, symbols.subarray(0, length), 0);
-  return block;
 }

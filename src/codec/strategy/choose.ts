@@ -2,16 +2,15 @@
  * @file Codes a block in the way that suits it. Whether the network pays, and how many streams, is found out on a sample,
  * so that data that it does not know takes none of its time. The choice depends on the bytes, the model and the settings alone.
  */
+import type { MixKernels } from '../../engines/engine.js';
 import type { IntegerModel } from '../../model/sharnn.js';
 import { type BlockProgress, encodeBlock } from '../block/block.js';
 import { blockMemory } from '../block/memory.js';
-import type { MixKernels } from '../block/mixing-coder.js';
 import { type CodedMode, codedMode } from '../block/modes.js';
-import { streamCount } from '../block/slices.js';
-import { MODEL_ID_LENGTH } from '../container/container.js';
+import { MODEL_ID_LENGTH } from '../container/format.js';
 import type { Breath } from '../event-loop.js';
 import type { Networks } from '../session.js';
-import type { Level, StreamDensity } from './levels.js';
+import { type Level, type StreamDensity, streamCount } from './levels.js';
 import { SLICES, Trial } from './trial.js';
 
 /** Blocks up to this length are coded with and without the network, and the smaller result wins. */
@@ -86,7 +85,8 @@ export class BlockEncoder {
     if (plain && block.length <= SMALL) {
       // without progress, which should not go back
       const [a, b] = [await encode(mode, most), await encode(plain, 1)];
-      return a && (!b || a.payload.length + 1 + MODEL_ID_LENGTH <= b.payload.length) ? a : (b ?? a);
+      const without = b?.payload.length ?? block.length;
+      return a && a.payload.length + 1 + MODEL_ID_LENGTH <= without ? a : b;
     }
     // a network alone does not learn: streams cost it next to nothing
     if (!plain && (most === 1 || !mode.profile)) return encode(mode, most, progress);
