@@ -1,12 +1,14 @@
 /** @file How a block is coded: what the encoder makes of what a trial has found out, and of two results. */
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import type { CodedMode, Mode } from '../src/codec/block/modes.js';
+import { blockMemory } from '../src/codec/block/memory.js';
+import { type CodedMode, codedMode, type Mode } from '../src/codec/block/modes.js';
 import { compress } from '../src/codec/compress.js';
 import { inspect } from '../src/codec/decompress.js';
 import { Breath } from '../src/codec/event-loop.js';
 import { Networks } from '../src/codec/session.js';
 import { BlockEncoder, planFor } from '../src/codec/strategy/choose.js';
 import { LEVELS, levelSettings } from '../src/codec/strategy/levels.js';
+import { SLICES, Trial } from '../src/codec/strategy/trial.js';
 import { collect } from './helpers/collect.js';
 import { fakeEngine, fakeModel, likelyBytes } from './helpers/fake-engine.js';
 import { stubMixing } from './helpers/stub-mixing.js';
@@ -85,6 +87,59 @@ describe('the network is used', () => {
   it('or the context models alone, which then have one stream: they gain nothing from more', async () => {
     found.saving = -1;
     expect(await choice(6)).toEqual({ mode: 'mixing-full', streams: 1 });
+  });
+});
+
+describe('what a trial promised', () => {
+  it('is not relied on: a block that the network makes longer is coded without it', async () => {
+    found.saving = 0.5;
+    const networks = new Networks({ engine: fakeEngine({ shape: 'flat' }) });
+    vi.spyOn(networks, 'mixing').mockResolvedValue(stubMixing({ plain: 0.5, network: 2 }));
+    const encoder = new BlockEncoder(planFor(levelSettings(6), 'auto'), networks, new Breath(), undefined);
+    const coded = await encoder.encode(new Uint8Array(2 ** 17), fakeModel(), () => {});
+    expect(coded).toMatchObject({ mode: { name: 'mixing-full' }, streams: 1 });
+    networks.close();
+  });
+});
+
+describe('the memory limit', () => {
+  /** Encodes within a limit; how many networks were opened for it. */
+  async function encode(level: number, mode: 'auto' | CodedMode['name'], limit: number) {
+    const engine = fakeEngine({ shape: 'flat' });
+    const networks = new Networks({ engine });
+    vi.spyOn(networks, 'mixing').mockResolvedValue(stubMixing());
+    const encoder = new BlockEncoder(planFor(levelSettings(level), mode), networks, new Breath(), limit);
+    const code = await encoder
+      .encode(new Uint8Array(2 ** 17), fakeModel(), () => {})
+      .then(
+        () => 'coded',
+        (error) => error.code,
+      );
+    networks.close();
+    return { code, opened: engine.opened };
+  }
+  const length = 2 ** 17;
+  const need = (name: CodedMode['name'], of: number, streams: number) =>
+    blockMemory(
+      {
+        ...{ length: of, codedLength: of, streams, mode: codedMode(name) },
+        ...{ architecture: fakeModel().architecture, mixing: stubMixing() },
+      },
+      true,
+    );
+
+  it('is what encoding takes, batches of frequencies included', async () => {
+    const limit = need('network-mixing-fast', length, 1);
+    expect(await encode(9, 'network-mixing-fast', limit)).toEqual({ code: 'coded', opened: 1 });
+    expect(await encode(9, 'network-mixing-fast', limit - 1)).toEqual({
+      code: 'ERR_MEMORY_LIMIT',
+      opened: 0,
+    });
+  });
+
+  it('holds for the trial as well, before its network is opened', async () => {
+    const limit = need('network-mixing-fast', Trial.sampleLength(length), SLICES);
+    expect(await encode(6, 'auto', limit - 1)).toEqual({ code: 'ERR_MEMORY_LIMIT', opened: 0 });
   });
 });
 

@@ -136,6 +136,20 @@ describe('--rm', () => {
     expect(existsSync(file('output'))).toBe(true);
   });
 
+  it('keeps an input that goes to a device, which cannot be read back', async () => {
+    await runHere(['--rm', '-o', '/dev/null', file('input')]);
+    writeFileSync(file('copy.sha'), await compress(text, { level: 1 }));
+    await runHere(['-d', '--rm', '-o', '/dev/null', file('copy.sha')]);
+    expect(readdirSync(folder)).toEqual(['copy.sha', 'input']);
+  });
+
+  it('keeps what is not compressed: only with -c does -f pass it through', async () => {
+    expect(await runHere(['-d', '-f', '--rm', '-o', file('output'), file('input')])).toContain(
+      'not in shacomp format',
+    );
+    expect(readdirSync(folder)).toEqual(['input']);
+  });
+
   it('keeps an input that goes to standard output, which cannot be read back', async () => {
     const written = vi.spyOn(process.stdout, 'write').mockImplementation((_bytes, done) => {
       (done as unknown as () => void)?.();

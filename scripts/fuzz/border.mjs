@@ -8,7 +8,7 @@
 import { readFileSync } from 'node:fs';
 import { nativeAddon } from '../../dist/engines/native/engine.js';
 import { parseModel } from '../../dist/model/sharnn.js';
-import { fastEngines, mixKernels, referenceEngine } from './engines.mjs';
+import { fastEngines, mixKernels } from './engines.mjs';
 import { Finding } from './random.mjs';
 
 /** Exports of the addon that take anything. */
@@ -52,7 +52,7 @@ export const name = 'border';
 
 export async function prepare() {
   const model = parseModel(readFileSync(new URL('../../fixtures/tiny.sharnn', import.meta.url)));
-  const engines = [...(await fastEngines()), referenceEngine];
+  const engines = await fastEngines();
   const mixers = await Promise.all([...new Set(engines.map((engine) => engine.name))].map(mixKernels));
   let addon = {};
   try {
