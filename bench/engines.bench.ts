@@ -4,16 +4,12 @@
  */
 import { Bench } from 'tinybench';
 import type { Engine } from '../src/engines/engine.js';
-import {
-  type NativeNetwork,
-  nativeAddon,
-  nativeEngine,
-  nativeIsas,
-  packed,
-} from '../src/engines/native/engine.js';
-import { referenceEngine } from '../src/engines/reference/network.js';
-import { wasmEngine } from '../src/engines/wasm/engine.js';
+import { nativeAddon } from '../src/engines/native/addon.js';
+import { nativeEngine, nativeIsas } from '../src/engines/native/engine.js';
+import { type NativeNetwork, packed } from '../src/engines/native/network.js';
+import { referenceEngine } from '../src/engines/reference/engine.js';
 import { type PresetName, SYMBOLS } from '../src/model/architecture.js';
+import { selectEngine } from '../src/node/engines.js';
 import { randomBytes, randomModel } from '../test/helpers/random-model.js';
 
 const preset = (process.env.BENCH_PRESET ?? 'lite') as PresetName;
@@ -53,7 +49,7 @@ async function speeds(
 }
 
 async function engineTable(): Promise<void> {
-  const wasm = await wasmEngine();
+  const wasm = await selectEngine('wasm');
   const engines: [string, Engine, number[]][] = [];
   for (const isa of nativeIsas())
     engines.push([`native ${isa}`, nativeEngine({ isa, threads: 1 }), [1, 16, 64]]);
@@ -106,7 +102,7 @@ async function productTable(): Promise<void> {
       (columns, repeats) => addon.benchmarkProduct(weights, columns, repeats),
     );
   }
-  const network = (await wasmEngine()).open(model, 1) as unknown as {
+  const network = (await selectEngine('wasm')).open(model, 1) as unknown as {
     benchmarkDot(repeats: number): number;
     benchmarkProduct(columns: number, repeats: number): void;
   };

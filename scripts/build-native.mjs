@@ -34,7 +34,7 @@ export const ISAS = {
   },
 };
 
-/** "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in src/engines/native/engine.ts. */
+/** "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in src/engines/native/addon.ts. */
 function prebuildName() {
   const musl = process.platform === 'linux' && !process.report.getReport().header.glibcVersionRuntime;
   return `${process.platform}-${arch}${musl ? '-musl' : ''}`;

@@ -151,6 +151,7 @@ function picture(rows, ours, peers) {
       `<rect x="${left + i * 190}" y="26" width="10" height="10" fill="${color}"/><text x="${left + 15 + i * 190}" y="35" font-size="11">${name}</text>`,
   );
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 860 ${height}" font-family="sans-serif" fill="#333">
+<title>Bits per byte of text files: xz, the best of the other compressors, shacomp at its best level</title>
 <rect width="860" height="${height}" fill="#fff"/>
 <text x="${left}" y="16" font-size="12">bits per byte, smaller is better</text>
 ${[...legend, ...groups].join('\n')}

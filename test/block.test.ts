@@ -1,8 +1,9 @@
 /** @file When the coding of a block is given up, and how much memory it takes. */
 import { describe, expect, it } from 'vitest';
-import { BATCH_SYMBOLS, decodeBlock, encodeBlock } from '../src/codec/block/block.js';
+import { decodeBlock, encodeBlock } from '../src/codec/block/block.js';
 import { blockMemory } from '../src/codec/block/memory.js';
 import { codedMode } from '../src/codec/block/modes.js';
+import { BATCH_SYMBOLS } from '../src/codec/block/predict.js';
 import { Breath } from '../src/codec/event-loop.js';
 import type { Network } from '../src/engines/engine.js';
 import { fakeEngine, fakeModel, likelyBytes } from './helpers/fake-engine.js';

@@ -1,14 +1,15 @@
 /** @file How a block is coded: what the encoder makes of what a trial has found out, and of two results. */
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { blockMemory } from '../src/codec/block/memory.js';
-import { type CodedMode, codedMode, type Mode } from '../src/codec/block/modes.js';
-import { compress } from '../src/codec/compress.js';
-import { inspect } from '../src/codec/decompress.js';
+import { blockMemory, checkMemory } from '../src/codec/block/memory.js';
+import { type CodedMode, codedMode } from '../src/codec/block/modes.js';
+import type { Mode } from '../src/codec/container/format.js';
 import { Breath } from '../src/codec/event-loop.js';
 import { Networks } from '../src/codec/session.js';
 import { BlockEncoder, planFor } from '../src/codec/strategy/choose.js';
 import { LEVELS, levelSettings } from '../src/codec/strategy/levels.js';
 import { SLICES, Trial } from '../src/codec/strategy/trial.js';
+import { compress, inspect } from '../src/index.js';
+import { NODE } from '../src/node/codec.js';
 import { collect } from './helpers/collect.js';
 import { fakeEngine, fakeModel, likelyBytes } from './helpers/fake-engine.js';
 import { stubMixing } from './helpers/stub-mixing.js';
@@ -43,10 +44,8 @@ beforeEach(() => Object.assign(found, { saving: 0, streamCost: () => 0, trials: 
 
 /** Codes a block at a level with coders that need no time; gives how. */
 async function choice(level: number, length = 2 ** 20, mode: 'auto' | CodedMode['name'] = 'auto') {
-  const networks = new Networks({ engine: fakeEngine({ shape: 'flat' }) });
-  const mixing = stubMixing();
-  vi.spyOn(networks, 'mixing').mockResolvedValue(mixing);
-  const encoder = new BlockEncoder(planFor(levelSettings(level), mode), networks, new Breath(), undefined);
+  const networks = new Networks({ engine: fakeEngine({ shape: 'flat', mixing: stubMixing() }) }, NODE);
+  const encoder = new BlockEncoder(planFor(levelSettings(level), mode), networks, new Breath(), () => {});
   const coded = await encoder.encode(new Uint8Array(length), fakeModel(), () => {});
   networks.close();
   return { mode: coded!.mode.name, streams: coded!.streams };
@@ -93,9 +92,9 @@ describe('the network is used', () => {
 describe('what a trial promised', () => {
   it('is not relied on: a block that the network makes longer is coded without it', async () => {
     found.saving = 0.5;
-    const networks = new Networks({ engine: fakeEngine({ shape: 'flat' }) });
-    vi.spyOn(networks, 'mixing').mockResolvedValue(stubMixing({ plain: 0.5, network: 2 }));
-    const encoder = new BlockEncoder(planFor(levelSettings(6), 'auto'), networks, new Breath(), undefined);
+    const mixing = stubMixing({ plain: 0.5, network: 2 });
+    const networks = new Networks({ engine: fakeEngine({ shape: 'flat', mixing }) }, NODE);
+    const encoder = new BlockEncoder(planFor(levelSettings(6), 'auto'), networks, new Breath(), () => {});
     const coded = await encoder.encode(new Uint8Array(2 ** 17), fakeModel(), () => {});
     expect(coded).toMatchObject({ mode: { name: 'mixing-full' }, streams: 1 });
     networks.close();
@@ -105,10 +104,10 @@ describe('what a trial promised', () => {
 describe('the memory limit', () => {
   /** Encodes within a limit; how many networks were opened for it. */
   async function encode(level: number, mode: 'auto' | CodedMode['name'], limit: number) {
-    const engine = fakeEngine({ shape: 'flat' });
-    const networks = new Networks({ engine });
-    vi.spyOn(networks, 'mixing').mockResolvedValue(stubMixing());
-    const encoder = new BlockEncoder(planFor(levelSettings(level), mode), networks, new Breath(), limit);
+    const engine = fakeEngine({ shape: 'flat', mixing: stubMixing() });
+    const networks = new Networks({ engine }, NODE);
+    const allow = (bytes: number) => checkMemory(bytes, limit);
+    const encoder = new BlockEncoder(planFor(levelSettings(level), mode), networks, new Breath(), allow);
     const code = await encoder
       .encode(new Uint8Array(2 ** 17), fakeModel(), () => {})
       .then(
@@ -206,9 +205,9 @@ describe('small blocks', () => {
   });
 
   it('take the network where both are as long: a later block then need not name the model', async () => {
-    const networks = new Networks({ engine });
-    vi.spyOn(networks, 'mixing').mockResolvedValue(stubMixing({ plain: 0.5, network: 0.5 - 9 / 4096 }));
-    const encoder = new BlockEncoder(planFor(levelSettings(4), 'auto'), networks, new Breath(), undefined);
+    const mixing = stubMixing({ plain: 0.5, network: 0.5 - 9 / 4096 });
+    const networks = new Networks({ engine: { ...engine, mixing } }, NODE);
+    const encoder = new BlockEncoder(planFor(levelSettings(4), 'auto'), networks, new Breath(), () => {});
     expect((await encoder.encode(new Uint8Array(4096), fakeModel(), () => {}))!.mode.name).toBe(
       'network-mixing-fast',
     );

@@ -18,8 +18,8 @@ import { runHere } from './helpers/command.js';
 /** What goes wrong in a test: an encoder that codes other bytes, or a disk that keeps other bytes. */
 const fault = vi.hoisted(() => ({ encoder: false, disk: false }));
 
-vi.mock('../src/codec/compress.js', async (original) => {
-  const real = await original<typeof import('../src/codec/compress.js')>();
+vi.mock('../src/node/codec.js', async (original) => {
+  const real = await original<typeof import('../src/node/codec.js')>();
   return {
     ...real,
     // every checksum is right, but of a block that was never read

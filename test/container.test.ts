@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { deinterleave, interleave, MAX_STREAMS, stepCount, streamCount } from '../src/codec/block/slices.js';
-import { compress } from '../src/codec/compress.js';
+import { deinterleave, interleave, stepCount } from '../src/codec/block/slices.js';
+
 import { ByteReader } from '../src/codec/container/byte-reader.js';
 import { ContainerReader, type ContainerRecord } from '../src/codec/container/container.js';
+import { MAX_STREAMS } from '../src/codec/container/format.js';
 import { encodeVarint, readVarint } from '../src/codec/container/varint.js';
-import { compressChunks, decompress, inspect, ShacompError } from '../src/index.js';
+import { streamCount } from '../src/codec/strategy/levels.js';
+import { compress, compressChunks, decompress, inspect, ShacompError } from '../src/index.js';
 import { collect } from './helpers/collect.js';
 import { fakeEngine, fakeModel, likelyBytes } from './helpers/fake-engine.js';
 

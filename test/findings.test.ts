@@ -1,10 +1,10 @@
 /** @file What fuzzing has found: each of these once ended the process, hung it or lost something. */
 import { describe, expect, it } from 'vitest';
 import { encodeSafetensors, parseSafetensors } from '../src/trainer/safetensors.js';
-import { candidates } from './helpers/conformance.js';
+import { allEngines } from './helpers/conformance.js';
 import { randomModel } from './helpers/random-model.js';
 
-const engines = await candidates();
+const engines = await allEngines();
 
 describe.each(engines)('$label', ({ engine }) => {
   const other = { length: 1e6 } as unknown;

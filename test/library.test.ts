@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { blockMemory, streamMemory } from '../src/codec/block/memory.js';
 import { compress, decompress, listModels, loadModel, type Progress } from '../src/index.js';
-import { findModel, shortId } from '../src/node/models.js';
+import { shortId } from '../src/model/id.js';
+import { findModel } from '../src/node/models.js';
 import { fakeEngine, fakeModel, likelyBytes } from './helpers/fake-engine.js';
 
 const model = fakeModel();

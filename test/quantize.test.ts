@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { referenceEngine } from '../src/engines/reference/network.js';
+import { referenceEngine } from '../src/engines/reference/engine.js';
 import { type Architecture, elements, PRESETS, parameters, SYMBOLS } from '../src/model/architecture.js';
 import { forward, initialState, inputsOf } from '../src/trainer/float-reference.js';
 import { beyond, quantize } from '../src/trainer/quantize.js';

@@ -1,8 +1,8 @@
 /** @file What a run holds: its network is opened when needed, kept while it fits, and closed however the run ends. */
 import { describe, expect, it } from 'vitest';
-import { compress, compressChunks } from '../src/codec/compress.js';
-import { decompress, decompressChunks } from '../src/codec/decompress.js';
 import { Networks } from '../src/codec/session.js';
+import { compress, compressChunks, decompress, decompressChunks } from '../src/index.js';
+import { NODE } from '../src/node/codec.js';
 import { fakeEngine, fakeModel, likelyBytes } from './helpers/fake-engine.js';
 
 const data = likelyBytes(30_000);
@@ -38,7 +38,7 @@ describe('the network of a run', () => {
 
   it('stays open from block to block while model and streams are the same', async () => {
     const engine = fakeEngine();
-    const networks = new Networks({ engine });
+    const networks = new Networks({ engine }, NODE);
     const first = await networks.open(model, 2);
     expect(await networks.open(model, 2)).toBe(first);
     expect([engine.opened, engine.closed]).toEqual([1, 0]);

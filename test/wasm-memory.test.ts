@@ -1,10 +1,10 @@
 /** @file The WebAssembly engine's memory: reused by later networks, and never asked for more than 32 bits can count. */
 import { afterEach, beforeEach, describe, expect, it, type MockInstance, vi } from 'vitest';
-import { wasmEngine } from '../src/engines/wasm/engine.js';
 import { INITIAL_BYTE } from '../src/model/architecture.js';
+import { selectEngine } from '../src/node/engines.js';
 import { randomModel } from './helpers/random-model.js';
 
-const engine = await wasmEngine();
+const engine = await selectEngine('wasm');
 /** Tiny weights, and a state of 2.7 MiB a stream. */
 const model = randomModel({
   seed: 1,

@@ -1,6 +1,6 @@
 /** @file The integer model and its file format, `.sharnn` (docs/format.md specifies it byte by byte). */
-import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { crc32 } from '../crc32.js';
 import { ShacompError } from '../errors.js';
 import { type Architecture, SYMBOLS } from './architecture.js';
 
@@ -94,8 +94,9 @@ export function checkArchitecture(a: Architecture): void {
   if (!inRange(a.layers, 1, 16)) throw invalid(`${a.layers} layers, expected 1 to 16`);
   if (!inRange(a.boom, 1, 8)) throw invalid(`boom factor ${a.boom}, expected 1 to 8`);
   if (!inRange(a.window, 1, 8192)) throw invalid(`window ${a.window}, expected 1 to 8192`);
-  if (a.attention.some((l) => !inRange(l, 0, a.layers - 1)))
+  if (!Array.isArray(a.attention) || a.attention.some((l) => !inRange(l, 0, a.layers - 1)))
     throw invalid('attention in a layer that is not there');
+  if (new Set(a.attention).size !== a.attention.length) throw invalid('attention in a layer twice');
 }
 
 /**
@@ -258,8 +259,18 @@ export function encodeModel(model: Body & { name: string; architecture: Architec
   return bytes;
 }
 
-/** Reads only the header: enough to name a model or to say how large it is. */
-export function parseModelHeader(bytes: Uint8Array): { name: string; architecture: Architecture } {
+/** Bytes of a file that {@link parseModelHeader} reads. */
+export const MODEL_HEADER_LENGTH = HEADER;
+
+/**
+ * Reads only the header: enough to name a model or to say how large it is.
+ * @param length bytes of the whole file, if they are to be those of the header's shape
+ * @throws ShacompError ERR_MODEL_INVALID or ERR_UNSUPPORTED_VERSION
+ */
+export function parseModelHeader(
+  bytes: Uint8Array,
+  length?: number,
+): { name: string; architecture: Architecture } {
   if (bytes.length < HEADER || MAGIC.some((x, i) => bytes[i] !== x))
     throw invalid('this is not a .sharnn file');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -280,21 +291,34 @@ export function parseModelHeader(bytes: Uint8Array): { name: string; architectur
     attention: Array.from({ length: 32 }, (_, l) => l).filter((l) => (bits >>> l) & 1),
   };
   checkArchitecture(architecture);
+  const expected = modelFileLength(architecture);
+  if (length !== undefined && length !== expected)
+    throw invalid(`${length} bytes long, its header says ${expected}`);
   const end = bytes.subarray(24, 24 + NAME).indexOf(0);
   const name = new TextDecoder().decode(bytes.subarray(24, end < 0 ? 24 + NAME : 24 + end));
   return { name, architecture };
 }
 
+/** SHA-256. Platforms have faster ones than portable JavaScript, the default. */
+export type Sha256 = (bytes: Uint8Array) => Uint8Array;
+
 /**
  * Parses and validates a `.sharnn` file: everything that engines rely on holds afterwards.
  * @throws ShacompError ERR_MODEL_INVALID or ERR_UNSUPPORTED_VERSION
  */
-export function parseModel(file: Uint8Array): IntegerModel {
-  const { name, architecture } = parseModelHeader(file);
-  // a copy: engines rely on what was checked, whatever becomes of the caller's array
-  const bytes = new Uint8Array(file);
-  const length = modelFileLength(architecture);
-  if (bytes.length !== length) throw invalid(`${bytes.length} bytes long, its header says ${length}`);
+export function parseModel(file: Uint8Array, hash: Sha256 = sha256): IntegerModel {
+  // nothing is left of an array whose buffer was transferred
+  if (file.length < HEADER) throw invalid('this is not a .sharnn file');
+  // what is no model is refused before it is copied
+  parseModelHeader(new Uint8Array(file.subarray(0, HEADER)), file.length);
+  // all checks are made on a copy: another thread may write to the caller's array meanwhile
+  return parseOwnModel(new Uint8Array(file), hash);
+}
+
+/** {@link parseModel} without a copy, for bytes that nobody else has. */
+export function parseOwnModel(bytes: Uint8Array<ArrayBuffer>, hash: Sha256 = sha256): IntegerModel {
+  const { length } = bytes;
+  const { name, architecture } = parseModelHeader(bytes, length);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint32(20, true) !== length) throw invalid('its length field is wrong');
   if (view.getUint32(length - 4, true) !== crc32(bytes.subarray(0, length - 4)))
@@ -344,29 +368,28 @@ export function parseModel(file: Uint8Array): IntegerModel {
     inRange('an output shift', 1, 8, [attention.outputShift]);
     inRange('a score multiplier', 0, 32767, [attention.score.multiplier]);
   }
-  const id = createHash('sha256').update(bytes).digest();
+  const id = hash(bytes);
+  Object.freeze(architecture.attention);
+  Object.freeze(architecture);
   const model: IntegerModel = Object.freeze({ name, architecture, ...body, bytes, id });
-  parsedModels.add(model);
+  parsedModels.set(model, { hash, digest: id.slice() });
   return model;
 }
 
-/** What `parseModel` has made. */
-const parsedModels = new WeakSet<IntegerModel>();
+/** What `parseModel` has made, with the SHA-256 of the bytes that it has checked. */
+const parsedModels = new WeakMap<IntegerModel, { hash: Sha256; digest: Uint8Array }>();
 
 /**
  * The bytes of a model for kernels outside JavaScript, which trust them.
  * @throws ShacompError ERR_MODEL_INVALID if it is an object that was not parsed, or its bytes were changed since
  */
 export function trustedBytes(model: IntegerModel): Uint8Array {
-  if (!parsedModels.has(model))
+  const checked = parsedModels.get(model);
+  if (checked === undefined)
     throw invalid('it was not read from a .sharnn file; give its bytes, or what loadModel gives');
-  const { bytes } = model;
-  const body = bytes.length - 4;
-  // none are left if the caller has given the buffer to another thread
-  if (
-    body < 0 ||
-    new DataView(bytes.buffer, bytes.byteOffset).getUint32(body, true) !== crc32(bytes.subarray(0, body))
-  )
+  // the bytes that the caller can write to, or give to another thread; another model's would have a right checksum too
+  const now = checked.hash(model.bytes);
+  if (checked.digest.some((byte, i) => byte !== now[i]))
     throw invalid('its bytes were changed after it was read');
-  return bytes;
+  return model.bytes;
 }

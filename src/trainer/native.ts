@@ -1,6 +1,6 @@
 /** @file The training kernels in the native addon. */
 
-import { nativeAddon } from '../engines/native/engine.js';
+import { nativeAddon } from '../engines/native/addon.js';
 import { chooseIsa, type IsaLists } from '../engines/native/isa.js';
 import type { Segment, StepResult, TrainConfig, TrainKernels, Update } from './kernels.js';
 

@@ -21,6 +21,7 @@ import {
   type IntegerModel,
   parseModel,
 } from '../model/sharnn.js';
+import { nodeSha256 } from '../node/hash.js';
 import type { ActivationRanges, LayerRanges } from './ranges.js';
 
 /** Float parameters by name, as `parameters(arch)` lists them. */
@@ -323,6 +324,7 @@ export function quantize(
       output: p.matrix('embedding.weight', withSteps(outputWeight, outputInput.step), logitUnit),
       outputBias: toBias('output.bias', bias, logitUnit),
     }),
+    nodeSha256,
   );
 }
 

@@ -4,10 +4,10 @@ import { access } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import type { EngineName } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
 import type { Architecture } from '../model/architecture.js';
 import { fileError } from '../node/file-errors.js';
+import { systemName } from '../node/names.js';
 import {
   fill,
   readCheckpoint,
@@ -46,7 +46,7 @@ export interface TrainOptions {
   /** default: the processors available */
   threads?: number;
   /** what trains: native or wasm (auto) */
-  engine?: 'auto' | EngineName;
+  engine?: string;
   /** bfloat16 products where the processor has them (true) */
   bf16?: boolean;
   /** of the initial weights and of the text's order (1) */
@@ -150,7 +150,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 /** An hour of training must not end with a folder that is not there. */
 async function checkFolder(output: string): Promise<void> {
   try {
-    await access(dirname(output), constants.W_OK);
+    await access(systemName(dirname(output)), constants.W_OK);
   } catch (error) {
     throw fileError(output, error);
   }
@@ -220,7 +220,7 @@ class Run {
   /** Weights and state to begin or to go on with. */
   private async start(): Promise<void> {
     const { set, network } = this;
-    if (set.resume && existsSync(statePath(this.output))) {
+    if (set.resume && existsSync(systemName(statePath(this.output)))) {
       const at = await resume(this.output, network);
       this.step = at.step;
       this.bytes = at.bytes;

@@ -1,5 +1,5 @@
 /** @file The training kernels in WebAssembly, for machines where the addon does not run: one thread, float32 products. */
-import { loadWasmModule } from '../engines/wasm/engine.js';
+import { wasmModule } from '../node/wasm-module.js';
 import type { Segment, TrainConfig, TrainKernels } from './kernels.js';
 
 /** What cpp/bindings/wasm/train.cc exports. Pointers are byte offsets. */
@@ -26,7 +26,7 @@ const ALIGNMENT = 64;
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE without WebAssembly SIMD
  */
 export async function wasmTraining(): Promise<TrainKernels> {
-  const module = await loadWasmModule();
+  const module = await wasmModule();
   /** An instance of its own for every session: its memory never grows again, so that views of it stay valid. */
   const begin = ({ width, layers, boom, window, attention, batch, steps }: TrainConfig) => {
     const exports = new WebAssembly.Instance(module).exports as unknown as TrainExports;

@@ -2,10 +2,10 @@
 import { expect } from 'vitest';
 import type { Engine } from '../../src/engines/engine.js';
 import { nativeEngine, nativeIsas } from '../../src/engines/native/engine.js';
-import { referenceEngine } from '../../src/engines/reference/network.js';
-import { wasmEngine } from '../../src/engines/wasm/engine.js';
+import { referenceEngine } from '../../src/engines/reference/engine.js';
 import { SYMBOLS } from '../../src/model/architecture.js';
 import type { IntegerModel } from '../../src/model/sharnn.js';
+import { selectEngine } from '../../src/node/engines.js';
 import { randomBytes } from './random-model.js';
 
 export interface Candidate {
@@ -13,9 +13,15 @@ export interface Candidate {
   engine: Engine;
 }
 
+/** Every engine, the reference included. */
+export const allEngines = async (): Promise<Candidate[]> => [
+  { label: 'reference', engine: referenceEngine },
+  ...(await candidates()),
+];
+
 /** Every engine but the reference, the native one once per instruction set of this processor. */
 export async function candidates(): Promise<Candidate[]> {
-  const list: Candidate[] = [{ label: 'wasm', engine: await wasmEngine() }];
+  const list: Candidate[] = [{ label: 'wasm', engine: await selectEngine('wasm') }];
   let isas: string[] = [];
   try {
     isas = nativeIsas();

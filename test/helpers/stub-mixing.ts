@@ -1,5 +1,5 @@
 /** @file A mixing coder that codes nothing: its payload has the length that a test wants. */
-import type { MixKernels } from '../../src/codec/block/mixing-coder.js';
+import type { MixKernels } from '../../src/engines/engine.js';
 
 export interface StubOptions {
   /** bytes of payload per symbol: without the network, and where its frequencies are given, after so many symbols */
@@ -29,6 +29,7 @@ export function stubMixing({ plain = 0.5, network = 0.5 }: StubOptions = {}): Mi
       return size > limit ? undefined : new Uint8Array(Math.ceil(size));
     },
     mixDecode: () => 0,
+    mixEnds: () => true,
     mixClose(coder) {
       coders.delete(coder);
     },

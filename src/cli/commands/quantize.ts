@@ -1,8 +1,8 @@
 /** @file The command `quantize`, and the last step of `train`: a float checkpoint becomes a model. */
 import { basename } from 'node:path';
-import { selectEngine } from '../../engines/list.js';
 import { parameterCount } from '../../model/architecture.js';
-import { shortId } from '../../node/models.js';
+import { shortId } from '../../model/id.js';
+import { selectEngine } from '../../node/engines.js';
 import { readCheckpoint } from '../../trainer/checkpoint.js';
 import { heldOutPieces, TextFile } from '../../trainer/data.js';
 import { beyond, type QuantizeOptions, quantize } from '../../trainer/quantize.js';

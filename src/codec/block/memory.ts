@@ -1,10 +1,10 @@
 /** @file How much memory coding takes, known before any of it is allocated. */
+import type { MixKernels } from '../../engines/engine.js';
 import { ShacompError } from '../../errors.js';
 import { humanBytes } from '../../format-bytes.js';
 import type { Architecture } from '../../model/architecture.js';
-import { BATCH_SYMBOLS } from './block.js';
-import type { MixKernels } from './mixing-coder.js';
 import type { CodedMode } from './modes.js';
+import { BATCH_SYMBOLS } from './predict.js';
 
 /** Rows of working vectors beside those of the streams: native engines keep 64 for each thread. Two threads are counted. */
 const WORKING_ROWS = 128;

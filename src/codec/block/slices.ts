@@ -1,17 +1,5 @@
 /** @file How a block is cut into streams that advance together, one byte each per step. */
 import { INITIAL_BYTE } from '../../model/architecture.js';
-import { levelSettings, type StreamDensity } from '../strategy/levels.js';
-
-/** Most streams that a block may have. */
-export const MAX_STREAMS = 1024;
-
-/**
- * Number of streams of the network that the encoder cuts a block of `length` bytes into. A decoder takes the number from
- * the block.
- */
-export function streamCount(length: number, density: StreamDensity = levelSettings().streams): number {
-  return Math.min(MAX_STREAMS, density.most, Math.max(1, Math.ceil(length / density.bytes)));
-}
 
 /** Number of steps in which `streams` streams hold `length` bytes. */
 export function stepCount(length: number, streams: number): number {

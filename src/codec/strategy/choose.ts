@@ -2,16 +2,15 @@
  * @file Codes a block in the way that suits it. Whether the network pays, and how many streams, is found out on a sample,
  * so that data that it does not know takes none of its time. The choice depends on the bytes, the model and the settings alone.
  */
+import type { MixKernels } from '../../engines/engine.js';
 import type { IntegerModel } from '../../model/sharnn.js';
 import { type BlockProgress, encodeBlock } from '../block/block.js';
-import { blockMemory, checkMemory } from '../block/memory.js';
-import type { MixKernels } from '../block/mixing-coder.js';
+import { blockMemory } from '../block/memory.js';
 import { type CodedMode, codedMode } from '../block/modes.js';
-import { streamCount } from '../block/slices.js';
-import { MODEL_ID_LENGTH } from '../container/container.js';
+import { MODEL_ID_LENGTH } from '../container/format.js';
 import type { Breath } from '../event-loop.js';
 import type { Networks } from '../session.js';
-import type { Level, StreamDensity } from './levels.js';
+import { type Level, type StreamDensity, streamCount } from './levels.js';
 import { SLICES, Trial } from './trial.js';
 
 /** Blocks up to this length are coded with and without the network, and the smaller result wins. */
@@ -52,13 +51,14 @@ export class BlockEncoder {
   readonly #plan: Plan;
   readonly #networks: Networks;
   readonly #breath: Breath;
-  readonly #memoryLimit: number | undefined;
+  /** Throws ERR_MEMORY_LIMIT if that many bytes are more than allowed. */
+  readonly allow: (bytes: number) => void;
 
-  constructor(plan: Plan, networks: Networks, breath: Breath, memoryLimit: number | undefined) {
+  constructor(plan: Plan, networks: Networks, breath: Breath, allow: (bytes: number) => void) {
     this.#plan = plan;
     this.#networks = networks;
     this.#breath = breath;
-    this.#memoryLimit = memoryLimit;
+    this.allow = allow;
   }
 
   /**
@@ -73,6 +73,9 @@ export class BlockEncoder {
     progress: BlockProgress,
   ): Promise<CodedBlock | undefined> {
     const { mode, plain } = this.#plan;
+    const { length } = block;
+    // what is stored is held twice: as it came, and in the chunk that is given out
+    this.allow(blockMemory({ length, codedLength: length, streams: 0 }));
     if (!mode) return undefined;
     const encode = (m: CodedMode, streams: number, p?: BlockProgress) =>
       this.#encode(block, m, streams, model, p);
@@ -148,10 +151,6 @@ export class BlockEncoder {
     mixing: MixKernels | undefined,
   ): void {
     const architecture = mode.network ? model?.architecture : undefined;
-    checkMemory(
-      blockMemory({ length, codedLength: length, streams, mode, architecture, mixing }, true),
-      this.#memoryLimit,
-      'raise the limit, or use a lower level or smaller blocks',
-    );
+    this.allow(blockMemory({ length, codedLength: length, streams, mode, architecture, mixing }, true));
   }
 }

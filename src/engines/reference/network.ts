@@ -12,7 +12,8 @@ import {
   type IntegerModel,
   trustedBytes,
 } from '../../model/sharnn.js';
-import type { Engine, Network } from '../engine.js';
+import { checkRun, checkStreams, networkClosed } from '../check.js';
+import type { Network } from '../engine.js';
 import {
   affine,
   attentionWeight,
@@ -185,6 +186,7 @@ function dot(a: Int8Array, ai: number, b: Int8Array, bi: number, length: number)
 
 class ReferenceNetwork implements Network {
   private readonly list: Stream[] = [];
+  private closed = false;
 
   constructor(
     private readonly model: IntegerModel,
@@ -194,6 +196,7 @@ class ReferenceNetwork implements Network {
   }
 
   reset(): void {
+    if (this.closed) throw networkClosed();
     for (let s = 0; s < this.streams; s++) this.list[s] = new Stream(this.model);
   }
 
@@ -203,21 +206,21 @@ class ReferenceNetwork implements Network {
 
   run(bytes: Uint8Array, steps: number, frequencies: Uint32Array): void {
     const S = this.streams;
+    if (this.closed) throw networkClosed();
+    checkRun(S, bytes, steps, frequencies);
     for (let k = 0; k < steps * S; k++)
       this.list[k % S].step(bytes[k], frequencies.subarray(k * SYMBOLS, (k + 1) * SYMBOLS));
   }
 
   close(): void {
     this.list.length = 0;
+    this.closed = true;
   }
 }
 
-/** The engine that defines what the others must compute. */
-export const referenceEngine: Engine = {
-  name: 'reference',
-  detail: 'plain TypeScript',
-  open: (model, streams) => {
-    trustedBytes(model); // the same models as on the other engines
-    return new ReferenceNetwork(model, streams);
-  },
-};
+/** The network that defines what the others must compute. @throws ShacompError ERR_OPTIONS, ERR_MODEL_INVALID */
+export function openReferenceNetwork(model: IntegerModel, streams: number): Network {
+  checkStreams(streams);
+  trustedBytes(model); // the same models as on the other engines
+  return new ReferenceNetwork(model, streams);
+}

@@ -2,8 +2,9 @@
 import { ShacompError } from '../../errors.js';
 import { SYMBOLS } from '../../model/architecture.js';
 import { type IntegerModel, trustedBytes } from '../../model/sharnn.js';
-import { checkRun, checkStreams } from '../check.js';
+import { checkRun, checkStreams, networkClosed } from '../check.js';
 import type { Engine, Network } from '../engine.js';
+import { wasmMixing } from './mixer.js';
 
 /** What cpp/bindings/wasm/network.cc exports. Pointers are byte offsets. */
 interface NetworkExports {
@@ -26,46 +27,40 @@ const FILE_HEADER = 64;
 /** Steps x streams whose frequencies are copied out at a time. */
 const ROWS = 256;
 
-const unavailable = (why: string, cause?: unknown) =>
-  new ShacompError('ERR_ENGINE_UNAVAILABLE', `the WebAssembly engine does not run here: ${why}`, { cause });
-
-let loaded: Promise<WebAssembly.Module> | undefined;
-
-/** The module beside this file, compiled; loaded once. */
-export function loadWasmModule(): Promise<WebAssembly.Module> {
-  loaded ??= readModule();
-  return loaded;
-}
-
-async function readModule(): Promise<WebAssembly.Module> {
-  const url = new URL('./shacomp.wasm', import.meta.url);
-  try {
-    if (url.protocol !== 'file:') return await WebAssembly.compileStreaming(fetch(url));
-    const { readFile } = await import('node:fs/promises');
-    return await WebAssembly.compile(await readFile(url));
-  } catch (error) {
-    throw unavailable(String((error as Error).message).split('\n')[0], error);
-  }
-}
+/** What is thrown where the module does not run. */
+export const wasmUnavailable = (cause: unknown) => {
+  const [why] = String((cause as Error).message).split('\n');
+  return new ShacompError('ERR_ENGINE_UNAVAILABLE', `the WebAssembly engine does not run here: ${why}`, {
+    cause,
+  });
+};
 
 /**
  * The WebAssembly engine: one thread, any platform.
- * @param module the compiled module, where it does not lie beside this file (bundled pages)
+ * @param source `shacomp.wasm`, compiled or as bytes: where it lies is the platform's business
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE without WebAssembly SIMD
  */
-export async function wasmEngine(module?: WebAssembly.Module): Promise<Engine> {
-  if (typeof WebAssembly === 'undefined') throw unavailable('there is no WebAssembly');
-  const compiled = module ?? (await loadWasmModule());
+export async function wasmEngine(source: WebAssembly.Module | Uint8Array<ArrayBuffer>): Promise<Engine> {
+  const module = source instanceof Uint8Array ? await compile(source) : source;
   return {
     name: 'wasm',
     detail: 'WebAssembly SIMD, 1 thread',
     open: (model, streams) => {
       checkStreams(streams);
-      const opened = WasmModel.of(compiled, model);
+      const opened = WasmModel.of(module, model);
       checkSize(model, streams);
       return new WasmNetwork(opened, streams);
     },
+    mixing: wasmMixing(module),
   };
+}
+
+async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (error) {
+    throw wasmUnavailable(error);
+  }
 }
 
 /** The module counts bytes in 32 bits. @throws ShacompError ERR_MEMORY_LIMIT if the streams' state needs more */
@@ -212,7 +207,7 @@ class WasmNetwork implements Network {
   }
 
   private opened(): NetworkExports {
-    if (this.closed) throw new ShacompError('ERR_OPTIONS', 'the network is closed');
+    if (this.closed) throw networkClosed();
     return this.model.exports;
   }
 }

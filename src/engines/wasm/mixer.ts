@@ -1,9 +1,9 @@
 /** @file The mixing coder in WebAssembly: the native one's C++ (cpp/bindings/wasm/mix.cc). */
 
-import type { MixHandle, MixKernels } from '../../codec/block/mixing-coder.js';
 import { ShacompError } from '../../errors.js';
 import { SYMBOLS } from '../../model/architecture.js';
-import { loadWasmModule } from './engine.js';
+import { checkFrequencies, checkRoom, mixingOutOfRange, notACoder } from '../check.js';
+import type { MixHandle, MixKernels } from '../engine.js';
 
 /** What cpp/bindings/wasm/mix.cc exports. Pointers are byte offsets. */
 interface MixExports {
@@ -16,6 +16,7 @@ interface MixExports {
   mixing_finish(mix: number): number;
   mixing_output(mix: number): number;
   mixing_decode(mix: number, symbols: number, count: number, frequencies: number): number;
+  mixing_ends(mix: number): number;
 }
 
 const PAGE = 65536;
@@ -118,8 +119,8 @@ class Coder {
   decode(symbols: Uint8Array, count: number, frequencies?: Uint32Array): number {
     const { mixing_decode } = this.#opened();
     checkFrequencies(count, frequencies);
-    if (!this.#decodes || count > symbols.length)
-      throw new ShacompError('ERR_OPTIONS', 'mixDecode: needs an open decoder and room for the bytes');
+    if (!this.#decodes) throw notACoder('an open decoder');
+    checkRoom(symbols, count);
     let position = 0;
     for (let from = 0; from === 0 || from < count; from += ROWS) {
       const n = Math.min(ROWS, count - from);
@@ -127,6 +128,12 @@ class Coder {
       symbols.set(this.#symbols.subarray(0, n), from);
     }
     return position;
+  }
+
+  ends(): boolean {
+    const { mixing_ends } = this.#opened();
+    if (!this.#decodes) throw notACoder('an open decoder');
+    return mixing_ends(this.#mix) !== 0;
   }
 
   /** @returns the instance, for another coder; undefined if it was closed already */
@@ -137,7 +144,7 @@ class Coder {
   }
 
   #opened(): MixExports {
-    if (this.#closed) throw new ShacompError('ERR_OPTIONS', 'the mixing coder is closed');
+    if (this.#closed) throw notACoder('an open coder');
     return this.#instance.exports;
   }
 
@@ -149,22 +156,20 @@ class Coder {
   }
 }
 
-function checkFrequencies(count: number, frequencies: Uint32Array | undefined): void {
-  if (frequencies && frequencies.length < count * SYMBOLS)
-    throw new ShacompError('ERR_OPTIONS', 'mixing coder: needs 256 frequencies for each byte');
+/** @throws ShacompError ERR_OPTIONS */
+function coderOf(handle: MixHandle): Coder {
+  if (!(handle instanceof Coder)) throw notACoder('an open coder');
+  return handle;
 }
 
-let loaded: Promise<MixKernels> | undefined;
+/** The kernels of every module: engines share the one instance that is kept for the next coder. */
+const kernels = new WeakMap<WebAssembly.Module, MixKernels>();
 
-/**
- * The WebAssembly mixing kernels.
- * @param module the compiled module, where it does not lie beside src/engines/wasm/engine.ts (bundled pages)
- * @throws ShacompError ERR_ENGINE_UNAVAILABLE without WebAssembly SIMD
- */
-export function wasmMixing(module?: WebAssembly.Module): Promise<MixKernels> {
-  if (module) return Promise.resolve(kernelsOf(module));
-  loaded ??= loadWasmModule().then(kernelsOf);
-  return loaded;
+/** The mixing coder of the module. */
+export function wasmMixing(module: WebAssembly.Module): MixKernels {
+  const known = kernels.get(module) ?? kernelsOf(module);
+  kernels.set(module, known);
+  return known;
 }
 
 function kernelsOf(module: WebAssembly.Module): MixKernels {
@@ -191,18 +196,16 @@ function kernelsOf(module: WebAssembly.Module): MixKernels {
       const bytes = bytesOf(instance, profile, length, streams);
       if (bytes === 0) {
         idle = instance;
-        throw new ShacompError(
-          'ERR_OPTIONS',
-          'mixing coder: profile, block length or number of streams out of range',
-        );
+        throw mixingOutOfRange();
       }
       return new Coder(instance, bytes, profile, length, streams, payload);
     },
-    mixEncode: (coder, symbols, frequencies) => (coder as Coder).encode(symbols, frequencies),
-    mixFinish: (coder) => (coder as Coder).finish(),
-    mixDecode: (coder, symbols, count, frequencies) => (coder as Coder).decode(symbols, count, frequencies),
+    mixEncode: (coder, symbols, frequencies) => coderOf(coder).encode(symbols, frequencies),
+    mixFinish: (coder) => coderOf(coder).finish(),
+    mixDecode: (coder, symbols, count, frequencies) => coderOf(coder).decode(symbols, count, frequencies),
+    mixEnds: (coder) => coderOf(coder).ends(),
     mixClose(coder) {
-      idle = (coder as Coder).close() ?? idle;
+      if (coder instanceof Coder) idle = coder.close() ?? idle;
     },
   };
 }
