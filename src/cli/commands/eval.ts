@@ -34,10 +34,10 @@ interface Evaluation {
 
 export async function evaluate(operandFiles: string[], flags: Flags): Promise<void> {
   const files = operands(operandFiles);
-  const model = await loadModel(flags.model);
-  const options = { ...(await codecOptions(flags)), model };
   const level = levelOf(flags);
   const settings = levelSettings(level);
+  const model = await loadModel(flags.model ?? settings.model);
+  const options = { ...(await codecOptions(flags)), model };
   const blockSize = flags.blockSize ?? settings.blockSize;
   const found: ({ file: string } & Evaluation)[] = [];
   await forEachFile(files, flags, async (path) => {
