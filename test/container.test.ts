@@ -8,7 +8,7 @@ import { compressChunks, decompress, inspect, ShacompError } from '../src/index.
 import { collect } from './helpers/collect.js';
 import { fakeEngine, fakeModel, likelyBytes } from './helpers/fake-engine.js';
 
-const MEMBER = [0x8d, 0x53, 0x48, 0x41, 2];
+const MEMBER = [0x8d, 0x53, 0x48, 0x41, 3];
 const MODEL = [0x01, 1, 2, 3, 4, 5, 6, 7, 8];
 const CRC = [0, 0, 0, 0];
 
@@ -108,7 +108,7 @@ describe('container', () => {
   it('reads every record', async () => {
     const bytes = [...MEMBER, 0x06, 11, 0x02, 3, 97, 98, 99, ...CRC, ...MODEL, 0x83, 8, 2, 1, 7, 7, ...CRC];
     expect(await records(bytes)).toEqual([
-      { kind: 'member', offset: 0, version: 2 },
+      { kind: 'member', offset: 0, version: 3 },
       { kind: 'length', length: 11 },
       { kind: 'block', offset: 7, mode: 'stored', length: 3, codedLength: 3, streams: 0, last: false },
       { kind: 'model', id: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) },
@@ -126,7 +126,7 @@ describe('container', () => {
     expect(await code([0x8d, 0x53, 0x48, 0x41, 0x52, 0x4e, 0x4e, 0x0a])).toBe('ERR_NOT_SHACOMP');
     expect(await code([0x8d, 0x53])).toBe('ERR_TRUNCATED');
     expect(await code([0x8d, 0x53, 0x48, 0x41])).toBe('ERR_TRUNCATED');
-    for (const version of [0, 1, 3, 255])
+    for (const version of [0, 1, 2, 4, 255])
       expect(await code([0x8d, 0x53, 0x48, 0x41, version, 0])).toBe('ERR_UNSUPPORTED_VERSION');
     for (const type of [0x07, 0x87, 0x40, 0x7f, 0x80, 0x81, 0x86, 0xff])
       expect(await code([...MEMBER, type, 0, 0, 0, 0, 0, 0, 0, 0])).toBe('ERR_UNSUPPORTED_VERSION');

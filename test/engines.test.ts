@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { crc32 } from 'node:zlib';
 import { describe, expect, it, vi } from 'vitest';
 import type { Network } from '../src/engines/engine.js';
 import { availableEngines, ENGINE_NAMES, selectEngine } from '../src/engines/list.js';
@@ -184,6 +185,22 @@ describe('selection', () => {
       engine.open(parsed, 1).close();
     }
     expect(() => Object.assign(parsed, { bytes: short.bytes })).toThrow(TypeError);
+  });
+
+  it('take no model whose bytes were changed since, though their checksum is right', async () => {
+    for (const report of await availableEngines()) {
+      if ('unavailable' in report || report.name === 'reference') continue;
+      const engine = await selectEngine(report.name);
+      const changed = randomModel({ seed: 3 });
+      const { bytes } = changed;
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+      view.setUint16(14, 8192, true); // the window
+      view.setUint32(bytes.length - 4, crc32(bytes.subarray(0, -4)), true);
+      expect(() => engine.open(changed, 1)).toThrow(expect.objectContaining({ code: 'ERR_MODEL_INVALID' }));
+    }
+    const { architecture } = randomModel({ seed: 3 });
+    expect(() => Object.assign(architecture, { window: 8192 })).toThrow(TypeError);
+    expect(() => architecture.attention.push(0)).toThrow(TypeError);
   });
 
   it.skipIf(engines.length === 1)('names threads and instruction set, and refuses unknown ones', () => {

@@ -85,7 +85,7 @@ describe.each(modes)('mode %s', (mode) => {
     expect(Buffer.compare(await decompress(file, { model, engine }), data)).toBe(0);
   });
 
-  it('finds damage, or gives the right bytes', async () => {
+  it('finds damage wherever it is', async () => {
     const data = sampleText(400);
     const engine = engines.at(-1)!;
     const file = await compress(data, { mode, model, engine });
@@ -106,16 +106,11 @@ describe.each(modes)('mode %s', (mode) => {
         return allowed.includes(error.code) || error.code === 'ERR_OUTPUT_TOO_LARGE' ? 'found' : error.code;
       }
     };
-    let right = 0;
     for (let bit = 0; bit < file.length * 8; bit += 7) {
       const damaged = file.slice();
       damaged[bit >> 3] ^= 1 << (bit & 7);
-      const result = await outcome(damaged);
-      expect([bit, ['found', 'right'].includes(result)]).toEqual([bit, true]);
-      if (result === 'right') right++;
+      expect([bit, await outcome(damaged)]).toEqual([bit, 'found']);
     }
-    // only bits of the code's last byte may be without a meaning
-    expect(right).toBeLessThanOrEqual(3);
     for (let length = 0; length < file.length; length += 17)
       await expect(decompress(file.subarray(0, length), { model, engine })).rejects.toMatchObject({
         code: 'ERR_TRUNCATED',
@@ -180,7 +175,7 @@ describe('streams', () => {
       const context = { length: data.length, streams, mixing: kernels };
       const encoder = mode.encoder(context);
       encoder.encode(data);
-      const payload = encoder.finish();
+      const payload = encoder.finish()!;
       encoder.close?.();
       const decoder = mode.decoder(payload, context);
       const back = new Uint8Array(data.length);
@@ -304,7 +299,7 @@ describe.each(engines.map((engine) => engine.name))('memory of mixing, %s', (nam
       expect(need(2 ** 26)).toBeLessThan(2 ** 30);
       const file = await compress(data, { mode, engine });
       const [block] = (await collect(inspect(file))).filter((record) => record.kind === 'block');
-      const limit = blockMemory({ ...block, mode: codedMode(mode), mixing, network: 0 });
+      const limit = blockMemory({ ...block, mode: codedMode(mode), mixing });
       expect((await decompress(file, { engine, memoryLimit: limit })).length).toBe(data.length);
       for (const run of [
         decompress(file, { engine, memoryLimit: limit - 1 }),

@@ -2,7 +2,8 @@
 import { ShacompError } from '../errors.js';
 import type { IntegerModel } from '../model/sharnn.js';
 import { loadModel } from '../node/models.js';
-import { concat } from './bytes.js';
+import { checkMemory } from './block/memory.js';
+import { concat, Gathering } from './bytes.js';
 import { ByteReader, type ByteSource } from './container/byte-reader.js';
 import { checksum } from './container/checksum.js';
 import {
@@ -26,9 +27,18 @@ import { levelSettings } from './strategy/levels.js';
  * @throws ShacompError ERR_OPTIONS, ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_ENGINE_UNAVAILABLE, ERR_MEMORY_LIMIT;
  * the signal's reason; whatever the source throws
  */
-export async function* compressChunks(
+export function compressChunks(
   source: ByteSource,
   options: CompressOptions = {},
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
+  return encodeBlocks(source, options, () => 0);
+}
+
+/** @param held bytes that the caller keeps of what was given out, for the memory limit */
+async function* encodeBlocks(
+  source: ByteSource,
+  options: CompressOptions,
+  held: () => number,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
   checkCompressOptions(options);
   const level = levelSettings(options.level);
@@ -37,7 +47,13 @@ export async function* compressChunks(
   const reader = new ByteReader(source);
   const networks = new Networks(options);
   const breath = new Breath(signal);
-  const encoder = new BlockEncoder(plan, networks, breath, options.memoryLimit);
+  const encoder = new BlockEncoder(plan, networks, breath, (bytes) =>
+    checkMemory(
+      bytes + held(),
+      options.memoryLimit,
+      'raise the limit, or use a lower level or smaller blocks',
+    ),
+  );
   let model: IntegerModel | undefined;
   let modelWritten = false;
   let sum = 0;
@@ -48,7 +64,7 @@ export async function* compressChunks(
   try {
     for (let first = true; ; first = false) {
       await breath.take();
-      const block = await reader.read(blockSize);
+      const block = await reader.read(blockSize, encoder.allow);
       const last = await reader.atEnd();
       if (size !== undefined && (last ? reader.offset !== size : reader.offset > size))
         throw new ShacompError(
@@ -96,7 +112,8 @@ export async function* compressChunks(
  */
 export async function compress(data: Uint8Array, options: CompressOptions = {}): Promise<Uint8Array> {
   if (!(data instanceof Uint8Array)) throw new ShacompError('ERR_OPTIONS', 'data must be a Uint8Array');
-  const parts: Uint8Array[] = [];
-  for await (const chunk of compressChunks([data], { size: data.length, ...options })) parts.push(chunk);
-  return parts.length === 1 ? parts[0] : concat(parts);
+  const gathered = new Gathering();
+  const blocks = encodeBlocks([data], { size: data.length, ...options }, () => 2 * gathered.length);
+  for await (const chunk of blocks) gathered.add(chunk);
+  return gathered.join();
 }

@@ -1,11 +1,11 @@
 /** @file Decompression: the one implementation under the functions, the streams and the command line. */
 import { ShacompError } from '../errors.js';
 import type { IntegerModel } from '../model/sharnn.js';
-import { findModel } from '../node/models.js';
+import { ModelFinder } from '../node/models.js';
 import { decodeBlock } from './block/block.js';
 import { blockMemory, checkMemory } from './block/memory.js';
 import { CODED_MODES } from './block/modes.js';
-import { concat } from './bytes.js';
+import { Gathering } from './bytes.js';
 import { ByteReader, type ByteSource } from './container/byte-reader.js';
 import { checksum } from './container/checksum.js';
 import { type BlockRecord, ContainerReader, type ContainerRecord } from './container/container.js';
@@ -20,14 +20,24 @@ import { Networks } from './session.js';
  * ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_ENGINE_UNAVAILABLE, ERR_MEMORY_LIMIT, ERR_OUTPUT_TOO_LARGE, ERR_OPTIONS;
  * the signal's reason; whatever the source throws
  */
-export async function* decompressChunks(
+export function decompressChunks(
   source: ByteSource,
   options: DecompressOptions = {},
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
+  return decodeBlocks(source, options, () => 0);
+}
+
+/** @param held bytes that the caller keeps of what was given out, for the memory limit */
+async function* decodeBlocks(
+  source: ByteSource,
+  options: DecompressOptions,
+  held: () => number,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
   checkDecompressOptions(options);
   const { maxOutputLength = Number.POSITIVE_INFINITY, onProgress, signal } = options;
   const reader = new ByteReader(source);
   const container = new ContainerReader(reader);
+  const models = new ModelFinder(options.model);
   const networks = new Networks(options);
   const breath = new Breath(signal);
   let model: IntegerModel | undefined;
@@ -45,9 +55,12 @@ export async function* decompressChunks(
     const { length, codedLength, streams } = record;
     const mode = CODED_MODES.find((m) => m.name === record.mode);
     checkOutput(length);
-    const network = mode?.network && model ? await networks.memory(model, streams) : 0;
+    const network = mode?.network && model ? await networks.memory(model, streams) : undefined;
     const mixing = mode?.profile ? await networks.mixing() : undefined;
-    checkMemory(blockMemory({ length, codedLength, streams, mode, network, mixing }), options.memoryLimit);
+    checkMemory(
+      blockMemory({ length, codedLength, streams, mode, network, mixing }) + held(),
+      options.memoryLimit,
+    );
     const start = reader.offset;
     const { payload, checksum: expected } = await container.payload();
     let block = payload;
@@ -79,7 +92,7 @@ export async function* decompressChunks(
           checkOutput(record.length);
           break;
         case 'model':
-          model = await findModel(record.id, options.model);
+          model = await models.find(record.id);
           break;
         case 'block': {
           const block = await decode(record);
@@ -101,9 +114,10 @@ export async function* decompressChunks(
  */
 export async function decompress(data: Uint8Array, options: DecompressOptions = {}): Promise<Uint8Array> {
   if (!(data instanceof Uint8Array)) throw new ShacompError('ERR_OPTIONS', 'data must be a Uint8Array');
-  const parts: Uint8Array[] = [];
-  for await (const block of decompressChunks([data], options)) parts.push(block);
-  return parts.length === 1 ? parts[0] : concat(parts);
+  const gathered = new Gathering();
+  // twice: what was gathered, and the whole that is made of it in the end
+  for await (const block of decodeBlocks([data], options, () => 2 * gathered.length)) gathered.add(block);
+  return gathered.join();
 }
 
 /**

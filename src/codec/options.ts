@@ -20,7 +20,10 @@ export interface CodecOptions {
   engine?: 'auto' | EngineName | Engine;
   /** Threads of the engine, where it has them; by default as many as it sees fit. */
   threads?: number;
-  /** Most bytes of memory to use beside the model: ERR_MEMORY_LIMIT if a block needs more. */
+  /**
+   * Most bytes of memory to use beside the model and the input: ERR_MEMORY_LIMIT if a block needs more. `compress` and
+   * `decompress` count what they gather of their result as well, and its copy.
+   */
   memoryLimit?: number;
   /** Aborts the run: it throws the signal's reason. */
   signal?: AbortSignal;

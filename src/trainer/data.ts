@@ -3,6 +3,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { ShacompError } from '../errors.js';
 import { INITIAL_BYTE } from '../model/architecture.js';
 import { fileError } from '../node/file-errors.js';
+import { READ } from '../node/regular-file.js';
 import type { Segment } from './network.js';
 import { Random } from './random.js';
 
@@ -61,7 +62,7 @@ export class TextFile {
 
 function withFile<T>(path: string, use: (fd: number) => T): T {
   try {
-    const fd = openSync(path, 'r');
+    const fd = openSync(path, READ);
     try {
       return use(fd);
     } finally {

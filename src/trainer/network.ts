@@ -59,6 +59,7 @@ export class TrainingNetwork implements Vectors {
   readonly v: Float32Array;
   readonly ema: Float32Array;
   readonly state: Uint8Array;
+  readonly ranges: Float32Array;
   /** what it runs on, for people */
   readonly detail: string;
   private readonly session: TrainSession;
@@ -122,6 +123,7 @@ export class TrainingNetwork implements Vectors {
       v: this.v,
       ema: this.ema,
       state: this.state,
+      ranges: this.ranges,
     } = this.session.vectors);
     this.losses = new Float64Array(batch);
     this.detail = this.session.detail;
@@ -141,7 +143,7 @@ export class TrainingNetwork implements Vectors {
   }
 
   /**
-   * Forward only, with a state of its own. Returns the loss of each sequence in nats (the array is reused).
+   * Forward only, with a state of its own; raises `ranges`. Returns the loss of each sequence in nats (the array is reused).
    * @param ema with the averaged weights
    * @param prepare the weights have changed since the last call, or this is the first since a step
    */

@@ -11,6 +11,7 @@ interface TrainExports extends HeapExports {
   train_bytes(session: number): number;
   train_vector(session: number, which: number): number;
   train_state_bytes(session: number): number;
+  train_ranges_length(session: number): number;
   train_losses(session: number): number;
   train_step(session: number, ...update: number[]): number;
   train_evaluate(session: number, ema: number, prepare: number): void;
@@ -57,6 +58,11 @@ export async function wasmTraining(): Promise<TrainKernels> {
             buffer,
             exports.train_vector(session, 5) >>> 0,
             exports.train_state_bytes(session),
+          ),
+          ranges: new Float32Array(
+            buffer,
+            exports.train_vector(session, 6) >>> 0,
+            exports.train_ranges_length(session),
           ),
         },
         detail: 'WebAssembly SIMD, float32 products, 1 thread',

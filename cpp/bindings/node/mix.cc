@@ -60,10 +60,17 @@ MixHandle* mix_handle(napi_env env, napi_value value) {
   return h && h->mix ? h : nullptr;
 }
 
-napi_value encoded_size(napi_env env, const MixHandle& coder) {
-  const size_t size = mix_size(coder.mix);
+namespace {
+
+napi_value size_or_infinity(napi_env env, size_t size) {
   return number(env, size == SIZE_MAX ? __builtin_inf() : static_cast<double>(size));
 }
+
+}  // namespace
+
+napi_value encoded_size(napi_env env, const MixHandle& coder) { return size_or_infinity(env, mix_size(coder.mix)); }
+
+napi_value decoded_position(napi_env env, const MixHandle& coder) { return size_or_infinity(env, mix_position(coder.mix)); }
 
 namespace {
 
@@ -157,7 +164,7 @@ napi_value mix_finish_js(napi_env env, napi_callback_info info) {
   return out;
 }
 
-/** mixDecode(coder, symbols, count, frequencies?): fills symbols[0..count); returns bytes of payload used so far. */
+/** mixDecode(coder, symbols, count, frequencies?): fills symbols[0..count); returns bytes of payload used so far, Infinity once it is damaged. */
 napi_value mix_decode_js(napi_env env, napi_callback_info info) {
   Arguments<4> a(env, info);
   MixHandle* h = mix_handle(env, a.value[0]);
@@ -168,7 +175,17 @@ napi_value mix_decode_js(napi_env env, napi_callback_info info) {
   if (!h || !h->payload || !symbols || count > length || !symbols_and_frequencies(a, 3, count, &frequencies))
     return fail(env, "ERR_OPTIONS", "mixDecode: needs an open decoder, room for the bytes and 256 frequencies for each");
   mix_decode(h->mix, symbols, count, frequencies);
-  return number(env, static_cast<double>(mix_position(h->mix)));
+  return decoded_position(env, *h);
+}
+
+/** mixEnds(coder): whether a decoder's payload is exactly what an encoder makes of the bytes decoded so far. */
+napi_value mix_ends_js(napi_env env, napi_callback_info info) {
+  Arguments<1> a(env, info);
+  MixHandle* h = mix_handle(env, a.value[0]);
+  if (!h || !h->payload) return fail(env, "ERR_OPTIONS", "mixEnds: needs an open decoder");
+  napi_value out = nullptr;
+  napi_get_boolean(env, mix_ends(h->mix), &out);
+  return out;
 }
 
 /** mixClose(coder): frees its memory now. */
@@ -190,6 +207,7 @@ void register_mix(napi_env env, napi_value exports) {
   add_export<mix_encode_js>(env, exports, "mixEncode");
   add_export<mix_finish_js>(env, exports, "mixFinish");
   add_export<mix_decode_js>(env, exports, "mixDecode");
+  add_export<mix_ends_js>(env, exports, "mixEnds");
   add_export<mix_close_js>(env, exports, "mixClose");
 }
 

@@ -36,4 +36,7 @@ MixHandle* mix_handle(napi_env env, napi_value value);
 /** Bytes of output so far, Infinity once it is longer than the block. */
 napi_value encoded_size(napi_env env, const MixHandle& coder);
 
+/** Bytes of payload used so far, Infinity once it is known to be damaged. */
+napi_value decoded_position(napi_env env, const MixHandle& coder);
+
 }  // namespace shacomp

@@ -175,7 +175,7 @@ napi_value bytes(napi_env env, napi_callback_info info) {
 }
 
 /**
- * trainCreate(isa, config): { session, arena, bf16, parameters, weights, gradient, m, v, ema, state, stateBytes }, with byte
+ * trainCreate(isa, config): { session, arena, bf16, parameters, weights, gradient, m, v, ema, state, stateBytes, ranges, rangesLength }, with byte
  * offsets in the ArrayBuffer `arena`.
  */
 napi_value create(napi_env env, napi_callback_info info) {
@@ -216,6 +216,8 @@ napi_value create(napi_env env, napi_callback_info info) {
   set(env, result, "ema", double(l.ema + skip));
   set(env, result, "state", double(l.state + skip));
   set(env, result, "stateBytes", double(l.state_bytes));
+  set(env, result, "ranges", double(l.ranges + skip));
+  set(env, result, "rangesLength", double(l.ranges_length));
   return result;
 }
 

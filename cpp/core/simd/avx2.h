@@ -100,7 +100,9 @@ INLINE void store_bytes(int8_t* p, I16 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(_mm256_permute4x64_epi64(bytes, 0xd8)));
 }
 INLINE void store_operand(Operand* p, I16 a) { store16(p, a); }
-INLINE void store_unsigned_operand(Operand* p, I16 a) { store16(p, a); }
+using Share = int16_t;
+constexpr int kShareOffset = 0;
+INLINE void store_shares(Share* p, I16 a) { store16(p, a); }
 INLINE int packed_offset(int row, int k) { return row * 2 + k; }
 INLINE Weights load_weights(const int8_t* p) {
   return {_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
@@ -112,12 +114,13 @@ INLINE Broadcast broadcast(const Operand* p) {
 }
 INLINE I32 dot(I32 sum, Weights w, Broadcast x) { return {_mm256_add_epi32(sum.v, _mm256_madd_epi16(w.v, x.v))}; }
 
+INLINE I32 add_shares(I32 sum, Weights w, Broadcast x) { return dot(sum, w, x); }
 INLINE Weights transpose(Weights w) {
   const __m256i order =
       _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
   return {_mm256_shuffle_epi8(w.v, order)};
 }
-INLINE Broadcast spread_rows(const Operand* p) {
+INLINE Broadcast spread_rows(const Share* p) {
   const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return {_mm256_permute4x64_epi64(_mm256_castsi128_si256(x), 0x50)};
 }

@@ -86,7 +86,9 @@ INLINE void store_bytes(int8_t* p, I16 a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi16_epi8(a.v));
 }
 INLINE void store_operand(Operand* p, I16 a) { store_bytes(reinterpret_cast<int8_t*>(p), a + set16(kOperandOffset)); }
-INLINE void store_unsigned_operand(Operand* p, I16 a) { store_bytes(reinterpret_cast<int8_t*>(p), a); }
+using Share = uint8_t;
+constexpr int kShareOffset = 0;
+INLINE void store_shares(Share* p, I16 a) { store_bytes(reinterpret_cast<int8_t*>(p), a); }
 INLINE int packed_offset(int row, int k) { return row * 4 + k; }
 INLINE Weights load_weights(const int8_t* p) { return {_mm512_loadu_si512(p)}; }
 INLINE Broadcast broadcast(const Operand* p) {
@@ -96,11 +98,12 @@ INLINE Broadcast broadcast(const Operand* p) {
 }
 INLINE I32 dot(I32 sum, Weights w, Broadcast x) { return {_mm512_dpbusd_epi32(sum.v, x.v, w.v)}; }
 
+INLINE I32 add_shares(I32 sum, Weights w, Broadcast x) { return dot(sum, w, x); }
 INLINE Weights transpose(Weights w) {
   const __m512i order = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
   return {_mm512_shuffle_epi8(w.v, order)};
 }
-INLINE Broadcast spread_rows(const Operand* p) {
+INLINE Broadcast spread_rows(const Share* p) {
   const __m512i order = _mm512_set_epi32(0x0f0e0d0c, 0x0f0e0d0c, 0x0f0e0d0c, 0x0f0e0d0c, 0x0b0a0908, 0x0b0a0908,
                                          0x0b0a0908, 0x0b0a0908, 0x07060504, 0x07060504, 0x07060504, 0x07060504,
                                          0x03020100, 0x03020100, 0x03020100, 0x03020100);

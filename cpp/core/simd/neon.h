@@ -77,7 +77,10 @@ struct Weights {
 };
 INLINE void store_bytes(int8_t* p, I16 a) { vst1_s8(p, vmovn_s16(a.v)); }
 INLINE void store_operand(Operand* p, I16 a) { store_bytes(p, a); }
-INLINE void store_unsigned_operand(Operand* p, I16 a) { store_bytes(p, a); }
+// Products take signed bytes: shares are stored less 128, and `add_shares` adds 128 times the weights.
+using Share = int8_t;
+constexpr int kShareOffset = -128;
+INLINE void store_shares(Share* p, I16 a) { store_bytes(p, a - set16(128)); }
 INLINE Weights load_weights(const int8_t* p) { return {vld1q_s8(p)}; }
 INLINE void store_row_sums(int32_t* p, I32 a) { vst1q_s32(p, a.v); }
 INLINE Weights reordered(Weights w, const uint8_t (&order)[16]) { return {vqtbl1q_s8(w.v, vld1q_u8(order))}; }
@@ -117,4 +120,9 @@ INLINE Weights transpose(Weights w) {
   return reordered(w, order);
 }
 #endif
-INLINE Broadcast spread_rows(const Operand* p) { return broadcast(p); }
+INLINE Broadcast spread_rows(const Share* p) { return broadcast(p); }
+INLINE I32 add_shares(I32 sum, Weights w, Broadcast x) {
+  constexpr Operand half[4] = {64, 64, 64, 64};
+  const Broadcast h = broadcast(half);
+  return dot(dot(dot(sum, w, x), w, h), w, h);
+}

@@ -115,12 +115,15 @@ INLINE void store_bytes(int8_t* p, I16 a) {
   p[1] = static_cast<int8_t>(a.v[1]);
 }
 INLINE void store_operand(Operand* p, I16 a) { store_bytes(p, a); }
-INLINE void store_unsigned_operand(Operand* p, I16 a) { store_bytes(p, a); }
+using Share = int16_t;
+constexpr int kShareOffset = 0;
+INLINE void store_shares(Share* p, I16 a) { store16(p, a); }
 INLINE int packed_offset(int row, int k) { return row + k; }
 INLINE Weights load_weights(const int8_t* p) { return {*p}; }
 INLINE Broadcast broadcast(const Operand* p) { return {*p}; }
 INLINE I32 dot(I32 sum, Weights w, Broadcast x) { return {sum.v + w.v * x.v}; }
 
+INLINE I32 add_shares(I32 sum, Weights w, Broadcast x) { return dot(sum, w, x); }
 INLINE Weights transpose(Weights w) { return w; }
-INLINE Broadcast spread_rows(const Operand* p) { return {*p}; }
+INLINE Broadcast spread_rows(const Share* p) { return {*p}; }
 INLINE void store_row_sums(int32_t* p, I32 a) { *p = a.v; }

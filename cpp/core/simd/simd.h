@@ -17,7 +17,7 @@
  * Products of int8 matrices: a vector of Weights holds kLanes32 rows by kDepth columns; dot(sum, w, x) adds to each lane
  * the products of its row's kDepth weights with the kDepth operands that `broadcast` loaded. Operands are int8 values
  * plus kOperandOffset, in whatever type the instruction likes. The attention memory is stored like a matrix, one row per
- * position; `transpose` and `spread_rows` turn the same `dot` into a sum over its rows.
+ * position; `transpose`, `spread_rows` and `add_shares` make a sum over its rows, each times its Share (0..255).
  */
 #pragma once
 #include <cstddef>

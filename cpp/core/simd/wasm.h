@@ -95,14 +95,17 @@ struct Broadcast {
 };
 INLINE void store_bytes(int8_t* p, I16 a) { wasm_v128_store64_lane(p, wasm_i8x16_narrow_i16x8(a.v, a.v), 0); }
 INLINE void store_operand(Operand* p, I16 a) { store16(p, a); }
-INLINE void store_unsigned_operand(Operand* p, I16 a) { store16(p, a); }
+using Share = int16_t;
+constexpr int kShareOffset = 0;
+INLINE void store_shares(Share* p, I16 a) { store16(p, a); }
 INLINE int packed_offset(int row, int k) { return row * 2 + k; }
 INLINE Weights load_weights(const int8_t* p) { return {wasm_i16x8_load8x8(p)}; }
 INLINE Broadcast broadcast(const Operand* p) { return {wasm_v128_load32_splat(p)}; }
 INLINE I32 dot(I32 sum, Weights w, Broadcast x) { return {wasm_i32x4_add(sum.v, wasm_i32x4_dot_i16x8(w.v, x.v))}; }
 
+INLINE I32 add_shares(I32 sum, Weights w, Broadcast x) { return dot(sum, w, x); }
 INLINE Weights transpose(Weights w) { return {wasm_i16x8_shuffle(w.v, w.v, 0, 2, 4, 6, 1, 3, 5, 7)}; }
-INLINE Broadcast spread_rows(const Operand* p) { return {wasm_v128_load64_splat(p)}; }
+INLINE Broadcast spread_rows(const Share* p) { return {wasm_v128_load64_splat(p)}; }
 INLINE void store_row_sums(int32_t* p, I32 a) {
   const v128_t x = wasm_i32x4_add(a.v, wasm_i32x4_shuffle(a.v, a.v, 1, 0, 3, 2));
   p[0] = wasm_i32x4_extract_lane(x, 0);

@@ -1,5 +1,4 @@
 /** @file The command `info`: what is in a `.sha` or `.sharnn` file, and what this installation can do. */
-import { readFile } from 'node:fs/promises';
 import { blockMemory, streamMemory } from '../../codec/block/memory.js';
 import { CODED_MODES } from '../../codec/block/modes.js';
 import { availableEngines, selectEngine } from '../../engines/list.js';
@@ -7,8 +6,7 @@ import { mixKernels } from '../../engines/mixing.js';
 import { humanBytes } from '../../format-bytes.js';
 import { type Architecture, inspect, listModels, type Mode, ShacompError } from '../../index.js';
 import { parameterCount } from '../../model/architecture.js';
-import { parseModel } from '../../model/sharnn.js';
-import { modelFolders, shortId } from '../../node/models.js';
+import { modelFolders, readModelFile, shortId } from '../../node/models.js';
 import { openInput, STANDARD } from '../io/files.js';
 import { forEachFile, operands } from '../io/inputs.js';
 import type { Flags } from '../options.js';
@@ -116,7 +114,7 @@ async function examine(path: string): Promise<CompressedInfo | ModelInfo> {
 }
 
 async function examineModel(file: string): Promise<ModelInfo> {
-  const { name, id, bytes, architecture } = parseModel(await readFile(file));
+  const { name, id, bytes, architecture } = await readModelFile(file);
   return {
     kind: 'model',
     file,
@@ -165,7 +163,8 @@ async function readRecords(file: string, chunks: AsyncIterable<Uint8Array>): Pro
       const mode = CODED_MODES.find((m) => m.name === name);
       const known = !mode?.network || architecture !== undefined;
       const engine = mode && (await selectEngine('auto'));
-      const network = mode?.network && architecture && engine ? engine.memory(architecture, streams) : 0;
+      const network =
+        mode?.network && architecture && engine ? engine.memory(architecture, streams) : undefined;
       const mixing = mode?.profile && engine ? await mixKernels(engine.name) : undefined;
       const need = blockMemory({ length, codedLength, streams, mode, network, mixing });
       facts.memory = known && facts.memory !== null ? Math.max(facts.memory, need) : null;

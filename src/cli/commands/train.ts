@@ -11,7 +11,7 @@ import type { Flags, Weight } from '../options.js';
 import { bothBytes, clock, count, rate } from '../terminal/format.js';
 import { detail, note, quiet, UserError } from '../terminal/messages.js';
 import { Progress, showsProgress } from '../terminal/progress.js';
-import { requireOutput, textOf, writeModel } from './quantize.js';
+import { requireOutput, samplesOf, writeModel } from './quantize.js';
 
 const DEFAULT_SECONDS = 3600;
 const DEFAULT_PRESET = 'lite';
@@ -105,8 +105,8 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
     `trained ${result.step} steps on ${bothBytes(result.bytes)} in ${clock(result.elapsed)}` +
       (evaluation ? `; held out: ${evaluation.mean.toFixed(4)} bits per byte` : ''),
   );
-  const text = flags.heldOut ? textOf(flags.heldOut, 0) : textOf(inputs, HELD_OUT_FROM);
-  await writeModel(checkpoint, output, text, flags);
+  const samples = flags.heldOut ? samplesOf(flags.heldOut, 0) : samplesOf(inputs, HELD_OUT_FROM);
+  await writeModel(checkpoint, output, samples, flags);
 }
 
 /** A float checkpoint by its path, or by the name of a model that is installed with its checkpoint. */

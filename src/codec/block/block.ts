@@ -62,7 +62,7 @@ export async function encodeBlock(
       if (pause) await pause;
     }
     const payload = coder.finish();
-    return payload.length < length ? payload : undefined;
+    return payload && payload.length < length ? payload : undefined;
   } finally {
     coder.close?.();
   }

@@ -25,8 +25,8 @@ export interface BlockDemand {
   streams: number;
   /** undefined for stored blocks */
   mode?: CodedMode;
-  /** bytes of the open network, as its engine says; 0 in modes without one */
-  network: number;
+  /** bytes of the open network, as its engine says; undefined in modes without one */
+  network?: number;
   /** undefined in modes without mixing */
   mixing?: MixKernels;
 }
@@ -36,7 +36,7 @@ export interface BlockDemand {
  * payload (of which mixing has a copy), mixing tables, and the block twice, in coding order and in its own.
  */
 export function blockMemory(block: BlockDemand, encoding = false): number {
-  const { length, codedLength, streams, mode, network } = block;
+  const { length, codedLength, streams, mode, network = 0 } = block;
   if (!mode) return codedLength + length;
   const payload = mode.profile ? 2 * codedLength : codedLength;
   const rows = encoding ? Math.max(BATCH_SYMBOLS, streams) : streams;

@@ -3,8 +3,7 @@
  * offers, and the symbol coders made of it.
  */
 import type { Network } from '../../engines/engine.js';
-import { ShacompError } from '../../errors.js';
-import type { SymbolDecoder, SymbolEncoder } from './symbol-coder.js';
+import { damagedBlock, type SymbolDecoder, type SymbolEncoder } from './symbol-coder.js';
 
 /** Mixing profiles in the numbers of the file format: few models for speed, or all of them. */
 export const MIX_PROFILES = { fast: 0, full: 1 } as const;
@@ -32,9 +31,11 @@ export interface MixKernels {
   mixFinish(coder: MixHandle): Uint8Array | undefined;
   /**
    * Decodes `count` symbols into the front of `symbols`. Any payload decodes to something.
-   * @returns bytes of payload used so far; bytes past its end read as zero and count
+   * @returns bytes of payload used so far, Infinity once it is known to be damaged
    */
   mixDecode(coder: MixHandle, symbols: Uint8Array, count: number, frequencies?: Uint32Array): number;
+  /** Whether a decoder's payload is exactly the one that an encoder makes of what was decoded so far. */
+  mixEnds(coder: MixHandle): boolean;
   /**
    * Has a network predict and codes what it predicts, both at the same time, where the implementation can: the bits are
    * those of the network's `run` or `step` and {@link mixEncode} or {@link mixDecode} in turns.
@@ -59,13 +60,11 @@ export interface MixKernels {
 export class MixEncoder implements SymbolEncoder {
   readonly #kernels: MixKernels;
   readonly #coder: MixHandle;
-  readonly #limit: number;
   #length = 0;
 
   constructor(kernels: MixKernels, profile: MixProfile, length: number, streams: number) {
     this.#kernels = kernels;
     this.#coder = kernels.mixOpen(MIX_PROFILES[profile], length, streams);
-    this.#limit = length;
   }
 
   get length(): number {
@@ -83,9 +82,8 @@ export class MixEncoder implements SymbolEncoder {
     return true;
   }
 
-  /** @returns the payload; one as long as the block and of no use if coding would lengthen the block */
-  finish(): Uint8Array {
-    return this.#kernels.mixFinish(this.#coder) ?? new Uint8Array(this.#limit);
+  finish(): Uint8Array | undefined {
+    return this.#kernels.mixFinish(this.#coder);
   }
 
   close(): void {
@@ -93,16 +91,10 @@ export class MixEncoder implements SymbolEncoder {
   }
 }
 
-/** Most zero bytes at the end of the code that a payload omits. */
-const OMITTED = 4;
-
-const damaged = () => new ShacompError('ERR_CORRUPT', 'a block of the compressed data is damaged');
-
 /** Decodes what {@link MixEncoder} wrote, given the same profile, length, streams and frequencies. */
 export class MixDecoder implements SymbolDecoder {
   readonly #kernels: MixKernels;
   readonly #coder: MixHandle;
-  readonly #size: number;
   #used = 0;
 
   constructor(
@@ -113,12 +105,11 @@ export class MixDecoder implements SymbolDecoder {
     payload: Uint8Array,
   ) {
     this.#kernels = kernels;
-    this.#size = payload.length;
     this.#coder = kernels.mixOpen(MIX_PROFILES[profile], length, streams, payload);
   }
 
   get position(): number {
-    return Math.min(this.#used, this.#size);
+    return this.#used;
   }
 
   decode(symbols: Uint8Array, count: number, frequencies?: Uint32Array): void {
@@ -133,7 +124,7 @@ export class MixDecoder implements SymbolDecoder {
   }
 
   finish(): void {
-    if (this.#used < this.#size) throw damaged();
+    if (!this.#kernels.mixEnds(this.#coder)) throw damagedBlock();
   }
 
   close(): void {
@@ -141,8 +132,8 @@ export class MixDecoder implements SymbolDecoder {
   }
 
   #use(bytes: number): void {
+    // do not decode on and on what is not there
+    if (bytes === Number.POSITIVE_INFINITY) throw damagedBlock();
     this.#used = bytes;
-    // an encoder leaves out at most that many zero bytes: do not decode on and on what is not there
-    if (bytes > this.#size + OMITTED) throw damaged();
   }
 }

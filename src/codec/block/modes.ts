@@ -63,7 +63,7 @@ export const CODED_MODES: readonly CodedMode[] = [
     type: 0x03,
     network: true,
     memory: () => 0,
-    encoder: () => new NetworkEncoder(),
+    encoder: ({ length }) => new NetworkEncoder(length),
     decoder: (payload) => new NetworkDecoder(payload),
   },
   mixingMode('mixing-fast', 0x04, 'fast', false),

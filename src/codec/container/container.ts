@@ -8,7 +8,8 @@ import { encodeVarint, readVarint } from './varint.js';
 
 /** 0x8D, 'SHA': the first byte is not ASCII, so that no text is taken for one of ours. */
 export const MAGIC = Uint8Array.of(0x8d, 0x53, 0x48, 0x41);
-export const FORMAT_VERSION = 2;
+/** The first published version. Files of 1 and 2, from before, are refused. */
+export const FORMAT_VERSION = 3;
 /** What a model file has in the version's place, the `R` of its longer magic number. */
 const MODEL_MARK = 0x52;
 

@@ -4,7 +4,7 @@
  */
 import type { IntegerModel } from '../../model/sharnn.js';
 import { type BlockProgress, encodeBlock } from '../block/block.js';
-import { blockMemory, checkMemory } from '../block/memory.js';
+import { blockMemory } from '../block/memory.js';
 import type { MixKernels } from '../block/mixing-coder.js';
 import { type CodedMode, codedMode } from '../block/modes.js';
 import { streamCount } from '../block/slices.js';
@@ -52,13 +52,14 @@ export class BlockEncoder {
   readonly #plan: Plan;
   readonly #networks: Networks;
   readonly #breath: Breath;
-  readonly #memoryLimit: number | undefined;
+  /** Throws ERR_MEMORY_LIMIT if that many bytes are more than allowed. */
+  readonly allow: (bytes: number) => void;
 
-  constructor(plan: Plan, networks: Networks, breath: Breath, memoryLimit: number | undefined) {
+  constructor(plan: Plan, networks: Networks, breath: Breath, allow: (bytes: number) => void) {
     this.#plan = plan;
     this.#networks = networks;
     this.#breath = breath;
-    this.#memoryLimit = memoryLimit;
+    this.allow = allow;
   }
 
   /**
@@ -73,6 +74,9 @@ export class BlockEncoder {
     progress: BlockProgress,
   ): Promise<CodedBlock | undefined> {
     const { mode, plain } = this.#plan;
+    const { length } = block;
+    // what is stored is held twice: as it came, and in the chunk that is given out
+    this.allow(blockMemory({ length, codedLength: length, streams: 0 }));
     if (!mode) return undefined;
     const encode = (m: CodedMode, streams: number, p?: BlockProgress) =>
       this.#encode(block, m, streams, model, p);
@@ -146,11 +150,7 @@ export class BlockEncoder {
     model: IntegerModel | undefined,
     mixing: MixKernels | undefined,
   ): Promise<void> {
-    const network = mode.network && model ? await this.#networks.memory(model, streams) : 0;
-    checkMemory(
-      blockMemory({ length, codedLength: length, streams, mode, network, mixing }, true),
-      this.#memoryLimit,
-      'raise the limit, or use a lower level or smaller blocks',
-    );
+    const network = mode.network && model ? await this.#networks.memory(model, streams) : undefined;
+    this.allow(blockMemory({ length, codedLength: length, streams, mode, network, mixing }, true));
   }
 }

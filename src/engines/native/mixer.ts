@@ -28,6 +28,7 @@ export function nativeMixing(): MixKernels {
     mixEncode: addon.mixEncode,
     mixFinish: addon.mixFinish,
     mixDecode: addon.mixDecode,
+    mixEnds: addon.mixEnds,
     mixSteps(coder, network, ...parameters) {
       const handle = networkHandle(network);
       return handle && addon.mixSteps(coder, handle, ...parameters);

@@ -7,18 +7,10 @@
  */
 
 import { MIX_PROFILES, type MixHandle, type MixKernels } from '../../codec/block/mixing-coder.js';
+import { RangeDecoder, RangeEncoder } from '../../codec/block/range-coder.js';
 import { ShacompError } from '../../errors.js';
 import { Followers, hashPast, Stream } from './mixer-history.js';
-import {
-  BitDecoder,
-  BitEncoder,
-  type CodeBit,
-  FinalMap,
-  MAP_STEPS,
-  Mixer,
-  mapContext,
-  Slots,
-} from './mixer-parts.js';
+import { type CodeBit, FinalMap, MAP_STEPS, Mixer, mapContext, Slots } from './mixer-parts.js';
 import { adapt, clampProbability, hash2, probability, STATES, squash, stretch } from './mixer-tables.js';
 
 interface Profile {
@@ -436,14 +428,14 @@ const valid = (profile: number, length: number, streams: number): boolean =>
 
 class Coder {
   readonly #model: Model;
-  readonly #encoder: BitEncoder;
-  readonly #decoder?: BitDecoder;
+  readonly #encoder: RangeEncoder;
+  readonly #decoder?: RangeDecoder;
   #left: number;
 
   constructor(profile: number, length: number, streams: number, payload?: Uint8Array) {
     this.#model = new Model(PROFILES[profile]!, length, streams);
-    this.#encoder = new BitEncoder(length);
-    if (payload) this.#decoder = new BitDecoder(payload.slice());
+    this.#encoder = new RangeEncoder(length);
+    if (payload) this.#decoder = new RangeDecoder(new Uint8Array(payload));
     this.#left = length;
   }
 
@@ -457,7 +449,7 @@ class Coder {
         return bit;
       });
     }
-    return this.#encoder.size;
+    return this.#encoder.length;
   }
 
   finish(): Uint8Array | undefined {
@@ -470,7 +462,11 @@ class Coder {
       symbols[i] = this.#model.codeByte(frequencies?.subarray(i * 256, i * 256 + 256), (p) =>
         decoder.decode(p),
       );
-    return decoder.position;
+    return decoder.damaged ? Number.POSITIVE_INFINITY : decoder.position;
+  }
+
+  ends(): boolean {
+    return this.#decoder!.ends();
   }
 }
 
@@ -496,5 +492,6 @@ export const referenceMixing: MixKernels = {
   mixEncode: (coder, symbols, frequencies) => (coder as Coder).encode(symbols, frequencies),
   mixFinish: (coder) => (coder as Coder).finish(),
   mixDecode: (coder, symbols, count, frequencies) => (coder as Coder).decode(symbols, count, frequencies),
+  mixEnds: (coder) => (coder as Coder).ends(),
   mixClose(_coder: MixHandle) {},
 };

@@ -15,6 +15,7 @@ interface MixExports extends HeapExports {
   mixing_finish(mix: number): number;
   mixing_output(mix: number): number;
   mixing_decode(mix: number, symbols: number, count: number, frequencies: number): number;
+  mixing_ends(mix: number): number;
 }
 
 /** Symbols that cross into the module at a time, with their frequencies. */
@@ -95,6 +96,12 @@ class Coder {
     return position;
   }
 
+  ends(): boolean {
+    const { heap } = this.#opened();
+    if (!this.#decodes) throw new ShacompError('ERR_OPTIONS', 'mixEnds: needs an open decoder');
+    return heap.exports.mixing_ends(this.#mix) !== 0;
+  }
+
   /** @returns the heap, for another coder; undefined if it was closed already */
   close(): MixHeap | undefined {
     const heap = this.#open?.heap;
@@ -161,6 +168,7 @@ function kernelsOf(module: WebAssembly.Module): MixKernels {
     mixEncode: (coder, symbols, frequencies) => (coder as Coder).encode(symbols, frequencies),
     mixFinish: (coder) => (coder as Coder).finish(),
     mixDecode: (coder, symbols, count, frequencies) => (coder as Coder).decode(symbols, count, frequencies),
+    mixEnds: (coder) => (coder as Coder).ends(),
     mixClose(coder) {
       const heap = (coder as Coder).close();
       if (heap) idle.put(heap);
