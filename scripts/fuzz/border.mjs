@@ -6,9 +6,9 @@
  * them.
  */
 import { readFileSync } from 'node:fs';
-import { nativeAddon } from '../../dist/engines/native/engine.js';
+import { nativeAddon } from '../../dist/engines/native/addon.js';
 import { parseModel } from '../../dist/model/sharnn.js';
-import { fastEngines, mixKernels, referenceEngine } from './engines.mjs';
+import { fastEngines, referenceEngine } from './engines.mjs';
 import { Finding } from './random.mjs';
 
 /** Exports of the addon that take anything. */
@@ -53,7 +53,7 @@ export const name = 'border';
 export async function prepare() {
   const model = parseModel(readFileSync(new URL('../../fixtures/tiny.sharnn', import.meta.url)));
   const engines = [...(await fastEngines()), referenceEngine];
-  const mixers = await Promise.all([...new Set(engines.map((engine) => engine.name))].map(mixKernels));
+  const mixers = engines.map(({ mixing }) => mixing);
   let addon = {};
   try {
     addon = nativeAddon();
