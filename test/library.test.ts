@@ -64,7 +64,7 @@ describe('options', () => {
   it('says what a block needs: network, frequencies, payload and the block twice', () => {
     const architecture = { width: 512, layers: 4, boom: 4, window: 1024, attention: [2] };
     expect(streamMemory(referenceEngine, architecture)).toBeGreaterThan(4 * 5 * 512 + 512 * 1024 + 1024);
-    const block = { length: 1000, codedLength: 700, streams: 8, network: 0 };
+    const block = { length: 1000, codedLength: 700, streams: 8 };
     expect(blockMemory(block)).toBe(1700);
     expect(blockMemory({ ...block, network: 5000, mode: codedMode('network') })).toBe(
       700 + 2 * 1000 + 8 + 5000 + 8 * 1024,

@@ -314,9 +314,9 @@ describe.each(engines.map((engine) => [engine.name, engine] as const))(
       const other = engines[0].mixing;
       for (const profile of [0, 1])
         for (let length = 1; length < 2 ** 26; length = Math.ceil(length * 1.06)) {
-          // pointers differ in size, tables must not
+          // pointers differ in size, and WebAssembly has room for what crosses over; tables must not
           const difference = mixing.mixBytes(profile, length, 1) - other.mixBytes(profile, length, 1);
-          expect(Math.abs(difference)).toBeLessThan(4096);
+          expect(Math.abs(difference)).toBeLessThan(2 ** 19);
         }
     });
 

@@ -51,7 +51,7 @@ async function* decodeBlocks(
     const { length, codedLength, streams } = record;
     const mode = CODED_MODES.find((m) => m.name === record.mode);
     checkOutput(length);
-    const network = mode?.network && model ? await networks.memory(model, streams) : 0;
+    const network = mode?.network && model ? await networks.memory(model, streams) : undefined;
     const mixing = mode?.profile ? await networks.mixing() : undefined;
     checkMemory(
       blockMemory({ length, codedLength, streams, mode, network, mixing }) + held(),

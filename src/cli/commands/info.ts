@@ -170,7 +170,8 @@ async function readRecords(file: string, chunks: AsyncIterable<Uint8Array>): Pro
       const mode = CODED_MODES.find((m) => m.name === name);
       const known = !mode?.network || architecture !== undefined;
       const engine = mode && (await selectEngine());
-      const network = mode?.network && architecture && engine ? engine.memory(architecture, streams) : 0;
+      const network =
+        mode?.network && architecture && engine ? engine.memory(architecture, streams) : undefined;
       const mixing = mode?.profile && engine ? engine.mixing : undefined;
       const need = blockMemory({ length, codedLength, streams, mode, network, mixing });
       facts.memory = known && facts.memory !== null ? Math.max(facts.memory, need) : null;

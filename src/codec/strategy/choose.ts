@@ -150,7 +150,7 @@ export class BlockEncoder {
     model: IntegerModel | undefined,
     mixing: MixKernels | undefined,
   ): Promise<void> {
-    const network = mode.network && model ? await this.#networks.memory(model, streams) : 0;
+    const network = mode.network && model ? await this.#networks.memory(model, streams) : undefined;
     this.allow(blockMemory({ length, codedLength: length, streams, mode, network, mixing }, true));
   }
 }

@@ -90,9 +90,7 @@ class WasmModel {
   static of(module: WebAssembly.Module, model: IntegerModel): WasmModel {
     const known = WasmModel.models.get(model);
     if (known) return known;
-    const file = trustedBytes(model);
-    const { architecture } = model;
-    const made = new WasmModel(() => new ModelInstance(module, file, architecture));
+    const made = new WasmModel(() => new ModelInstance(module, trustedBytes(model), model.architecture));
     WasmModel.models.set(model, made);
     return made;
   }
