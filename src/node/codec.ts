@@ -5,11 +5,12 @@ import type { ByteSource, FlushableSource } from '../codec/container/byte-reader
 import * as decompressor from '../codec/decompress.js';
 import type { CompressOptions, DecompressOptions } from '../codec/options.js';
 import type { Platform } from '../codec/platform.js';
+import { selectEngine } from './engines.js';
 import { findModel, loadModel } from './models.js';
 
-/** Node. Engines are loaded late: files that are only stored need none. */
+/** Node. */
 export const NODE: Platform = {
-  selectEngine: async (name, options) => (await import('./engines.js')).selectEngine(name, options),
+  selectEngine,
   loadModel,
   findModel,
 };
