@@ -19,7 +19,7 @@ const kernels = path.join(root, 'cpp');
 const arch = process.arch;
 
 /** Instruction sets per architecture: namespace -> compiler flags. The first needs nothing beyond the baseline. */
-const ISAS = {
+export const ISAS = {
   x64: {
     baseline: [],
     avx2: ['-mavx2', '-mfma', '-mbmi2'],
@@ -40,7 +40,7 @@ function prebuildName() {
   return `${process.platform}-${arch}${musl ? '-musl' : ''}`;
 }
 
-function findCompiler() {
+export function findCompiler() {
   const candidates = process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++'];
   for (const cxx of candidates) {
     try {
@@ -54,7 +54,7 @@ function findCompiler() {
   return null;
 }
 
-function listFiles(dir) {
+export function listFiles(dir) {
   return readdirSync(dir, { withFileTypes: true }).flatMap((e) =>
     e.isDirectory() ? listFiles(path.join(dir, e.name)) : [path.join(dir, e.name)],
   );
@@ -73,9 +73,10 @@ async function main() {
   }
   const { include_dir } = (await import('node-api-headers')).default;
   const isas = ISAS[arch] ?? { baseline: [] };
-  const files = listFiles(kernels);
-  const others = ['bindings/wasm', 'test'].map((folder) => path.join(kernels, folder));
-  const sources = files.filter((f) => f.endsWith('.cc') && !others.some((folder) => f.startsWith(folder)));
+  const files = listFiles(kernels).filter((f) => !f.startsWith(path.join(kernels, 'test')));
+  const sources = files.filter(
+    (f) => f.endsWith('.cc') && !f.startsWith(path.join(kernels, 'bindings/wasm')),
+  );
   const newest = Math.max(
     ...files.map((f) => statSync(f).mtimeMs),
     statSync(fileURLToPath(import.meta.url)).mtimeMs,
@@ -122,16 +123,18 @@ async function main() {
 
   mkdirSync(path.dirname(target), { recursive: true });
   const link = ['-shared', '-pthread', '-o', target, ...jobs.map((j) => j.object)];
-  // The C++ runtime goes into the addon, so that only libc's symbols are asked of the user's system.
+  // The C++ runtime goes into the addon, so that only libc's symbols are asked of the user's system; and it is the addon's
+  // alone: Node exports its own runtime, which may be of another version.
   if (process.platform === 'linux')
-    link.push('-static-libstdc++', '-static-libgcc', '-Wl,--gc-sections', '-s');
+    link.push('-static-libstdc++', '-static-libgcc', '-Wl,--exclude-libs,ALL', '-Wl,--gc-sections', '-s');
   if (process.platform === 'darwin') link.push('-undefined', 'dynamic_lookup');
   await run(cxx, link);
   console.log(`shacomp: built ${path.relative(root, target)} with ${cxx}`);
 }
 
-main().catch((error) => {
-  process.stderr.write(`${error.stderr ?? error.stack}\n`);
-  console.log('shacomp: the native addon did not build; the WebAssembly engine will be used');
-  process.exit(process.env.SHACOMP_REQUIRE_NATIVE === '1' ? 1 : 0);
-});
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  main().catch((error) => {
+    process.stderr.write(`${error.stderr ?? error.stack}\n`);
+    console.log('shacomp: the native addon did not build; the WebAssembly engine will be used');
+    process.exit(process.env.SHACOMP_REQUIRE_NATIVE === '1' ? 1 : 0);
+  });

@@ -67,7 +67,9 @@ struct TrainKernel {
    * (`arena_bytes`, `parameters`). Both must be 64-byte aligned, the arena zeroed.
    */
   void (*create)(const TrainConfig&, void* trainer, void* arena, TrainLayout*);
-  void (*run)(void* trainer, Phase, int worker, const TrainBatch&, Source);
+  /** Which weights the phases after it use; not while a worker runs. */
+  void (*use)(void* trainer, Source);
+  void (*run)(void* trainer, Phase, int worker, const TrainBatch&);
   /** Sum of the loss in nats of every sequence in the last segment, [batch]. */
   const double* (*losses)(void* trainer);
   /** Global norm of the last gradient, before clipping. */

@@ -871,9 +871,10 @@ struct Trainer {
     }
   }
 
-  void run(Phase phase, int index, const TrainBatch& batch, Source source) {
+  void use(Source source) { w = source == Source::kEma ? ema : weights; }
+
+  void run(Phase phase, int index, const TrainBatch& batch) {
     Worker<E>& k = workers[index];
-    w = source == Source::kEma ? ema : weights;
     switch (phase) {
       case Phase::kPack: pack(index); break;
       case Phase::kTable: input_table(index); break;
@@ -920,8 +921,9 @@ void create(const TrainConfig& config, void* trainer, void* base, TrainLayout* l
 template <class E>
 constexpr TrainKernel kernel(const char* name, bool is_bf16) {
   return {name, is_bf16, sizeof(Trainer<E>), create<E>,
-          [](void* t, Phase phase, int worker, const TrainBatch& batch, Source source) {
-            static_cast<Trainer<E>*>(t)->run(phase, worker, batch, source);
+          [](void* t, Source source) { static_cast<Trainer<E>*>(t)->use(source); },
+          [](void* t, Phase phase, int worker, const TrainBatch& batch) {
+            static_cast<Trainer<E>*>(t)->run(phase, worker, batch);
           },
           [](void* t) -> const double* { return static_cast<Trainer<E>*>(t)->losses; },
           [](void* t) { return static_cast<Trainer<E>*>(t)->norm(); }, bare_product<E>};

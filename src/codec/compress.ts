@@ -77,7 +77,7 @@ async function* encodeBlocks(
         sum = checksum(block, sum);
         const { length } = block;
         const start = reader.offset - length;
-        if (plan.mode?.network) model ??= await platform.loadModel(options.model);
+        if (plan.mode?.network) model ??= await platform.loadModel(options.model ?? level.model);
         const coded = await encoder.encode(block, model, (symbols, payload) =>
           onProgress?.({ bytesIn: start + symbols, bytesOut: bytesOut + payload }),
         );

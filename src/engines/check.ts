@@ -13,8 +13,14 @@ export function checkStreams(streams: number): void {
     throw refused(`streams must be a whole number from 1 to ${MAX_STREAMS}, not ${streams}`);
 }
 
-/** @throws ShacompError ERR_OPTIONS if the arrays are too short for `steps` steps of `streams` streams */
+/** @throws ShacompError ERR_OPTIONS if the arrays are others or too short for `steps` steps of `streams` streams */
 export function checkRun(streams: number, bytes: Uint8Array, steps: number, frequencies: Uint32Array): void {
+  // callers without types: the addon would take any object's memory for theirs
+  if (!(bytes instanceof Uint8Array) || !(frequencies instanceof Uint32Array))
+    throw new ShacompError(
+      'ERR_OPTIONS',
+      'a network takes its bytes as a Uint8Array, frequencies as a Uint32Array',
+    );
   if (!Number.isInteger(steps) || steps < 0 || bytes.length < steps * streams)
     throw refused(`${bytes.length} bytes are too few for ${steps} steps of ${streams} streams`);
   if (frequencies.length < steps * streams * SYMBOLS)

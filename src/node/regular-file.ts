@@ -1,6 +1,7 @@
 /** @file Regular files, opened so that nothing else can be read in their place: a pipe would hang, a device never end. */
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { systemName } from './names.js';
 
 /** Opens a file for reading without waiting for a pipe's writer. */
 export const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
@@ -25,8 +26,8 @@ export interface RegularFile {
  */
 export async function withRegularFile<T>(path: string, use: (file: RegularFile) => Promise<T>): Promise<T> {
   // before it is opened, since that alone can do something to a device; and after, since it may be another one now
-  check(await stat(path));
-  const handle = await open(path, READ);
+  check(await stat(systemName(path)));
+  const handle = await open(systemName(path), READ);
   try {
     const stats = await handle.stat();
     check(stats);

@@ -3,6 +3,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { ShacompError } from '../errors.js';
 import { INITIAL_BYTE } from '../model/architecture.js';
 import { fileError } from '../node/file-errors.js';
+import { systemName } from '../node/names.js';
 import { READ } from '../node/regular-file.js';
 import { HELD_OUT_SHARE } from './defaults.js';
 import type { Segment } from './network.js';
@@ -63,7 +64,7 @@ export class TextFile {
 
 function withFile<T>(path: string, use: (fd: number) => T): T {
   try {
-    const fd = openSync(path, READ);
+    const fd = openSync(systemName(path), READ);
     try {
       return use(fd);
     } finally {

@@ -11,6 +11,7 @@ import { endianness } from 'node:os';
 import { ShacompError } from '../errors.js';
 import { elements } from '../model/architecture.js';
 import { fileError } from '../node/file-errors.js';
+import { systemName } from '../node/names.js';
 import { withRegularFile } from '../node/regular-file.js';
 import { parseShallowJson } from './shallow-json.js';
 
@@ -135,7 +136,8 @@ export function parseSafetensors(bytes: Uint8Array): SafeTensors {
  * @throws ShacompError ERR_CHECKPOINT_INVALID if the header is longer than is read
  */
 export function encodeSafetensors({ tensors, metadata }: SafeTensors): Uint8Array[] {
-  const header: Record<string, unknown> = { __metadata__: metadata };
+  // without a prototype: a tensor may have any name
+  const header: Record<string, unknown> = Object.assign(Object.create(null), { __metadata__: metadata });
   let at = 0;
   for (const [name, { shape, data }] of tensors) {
     header[name] = {
@@ -208,16 +210,16 @@ function named<T>(path: string, run: () => T): T {
 export async function writeSafetensors(path: string, content: SafeTensors): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.part`;
   try {
-    const file = await open(temporary, 'wx');
+    const file = await open(systemName(temporary), 'wx');
     try {
       for (const part of encodeSafetensors(content)) await file.writeFile(part);
       await file.sync();
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
+    await rename(systemName(temporary), systemName(path));
   } catch (error) {
-    await rm(temporary, { force: true });
+    await rm(systemName(temporary), { force: true });
     throw error instanceof ShacompError ? error : fileError(path, error);
   }
 }

@@ -7,6 +7,7 @@ import { setImmediate } from 'node:timers/promises';
 import { ShacompError } from '../errors.js';
 import type { Architecture } from '../model/architecture.js';
 import { fileError } from '../node/file-errors.js';
+import { systemName } from '../node/names.js';
 import {
   fill,
   readCheckpoint,
@@ -149,7 +150,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 /** An hour of training must not end with a folder that is not there. */
 async function checkFolder(output: string): Promise<void> {
   try {
-    await access(dirname(output), constants.W_OK);
+    await access(systemName(dirname(output)), constants.W_OK);
   } catch (error) {
     throw fileError(output, error);
   }
@@ -219,7 +220,7 @@ class Run {
   /** Weights and state to begin or to go on with. */
   private async start(): Promise<void> {
     const { set, network } = this;
-    if (set.resume && existsSync(statePath(this.output))) {
+    if (set.resume && existsSync(systemName(statePath(this.output)))) {
       const at = await resume(this.output, network);
       this.step = at.step;
       this.bytes = at.bytes;

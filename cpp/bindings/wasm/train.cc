@@ -35,7 +35,8 @@ struct Session {
   }
 
   void run(Phase phase, const TrainBatch& batch, Source source) const {
-    wasm::train_kernel(false)->run(trainer, phase, 0, batch, source);
+    wasm::train_kernel(false)->use(trainer, source);
+    wasm::train_kernel(false)->run(trainer, phase, 0, batch);
   }
 };
 

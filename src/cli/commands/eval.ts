@@ -12,12 +12,13 @@ import {
 } from '../../index.js';
 import { shortId } from '../../model/id.js';
 import { CrossEntropy } from '../../trainer/cross-entropy.js';
-import { type Input, openInput } from '../io/files.js';
+import { type Input, openInput, STANDARD } from '../io/files.js';
 import { codecOptions, displayName, forEachFile, levelOf, operands } from '../io/inputs.js';
 import type { Flags } from '../options.js';
 import { table } from '../terminal/format.js';
-import { result, resultJson } from '../terminal/messages.js';
+import { printable } from '../terminal/printable.js';
 import { Progress } from '../terminal/progress.js';
+import { result, resultJson } from '../terminal/results.js';
 
 /** What was measured of one file, or of all. */
 interface Evaluation {
@@ -33,10 +34,10 @@ interface Evaluation {
 
 export async function evaluate(operandFiles: string[], flags: Flags): Promise<void> {
   const files = operands(operandFiles);
-  const model = await loadModel(flags.model);
-  const options = { ...(await codecOptions(flags)), model };
   const level = levelOf(flags);
   const settings = levelSettings(level);
+  const model = await loadModel(flags.model ?? settings.model);
+  const options = { ...(await codecOptions(flags)), model };
   const blockSize = flags.blockSize ?? settings.blockSize;
   const found: ({ file: string } & Evaluation)[] = [];
   await forEachFile(files, flags, async (path) => {
@@ -82,7 +83,7 @@ export async function evaluate(operandFiles: string[], flags: Flags): Promise<vo
         evaluation.codedBits += 8 * record.codedLength;
         if (record.mode === 'stored') evaluation.storedBlocks++;
       }
-      found.push({ file: displayName(path), ...evaluation });
+      found.push({ file: path === STANDARD ? 'standard input' : path, ...evaluation });
     } finally {
       progress.stop();
     }
@@ -96,13 +97,17 @@ export async function evaluate(operandFiles: string[], flags: Flags): Promise<vo
       total: measures(total),
     });
   if (found.length === 0) return;
-  result(`model ${model.name} (${shortId(model.id)}), bits per byte; blocks of ${blockSize} bytes\n`);
+  await result(
+    `model ${printable(model.name)} (${shortId(model.id)}), bits per byte; blocks of ${blockSize} bytes\n`,
+  );
   const rows = [['File', 'Bytes', 'Model', 'Coded', 'Difference', '.sha bytes', '.sha']];
-  for (const f of found) rows.push(row(f.file, f));
+  for (const f of found) rows.push(row(printable(f.file), f));
   if (found.length > 1) rows.push(row('total', total));
-  result(table(rows));
+  await result(table(rows));
   if (total.storedBlocks > 0)
-    result('\n* blocks that coding would not make smaller are stored: 8 bits per byte, not the model’s');
+    await result(
+      '\n* blocks that coding would not make smaller are stored: 8 bits per byte, not the model’s',
+    );
 }
 
 /**

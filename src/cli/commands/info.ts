@@ -12,7 +12,9 @@ import { openInput, STANDARD } from '../io/files.js';
 import { forEachFile, operands } from '../io/inputs.js';
 import type { Flags } from '../options.js';
 import { bothBytes, count, percent, table } from '../terminal/format.js';
-import { result, resultJson, verbose } from '../terminal/messages.js';
+import { verbose } from '../terminal/messages.js';
+import { printable } from '../terminal/printable.js';
+import { result, resultJson } from '../terminal/results.js';
 import { version } from '../version.js';
 
 /** What is known about a compressed file without decompressing it. */
@@ -48,9 +50,9 @@ export async function info(files: string[], flags: Flags): Promise<void> {
   await forEachFile(files, flags, async (path) => {
     const facts = await examine(path);
     found.push(facts);
-    if (!flags.json) result((found.length > 1 ? '\n' : '') + describeFile(facts));
+    if (!flags.json) await result((found.length > 1 ? '\n' : '') + describeFile(facts));
   });
-  if (flags.json) resultJson(found);
+  if (flags.json) await resultJson(found);
 }
 
 /** A table of compressed files, one per line. */
@@ -78,7 +80,11 @@ export async function list(operandFiles: string[], flags: Flags): Promise<void> 
   ];
   const rows = [
     ['Blocks', 'Compressed', '', 'Original', '', 'Ratio', 'Model', 'File'],
-    ...found.map((f) => [...row(f, f.blocks.length), f.model?.name ?? f.model?.id ?? '-', f.file]),
+    ...found.map((f) => [
+      ...row(f, f.blocks.length),
+      printable(f.model?.name ?? f.model?.id ?? '-'),
+      printable(f.file),
+    ]),
   ];
   if (found.length > 1) {
     const sum = (of: (f: CompressedInfo) => number) => found.reduce((total, f) => total + of(f), 0);
@@ -95,7 +101,7 @@ export async function list(operandFiles: string[], flags: Flags): Promise<void> 
       count(found.length, 'file'),
     ]);
   }
-  result(table(rows, [6, 7]));
+  await result(table(rows, [6, 7]));
 }
 
 /** Reads what a file is. @throws ShacompError if it is neither a compressed file nor a model */
@@ -124,14 +130,14 @@ async function examineModel(file: string): Promise<ModelInfo> {
     bytes: bytes.length,
     parameters: parameterCount(architecture),
     architecture,
-    memoryPerStream: streamMemory(architecture),
+    memoryPerStream: streamMemory(await selectEngine('auto'), architecture),
   };
 }
 
 async function examineCompressed(path: string): Promise<CompressedInfo> {
   const input = await openInput(path);
   try {
-    return await readRecords(input.name, input.chunks());
+    return await readRecords(path === STANDARD ? input.name : path, input.chunks());
   } finally {
     await input.close();
   }
@@ -163,8 +169,11 @@ async function readRecords(file: string, chunks: AsyncIterable<Uint8Array>): Pro
       facts.blocks.push({ offset, mode: name, originalBytes: length, codedBytes: codedLength, streams });
       const mode = CODED_MODES.find((m) => m.name === name);
       const known = !mode?.network || architecture !== undefined;
-      const mixing = mode?.profile ? (await selectEngine()).mixing : undefined;
-      const need = blockMemory({ length, codedLength, streams, mode, architecture, mixing });
+      const engine = mode && (await selectEngine());
+      const network =
+        mode?.network && architecture && engine ? engine.memory(architecture, streams) : undefined;
+      const mixing = mode?.profile && engine ? engine.mixing : undefined;
+      const need = blockMemory({ length, codedLength, streams, mode, network, mixing });
       facts.memory = known && facts.memory !== null ? Math.max(facts.memory, need) : null;
     } else if (record.kind === 'end') {
       facts.originalBytes += record.length;
@@ -184,7 +193,7 @@ function describeCompressed(f: CompressedInfo): string {
   const bits =
     f.originalBytes > 0 ? `, ${((8 * f.compressedBytes) / f.originalBytes).toFixed(3)} bits per byte` : '';
   const model =
-    f.model && (f.model.name ? `${f.model.name} (${f.model.id})` : `${f.model.id}, not installed`);
+    f.model && (f.model.name ? `${printable(f.model.name)} (${f.model.id})` : `${f.model.id}, not installed`);
   const lines = [
     ['compressed', bothBytes(f.compressedBytes)],
     ['original', bothBytes(f.originalBytes)],
@@ -203,15 +212,15 @@ function describeCompressed(f: CompressedInfo): string {
     count(b.streams, 'stream'),
   ]);
   return [
-    heading(f.file, lines),
+    heading(printable(f.file), lines),
     ...(verbose() && blocks.length > 0 ? [table(blocks, [0, 1, 2, 3, 4])] : []),
   ].join('\n');
 }
 
 function describeModel(m: ModelInfo): string {
   const { width, layers, boom, window, attention } = m.architecture;
-  return heading(m.file, [
-    ['model', m.name],
+  return heading(printable(m.file), [
+    ['model', printable(m.name)],
     ['id', m.id],
     ['size', bothBytes(m.bytes)],
     ['parameters', String(m.parameters)],
@@ -254,25 +263,25 @@ async function describeInstallation(flags: Flags): Promise<void> {
       })),
     });
   }
-  result(`shacomp ${version}, Node.js ${platform.node}, ${platform.platform}`);
-  result('\nengines');
-  result(
+  await result(`shacomp ${version}, Node.js ${platform.node}, ${platform.platform}`);
+  await result('\nengines');
+  await result(
     table(
       available.map((e) => [`  ${e.name}`, 'detail' in e ? e.detail : `not available: ${e.unavailable}`]),
       [0, 1],
     ),
   );
-  result('\nmodels');
-  if (models.length === 0) result(`  none in ${modelFolders().join(', ')}`);
+  await result('\nmodels');
+  if (models.length === 0) await result(`  none in ${modelFolders().join(', ')}`);
   else
-    result(
+    await result(
       table(
         models.map((m) => [
-          `  ${m.name}`,
+          `  ${printable(m.name)}`,
           shortId(m.id),
           `${(parameterCount(m.architecture) / 1e6).toFixed(2)} M parameters`,
           bothBytes(m.size),
-          m.path,
+          printable(m.path),
         ]),
         [0, 1, 4],
       ),

@@ -6,8 +6,10 @@ import { readCheckpoint } from '../../trainer/checkpoint.js';
 import type { TextSource } from '../../trainer/data.js';
 import { FINE_TUNING_RATE, HELD_OUT_SHARE } from '../../trainer/defaults.js';
 import { type Evaluation, type TrainReport, train } from '../../trainer/train.js';
-import { alreadyExists, exists, expand } from '../io/files.js';
+import { alreadyExists, exists } from '../io/files.js';
 import { interruptibly, SignalInterrupt } from '../io/signals.js';
+import { expand, type Found } from '../io/walk.js';
+import { Worklist } from '../io/worklist.js';
 import type { Flags, Weight } from '../options.js';
 import { bothBytes, clock, count, rate } from '../terminal/format.js';
 import { detail, note, quiet, UserError } from '../terminal/messages.js';
@@ -22,8 +24,9 @@ const LINE_SECONDS = 60;
 export async function trainModel(operands: string[], flags: Flags): Promise<void> {
   const output = requireOutput(flags);
   if (operands.length === 0) throw new UserError('train needs text: name files or folders');
-  const inputs: string[] = [];
-  for await (const path of expand(operands, { recursive: true, hidden: false })) inputs.push(path);
+  const found: Found[] = [];
+  for await (const file of expand(operands, { recursive: true, hidden: false })) found.push(file);
+  const inputs = found.map(({ path }) => path);
   if (inputs.length === 0) throw new UserError('there are no files to train on');
 
   const sources = weigh(inputs, flags.weight);
@@ -31,6 +34,9 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
   const base = output.replace(/\.sharnn$/, '');
   const checkpoint = `${base}.safetensors`;
   const state = `${base}.state.safetensors`;
+  for (const product of [checkpoint, state, output])
+    if ((await new Worklist(found).claim(product, '')) !== undefined)
+      throw new UserError('is an input and would be replaced; name another output', product);
   const resumes = flags.resume === true;
   if (resumes && !(await exists(state)))
     throw new UserError('is not there: there is no run to resume', state);
