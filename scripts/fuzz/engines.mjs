@@ -1,6 +1,5 @@
 /** @file The engines that inputs are run on; what they give must be the same. */
 import { nativeEngine, nativeIsas } from '../../dist/engines/native/engine.js';
-import { referenceEngine } from '../../dist/engines/reference/engine.js';
 import { selectEngine } from '../../dist/node/engines.js';
 
 /** Fast engines first: the native one, if it runs here, with threads and for every instruction set; WebAssembly. */
@@ -16,4 +15,4 @@ export async function fastEngines() {
   return engines;
 }
 
-export { referenceEngine };
+export { referenceEngine } from '../../dist/engines/reference/engine.js';

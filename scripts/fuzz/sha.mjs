@@ -74,7 +74,7 @@ export async function prepare() {
   );
   const blocks = parts.flat().filter((record) => record.kind === 'block');
   const engines = await fastEngines();
-  const mixing = engines[0].mixing;
+  const [{ mixing }] = engines;
 
   /** The original that a block decodes to, whatever its checksum says; undefined if it is refused. */
   async function original({ mode: name, payload, length, streams }) {

@@ -59,6 +59,7 @@ async function* decodeBlocks(
     );
     const start = reader.offset;
     const { payload, checksum: expected } = await container.payload();
+    await breath.take();
     let block = payload;
     if (mode) {
       block = await decodeBlock(payload, length, streams, mode, {

@@ -137,6 +137,11 @@ function walk(a: Architecture, v: Visitor, from?: Body): Body {
     ];
     const [sx, sh, sb, sr, so, sq, foldShift, midShift, valueShift, sy, scoreShift, scoreLow, scoreHigh] =
       v.record(shifts.map((shift) => shift ?? 0));
+    if (
+      !a.attention.includes(l) &&
+      [sq, foldShift, midShift, valueShift, sy, scoreShift, scoreLow, scoreHigh].some((x) => x !== 0)
+    )
+      throw invalid('reserved bytes are not zero');
     const matrix = (rows: number, shift: number, m?: IntegerMatrix): IntegerMatrix => ({
       weight: v.int8(rows * d, m?.weight),
       multiplier: v.uint16(rows, m?.multiplier),

@@ -23,6 +23,8 @@ export interface Level {
   mode: CodedFormat['name'];
   /** mode of blocks that do not gain from the network */
   plain: CodedFormat['name'];
+  /** name of the model, where the caller gives none and the mode has the network */
+  model: 'lite' | 'base';
   streams: StreamDensity;
   /** share that a block's code may exceed the smallest by, as estimated, to be done sooner: without the network, in more streams */
   tolerance: number;
@@ -40,8 +42,9 @@ function level(
   most: number,
   tolerance: number,
   blockSize: number,
+  model: Level['model'] = 'lite',
 ): Level {
-  return { mode, plain, streams: { bytes: bytesPerStream, most }, tolerance, blockSize };
+  return { mode, plain, model, streams: { bytes: bytesPerStream, most }, tolerance, blockSize };
 }
 
 /** Index 0 is level 1. */
@@ -52,9 +55,9 @@ export const LEVELS: readonly Level[] = [
   level('network-mixing-fast', 'mixing-fast', 64 * KIB, 16, 0.04, 4 * MIB),
   level('network-mixing-fast', 'mixing-full', 128 * KIB, 8, 0.03, 16 * MIB),
   level('network-mixing-full', 'mixing-full', 128 * KIB, 8, 0.02, 16 * MIB),
-  level('network-mixing-full', 'mixing-full', 256 * KIB, 8, 0.015, 16 * MIB),
-  level('network-mixing-full', 'mixing-full', 512 * KIB, 4, 0.01, 16 * MIB),
-  level('network-mixing-full', 'mixing-full', MIB, 1, 0.005, 32 * MIB),
+  level('network-mixing-full', 'mixing-full', 256 * KIB, 8, 0.015, 16 * MIB, 'base'),
+  level('network-mixing-full', 'mixing-full', 512 * KIB, 4, 0.01, 16 * MIB, 'base'),
+  level('network-mixing-full', 'mixing-full', MIB, 1, 0.005, 32 * MIB, 'base'),
 ];
 
 /** The level where none is named: the smallest files that a laptop makes at a sensible speed. */
@@ -62,10 +65,19 @@ export const DEFAULT_LEVEL = 6;
 
 export const MAX_LEVEL = LEVELS.length;
 
-/** Whether compressing so may take the network, and with it a model. @param level 1 to 9 */
-export function usesNetwork(level?: number, mode: 'auto' | Mode = 'auto'): boolean {
-  const name = mode === 'auto' ? levelSettings(level).mode : mode;
-  return CODED_FORMATS.some((format) => format.name === name && format.network);
+/**
+ * The model that may be needed: the one asked for, else the level's; undefined where the network is left out.
+ * @param options of compression, checked
+ */
+export function modelFor<Source>(options: {
+  level?: number;
+  mode?: 'auto' | Mode;
+  model?: Source;
+}): Source | string | undefined {
+  const settings = levelSettings(options.level);
+  const mode = options.mode === undefined || options.mode === 'auto' ? settings.mode : options.mode;
+  const network = CODED_FORMATS.some(({ name, network }) => name === mode && network);
+  return network ? (options.model ?? settings.model) : undefined;
 }
 
 /** @param level 1 to 9 */
