@@ -122,7 +122,7 @@ describe('the memory limit', () => {
     blockMemory(
       {
         ...{ length: of, codedLength: of, streams, mode: codedMode(name) },
-        ...{ architecture: fakeModel().architecture, mixing: stubMixing() },
+        ...{ network: fakeEngine().memory(fakeModel().architecture, streams), mixing: stubMixing() },
       },
       true,
     );

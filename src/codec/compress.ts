@@ -18,7 +18,7 @@ import { type CompressOptions, checkCompressOptions } from './options.js';
 import type { Platform } from './platform.js';
 import { Networks } from './session.js';
 import { BlockEncoder, planFor } from './strategy/choose.js';
-import { levelSettings, usesNetwork } from './strategy/levels.js';
+import { levelSettings, modelFor } from './strategy/levels.js';
 
 /** Compresses a source of chunks to a `.sha` file, chunk by chunk, one chunk per block. */
 export function compressChunks(
@@ -40,7 +40,7 @@ async function* encodeBlocks(
   const level = levelSettings(options.level);
   const { blockSize = level.blockSize, size, onProgress, signal } = options;
   const plan = planFor(level, options.mode ?? 'auto');
-  const withNetwork = usesNetwork(options.level, options.mode);
+  const modelSource = modelFor(options);
   const reader = new ByteReader(source, { signal, flushes: true });
   const networks = new Networks(options, platform);
   const breath = new Breath(signal);
@@ -78,7 +78,7 @@ async function* encodeBlocks(
         sum = checksum(block, sum);
         const { length } = block;
         const start = reader.offset - length;
-        if (withNetwork) model ??= await platform.loadModel(options.model ?? level.model);
+        if (modelSource !== undefined) model ??= await platform.loadModel(modelSource);
         const coded = await encoder.encode(block, model, (symbols, payload) =>
           onProgress?.({ bytesIn: start + symbols, bytesOut: bytesOut + payload }),
         );
