@@ -13,7 +13,7 @@ import {
   memberHeader,
   modelRecord,
 } from './container/container.js';
-import { Breath } from './event-loop.js';
+import { Breath, inPieces } from './event-loop.js';
 import { type CompressOptions, checkCompressOptions } from './options.js';
 import type { Platform } from './platform.js';
 import { Networks } from './session.js';
@@ -74,8 +74,9 @@ async function* encodeBlocks(
         parts.push(endRecord(blocks > 0));
       } else {
         blocks++;
-        await breath.take();
-        sum = checksum(block, sum);
+        await inPieces(breath, block.length, (from, to) => {
+          sum = checksum(block.subarray(from, to), sum);
+        });
         const { length } = block;
         const start = reader.offset - length;
         if (modelSource !== undefined) model ??= await platform.loadModel(modelSource);
@@ -120,5 +121,5 @@ export async function compress(
   const whole = { size: bytes.length, ...options };
   const blocks = encodeBlocks([bytes], whole, platform, () => 2 * gathered.length);
   for await (const chunk of blocks) gathered.add(chunk);
-  return gathered.join();
+  return gathered.join(new Breath(options.signal));
 }
