@@ -122,7 +122,7 @@ describe('the memory limit', () => {
     blockMemory(
       {
         ...{ length: of, codedLength: of, streams, mode: codedMode(name) },
-        ...{ architecture: fakeModel().architecture, mixing: stubMixing() },
+        ...{ network: fakeEngine().memory(fakeModel().architecture, streams), mixing: stubMixing() },
       },
       true,
     );
@@ -165,6 +165,13 @@ describe('streams', () => {
     // exactly as much as is tolerated
     found.streamCost = () => 2 * 0.02;
     expect((await choice(6)).streams).toBe(8);
+  });
+
+  it('are as many also where the caller asks for the mode', async () => {
+    found.streamCost = () => 1;
+    expect((await choice(6, 2 ** 20, 'network-mixing-full')).streams).toBe(1);
+    found.streamCost = () => 0;
+    expect((await choice(6, 2 ** 20, 'network-mixing-full')).streams).toBe(8);
   });
 
   it('of the network alone, which does not learn, are not tried', async () => {
