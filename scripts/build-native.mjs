@@ -6,6 +6,8 @@
  * into its own namespace (SHACOMP_ISA); which one runs is decided when the addon is loaded. Without a compiler
  * the script says so and succeeds: the WebAssembly engine serves then. SHACOMP_REQUIRE_NATIVE=1 makes that an error.
  * With --where it only prints the addon's path.
+ * With SHACOMP_SANITIZE=address,undefined (or thread) it makes build/sanitized/shacomp.node instead, for
+ * scripts/test-sanitize-addon.mjs.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
@@ -17,6 +19,7 @@ import { promisify } from 'node:util';
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const kernels = path.join(root, 'cpp');
 const arch = process.arch;
+const sanitizers = process.env.SHACOMP_SANITIZE;
 
 /** Instruction sets per architecture: namespace -> compiler flags. The first needs nothing beyond the baseline. */
 export const ISAS = {
@@ -60,7 +63,11 @@ export function listFiles(dir) {
   );
 }
 
-const target = path.join(root, 'prebuilds', prebuildName(), 'shacomp.node');
+const target = path.join(
+  root,
+  sanitizers ? 'build/sanitized' : `prebuilds/${prebuildName()}`,
+  'shacomp.node',
+);
 
 async function main() {
   if (process.argv.includes('--where')) return console.log(target);
@@ -81,7 +88,7 @@ async function main() {
     ...files.map((f) => statSync(f).mtimeMs),
     statSync(fileURLToPath(import.meta.url)).mtimeMs,
   );
-  const objects = path.join(root, 'build/native');
+  const objects = path.join(root, sanitizers ? `build/${path.basename(cxx)}-${sanitizers}` : 'build/native');
   mkdirSync(objects, { recursive: true });
 
   const common = [
@@ -101,6 +108,9 @@ async function main() {
       .map((i) => `X(${i})`)
       .join(' ')}`,
   );
+  const shared = sanitizers && /clang/.test(execFileSync(cxx, ['--version'])) ? ['-shared-libsan'] : [];
+  if (sanitizers)
+    common.push('-O1', '-g', `-fsanitize=${sanitizers}`, '-fno-sanitize-recover=undefined', ...shared);
   const jobs = sources.flatMap((source) => {
     const name = path.relative(kernels, source).replaceAll(path.sep, '_');
     if (!source.endsWith('.isa.cc')) return [{ source, flags: [], object: path.join(objects, `${name}.o`) }];
@@ -125,7 +135,8 @@ async function main() {
   const link = ['-shared', '-pthread', '-o', target, ...jobs.map((j) => j.object)];
   // The C++ runtime goes into the addon, so that only libc's symbols are asked of the user's system; and it is the addon's
   // alone: Node exports its own runtime, which may be of another version.
-  if (process.platform === 'linux')
+  if (sanitizers) link.push(`-fsanitize=${sanitizers}`, ...shared);
+  else if (process.platform === 'linux')
     link.push('-static-libstdc++', '-static-libgcc', '-Wl,--exclude-libs,ALL', '-Wl,--gc-sections', '-s');
   if (process.platform === 'darwin') link.push('-undefined', 'dynamic_lookup');
   await run(cxx, link);

@@ -153,6 +153,22 @@ const files = {
     'Four members, an empty one and a stored one among them.',
     Buffer.concat([text, everyByte, text]),
   ],
+  'good-flushed': [
+    Buffer.concat([await member(three, { last: false }), Buffer.of(7)]),
+    'The last block is not marked, an end of blocks follows.',
+    text,
+  ],
+  'good-padded': [
+    Buffer.concat([plain, Buffer.alloc(100), whole, Buffer.alloc(1)]),
+    'Two members, each with zero bytes behind it.',
+    Buffer.concat([text, text]),
+  ],
+  'bad-padding': [
+    Buffer.concat([plain, Buffer.alloc(100), Buffer.of(10)]),
+    'A line feed after zero bytes.',
+    'ERR_CORRUPT',
+  ],
+  'bad-end-of-nothing': [raw(7), 'An end of blocks in a member without any.', 'ERR_CORRUPT'],
   'bad-nothing': [Buffer.alloc(0), 'An empty file is not a compressed empty file.', 'ERR_TRUNCATED'],
   'bad-magic': [Buffer.from('It was the best of times'), 'Not ours.', 'ERR_NOT_SHACOMP'],
   'bad-cut-payload': [plain.subarray(0, plain.length - 20), 'Ends in the payload.', 'ERR_TRUNCATED'],
@@ -205,7 +221,7 @@ const files = {
   'bad-trailing': [Buffer.concat([plain, Buffer.from('\n')]), 'A line feed after the end.', 'ERR_CORRUPT'],
   'bad-end-after-block': [
     Buffer.concat([await member([stored(text)], { last: false }), Buffer.of(0)]),
-    'An end record after a block.',
+    'An end record after a block, in the place of an end of blocks.',
     'ERR_CORRUPT',
   ],
   'bad-no-model': [

@@ -1,6 +1,7 @@
 /** @file The library: what `import ... from 'shacomp'` gives. */
 
-export type { ByteSource } from './codec/container/byte-reader.js';
+export type { Bytes } from './codec/bytes.js';
+export { type ByteSource, FLUSH, type FlushableSource } from './codec/container/byte-reader.js';
 export type {
   BlockRecord,
   ContainerRecord,
@@ -14,7 +15,7 @@ export { inspect } from './codec/decompress.js';
 export type { CodecOptions, CompressOptions, DecompressOptions, Progress } from './codec/options.js';
 export type { ModelSource } from './codec/platform.js';
 export type { Engine, MixHandle, MixKernels, Network } from './engines/engine.js';
-export { type ErrorCode, ShacompError } from './errors.js';
+export { ERROR_CODES, type ErrorCode, ShacompError } from './errors.js';
 export type { Architecture } from './model/architecture.js';
 export type { IntegerModel } from './model/sharnn.js';
 export { compress, compressChunks, decompress, decompressChunks } from './node/codec.js';

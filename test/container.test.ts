@@ -6,8 +6,15 @@ import { ContainerReader, type ContainerRecord } from '../src/codec/container/co
 import { MAX_STREAMS } from '../src/codec/container/format.js';
 import { encodeVarint, readVarint } from '../src/codec/container/varint.js';
 import { streamCount } from '../src/codec/strategy/levels.js';
-import { compress, compressChunks, decompress, inspect, ShacompError } from '../src/index.js';
-import { collect } from './helpers/collect.js';
+import {
+  compress,
+  compressChunks,
+  decompress,
+  decompressChunks,
+  inspect,
+  ShacompError,
+} from '../src/index.js';
+import { collect, join } from './helpers/collect.js';
 import { fakeEngine, fakeModel, likelyBytes } from './helpers/fake-engine.js';
 
 const MEMBER = [0x8d, 0x53, 0x48, 0x41, 3];
@@ -149,9 +156,9 @@ describe('container', () => {
     expect(await code([0x8d, 0x53, 0x48, 0x41])).toBe('ERR_TRUNCATED');
     for (const version of [0, 1, 2, 4, 255])
       expect(await code([0x8d, 0x53, 0x48, 0x41, version, 0])).toBe('ERR_UNSUPPORTED_VERSION');
-    for (const type of [0x07, 0x87, 0x40, 0x7f, 0x80, 0x81, 0x86, 0xff])
+    for (const type of [0x08, 0x87, 0x40, 0x7f, 0x80, 0x81, 0x86, 0xff])
       expect(await code([...MEMBER, type, 0, 0, 0, 0, 0, 0, 0, 0])).toBe('ERR_UNSUPPORTED_VERSION');
-    expect(await code([...MEMBER, ...MODEL, 0x07, 1])).toBe('ERR_UNSUPPORTED_VERSION');
+    expect(await code([...MEMBER, ...MODEL, 0x08, 1])).toBe('ERR_UNSUPPORTED_VERSION');
     // mixing profiles that there are not
     expect(await code([...MEMBER, 0x84, 8, 2, 1, 2, 9, 9, ...CRC])).toBe('ERR_UNSUPPORTED_VERSION');
     expect(await code([...MEMBER, ...MODEL, 0x85, 8, 2, 1, 2, 9, 9, ...CRC])).toBe('ERR_UNSUPPORTED_VERSION');
@@ -162,9 +169,17 @@ describe('container', () => {
     const last = [0x82, 1, 65, ...CRC];
     expect(await code([...MEMBER, ...last])).toBe('fine');
     for (const bad of [
-      [...stored, 0x00], // an end after blocks: the last block says it
-      [...last, 0x00], // something after the end
-      [0x00, 0x00],
+      [...stored, 0x00], // an end after blocks has another type
+      [...stored, 0x00, 0x00], // also where it could be padding
+      [0x07], // an end of blocks without any
+      [0x06, 0, 0x07],
+      [...last, 0x07], // something after the end
+      [...last, 0x0a],
+      [0x00, 0x01],
+      [...stored, 0x07, 0x07],
+      [...MODEL, 0x07],
+      [...stored, ...MODEL, 0x07],
+      [0x06, 2, ...stored, 0x07], // less than the total length
       [0x02, 0, ...CRC], // an empty block
       [0x03, 3, 1, 1, 7, ...CRC], // no model
       [...MODEL, 0x00], // a model for nothing
@@ -183,6 +198,65 @@ describe('container', () => {
     ])
       expect([bad, await code([...MEMBER, ...bad])]).toEqual([bad, 'ERR_CORRUPT']);
     expect(await code([...MEMBER, ...stored])).toBe('ERR_TRUNCATED');
+  });
+
+  it('reads members that end after their last block was written', async () => {
+    const stored = [0x02, 1, 65, ...CRC];
+    for (const good of [
+      [...stored, 0x07],
+      [0x06, 1, ...stored, 0x07],
+      [...stored, 0x07, ...MEMBER, ...stored, 0x07],
+      [...stored, 0x07, 0, 0, 0],
+    ])
+      expect([good, await code([...MEMBER, ...good])]).toEqual([good, 'fine']);
+    const records = await collect(inspect(Uint8Array.from([...MEMBER, ...stored, 0x07])));
+    expect(records.slice(-2)).toMatchObject([
+      { kind: 'block', last: false },
+      { kind: 'end', length: 1, offset: MEMBER.length + stored.length + 1 },
+    ]);
+  });
+
+  describe('zero bytes after a member', async () => {
+    const member = [...(await compress(Uint8Array.of(65), { mode: 'stored' }))];
+    const empty = [...(await compress(new Uint8Array(0)))];
+    const zeros = (length: number) => Array<number>(length).fill(0);
+
+    it('are padding, as many as there are, also between members', async () => {
+      for (const padding of [1, 2, 4, 511, 3_000_000]) {
+        const fill = zeros(padding);
+        for (const [text, members] of [
+          ['A', [member]],
+          ['AA', [member, member]],
+          ['A', [empty, member, empty]],
+        ] as const) {
+          const bytes = Uint8Array.from(members.flatMap((m) => [...m, ...fill]));
+          expect(Buffer.from(await decompress(bytes)).toString()).toBe(text);
+          const kinds = (await collect(inspect(bytes))).map(({ kind }) => kind);
+          expect(kinds.filter((kind) => kind === 'end').length).toBe(members.length);
+        }
+      }
+    });
+
+    it('are read in chunks of any size', async () => {
+      const file = Uint8Array.from([...member, ...zeros(50), ...member, ...zeros(50)]);
+      const bytewise = Array.from(file, (byte) => Uint8Array.of(byte));
+      expect(await join(decompressChunks(bytewise))).toEqual(Buffer.from('AA'));
+    });
+
+    it('are no padding before the first one, nor inside one', async () => {
+      expect(await code([0, ...member])).toBe('ERR_NOT_SHACOMP');
+      expect(await code(zeros(100))).toBe('ERR_NOT_SHACOMP');
+      await expect(decompress(Uint8Array.from([...member.slice(0, -1), 0]))).rejects.toMatchObject({
+        code: 'ERR_CHECKSUM',
+      });
+      expect(await code([...MEMBER, 0x02, 1, 65, ...CRC, ...zeros(8)])).toBe('ERR_CORRUPT');
+    });
+
+    it('do not hide what follows them', async () => {
+      for (const tail of [[1], [0x0a], [0x8d, 0x53, 0x48, 0x42], [0x8d, 0, 0, 0]])
+        expect(await code([...member, ...zeros(600), ...tail])).toBe('ERR_CORRUPT');
+      expect(await code([...member, ...zeros(600), 0x8d, 0x53])).toBe('ERR_TRUNCATED');
+    });
   });
 
   it('does not allocate what a header declares but the file lacks', async () => {

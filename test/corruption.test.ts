@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compress, compressChunks, decompress, type ErrorCode, ShacompError } from '../src/index.js';
+import { compress, compressChunks, decompress, type ErrorCode, FLUSH, ShacompError } from '../src/index.js';
 import { join } from './helpers/collect.js';
 import { fakeEngine, fakeModel, likelyBytes, random } from './helpers/fake-engine.js';
 
@@ -37,10 +37,25 @@ const samples: [string, () => Promise<Uint8Array>][] = [
   ['a stored block', () => compress(random8k, options)],
   ['a coded block', () => compress(likelyBytes(300), options)],
   ['a block with a total length', () => join(lengthAndBlocks())],
+  ['flushed blocks', () => join(compressChunks([random8k, FLUSH, likelyBytes(300), FLUSH], options))],
   [
     'two members',
     async () => Buffer.concat([await compress(likelyBytes(40), options), await compress(random8k, options)]),
   ],
+];
+
+/** Of members that end in each of the three ways. */
+const padded: [string, () => Promise<Uint8Array>] = [
+  'members with padding',
+  async () =>
+    Buffer.concat([
+      await compress(likelyBytes(40), options),
+      new Uint8Array(20),
+      await join(compressChunks([random8k, FLUSH], options)),
+      new Uint8Array(20),
+      await compress(new Uint8Array(0), options),
+      new Uint8Array(20),
+    ]),
 ];
 
 /** Two blocks, the second one small. */
@@ -51,7 +66,7 @@ async function* lengthAndBlocks(): AsyncGenerator<Uint8Array> {
 }
 
 describe('damage', () => {
-  it.each(samples)('%s: every single-bit flip is found', async (_, make) => {
+  it.each([...samples, padded])('%s: every single-bit flip is found', async (_, make) => {
     const file = await make();
     expect(await outcome(file)).toBe('fine');
     // of long files every bit of both ends and some between
@@ -79,7 +94,7 @@ describe('damage', () => {
 
   it.each(samples)('%s: bytes after the end are found', async (_, make) => {
     const file = await make();
-    for (const tail of [[0], [0x8d], [0x0a], [0, 0, 0, 0], [0x8d, 0x53, 0x48, 0x41]]) {
+    for (const tail of [[1], [0x8d], [0x0a], [0, 0, 0, 7], [0x8d, 0x53, 0x48, 0x41]]) {
       const result = await outcome(Uint8Array.from([...file, ...tail]));
       expect(['ERR_CORRUPT', 'ERR_TRUNCATED']).toContain(result);
     }

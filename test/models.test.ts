@@ -91,7 +91,7 @@ describe('what is no regular file', () => {
     await symlink(inFolder('nothing'), inFolder('c'));
     writeFileSync(inFolder('d'), await readFile(tiny));
     const { id } = await loadModel(tiny);
-    expect((await listModels()).map(({ name }) => name)).toEqual(['d', 'lite']);
+    expect((await listModels()).map(({ name }) => name)).toEqual(['d', 'base', 'lite']);
     expect((await findModel(id.subarray(0, 8))).id).toEqual(id);
     await expect(findModel(new Uint8Array(8))).rejects.toMatchObject({
       code: 'ERR_MODEL_NOT_FOUND',
@@ -112,7 +112,7 @@ describe('a large file', () => {
       await growth(async () => {
         for (const p of [path, other])
           await expect(loadModel(p)).rejects.toMatchObject({ code: 'ERR_MODEL_INVALID' });
-        expect((await listModels()).map(({ name }) => name)).toEqual(['lite']);
+        expect((await listModels()).map(({ name }) => name)).toEqual(['base', 'lite']);
         await expect(findModel(new Uint8Array(8))).rejects.toMatchObject({ code: 'ERR_MODEL_NOT_FOUND' });
       }),
     ).toBeLessThan(100);
@@ -245,7 +245,7 @@ describe('a model', () => {
   it('of bytes that were transferred or cut is refused with a typed error', async () => {
     const bytes = new Uint8Array(await readFile(tiny));
     structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
-    await expect(loadModel(bytes)).rejects.toMatchObject({ code: 'ERR_MODEL_INVALID' });
+    await expect(loadModel(bytes)).rejects.toMatchObject({ code: 'ERR_OPTIONS' });
     const whole = await readFile(tiny);
     for (let length = 0; length < whole.length; length += 997)
       expect(() => parseModel(whole.subarray(0, length))).toThrow(

@@ -1,4 +1,55 @@
-/** @file Joins byte arrays. */
+/** @file Bytes in the forms that JavaScript has for them. */
+import { ShacompError } from '../errors.js';
+
+/** Bytes: a Uint8Array (a Buffer is one), any other view of a buffer, such as a DataView, or a whole ArrayBuffer. */
+export type Bytes = ArrayBufferView | ArrayBufferLike;
+
+/** Bytes as a Uint8Array that shares their memory; undefined for anything else. @throws ShacompError ERR_OPTIONS if they are gone */
+export function bytesOf(value: unknown): Uint8Array | undefined {
+  const view = ArrayBuffer.isView(value);
+  // not by instanceof: buffers of other realms (node:vm, test runners) are none of ours
+  if (!view && !isBuffer(value)) return undefined;
+  try {
+    const bytes = !view
+      ? new Uint8Array(value)
+      : value instanceof Uint8Array
+        ? value
+        : new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+    // throws for a buffer that was transferred or cut before the view's begin: it only looks empty
+    if (bytes.length === 0 && 'at' in (value as object)) (value as Uint8Array).at(0);
+    return bytes;
+  } catch {
+    throw changedInput();
+  }
+}
+
+const isBuffer = (value: unknown): value is ArrayBufferLike =>
+  ['[object ArrayBuffer]', '[object SharedArrayBuffer]'].includes(Object.prototype.toString.call(value));
+
+/** Bytes as a Uint8Array. @throws ShacompError ERR_OPTIONS for anything else */
+export function requireBytes(name: string, value: unknown): Uint8Array {
+  const bytes = bytesOf(value);
+  if (bytes) return bytes;
+  throw new ShacompError(
+    'ERR_OPTIONS',
+    `${name} must be bytes (Uint8Array, ArrayBuffer or DataView), not ${kindOf(value)}`,
+  );
+}
+
+/** What a value of the wrong type is, for messages: "a string", "an array". */
+export function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (Array.isArray(value)) return 'an array';
+  const type = typeof value;
+  return `${type === 'object' ? 'an' : 'a'} ${type}`;
+}
+
+/** Bytes whose memory changed hands before they were read. */
+export const changedInput = () =>
+  new ShacompError(
+    'ERR_OPTIONS',
+    'the input was resized or transferred before it was read: give a copy of it',
+  );
 
 export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));

@@ -2,8 +2,8 @@
 import { ShacompError } from '../errors.js';
 import type { IntegerModel } from '../model/sharnn.js';
 import { checkMemory } from './block/memory.js';
-import { concat, Gathering } from './bytes.js';
-import { ByteReader, type ByteSource } from './container/byte-reader.js';
+import { type Bytes, concat, Gathering, requireBytes } from './bytes.js';
+import { ByteReader, type FlushableSource } from './container/byte-reader.js';
 import { checksum } from './container/checksum.js';
 import {
   blockHeader,
@@ -18,11 +18,11 @@ import { type CompressOptions, checkCompressOptions } from './options.js';
 import type { Platform } from './platform.js';
 import { Networks } from './session.js';
 import { BlockEncoder, planFor } from './strategy/choose.js';
-import { levelSettings } from './strategy/levels.js';
+import { levelSettings, usesNetwork } from './strategy/levels.js';
 
 /** Compresses a source of chunks to a `.sha` file, chunk by chunk, one chunk per block. */
 export function compressChunks(
-  source: ByteSource,
+  source: FlushableSource,
   options: CompressOptions = {},
   platform: Platform,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
@@ -31,7 +31,7 @@ export function compressChunks(
 
 /** @param held bytes that the caller keeps of what was given out, for the memory limit */
 async function* encodeBlocks(
-  source: ByteSource,
+  source: FlushableSource,
   options: CompressOptions,
   platform: Platform,
   held: () => number,
@@ -40,7 +40,8 @@ async function* encodeBlocks(
   const level = levelSettings(options.level);
   const { blockSize = level.blockSize, size, onProgress, signal } = options;
   const plan = planFor(level, options.mode ?? 'auto');
-  const reader = new ByteReader(source);
+  const withNetwork = usesNetwork(options.level, options.mode);
+  const reader = new ByteReader(source, { signal, flushes: true });
   const networks = new Networks(options, platform);
   const breath = new Breath(signal);
   const encoder = new BlockEncoder(plan, networks, breath, (bytes) =>
@@ -58,7 +59,7 @@ async function* encodeBlocks(
   if (size !== undefined && size > blockSize) parts.push(lengthRecord(size));
 
   try {
-    for (let first = true; ; first = false) {
+    for (let blocks = 0; ; ) {
       await breath.take();
       const block = await reader.read(blockSize, encoder.allow);
       const last = await reader.atEnd();
@@ -67,14 +68,17 @@ async function* encodeBlocks(
           'ERR_OPTIONS',
           `the input does not have the ${size} bytes that were announced: it may have changed meanwhile`,
         );
-      if (block.length === 0 && first) {
-        parts.push(endRecord());
+      // a mark with nothing before it asks for nothing
+      if (reader.takeMark() && block.length === 0) continue;
+      if (block.length === 0) {
+        parts.push(endRecord(blocks > 0));
       } else {
+        blocks++;
         await breath.take();
         sum = checksum(block, sum);
         const { length } = block;
         const start = reader.offset - length;
-        if (plan.mode?.network) model ??= await platform.loadModel(options.model ?? level.model);
+        if (withNetwork) model ??= await platform.loadModel(options.model ?? level.model);
         const coded = await encoder.encode(block, model, (symbols, payload) =>
           onProgress?.({ bytesIn: start + symbols, bytesOut: bytesOut + payload }),
         );
@@ -106,14 +110,15 @@ async function* encodeBlocks(
 
 /** Compresses bytes to a `.sha` file. */
 export async function compress(
-  data: Uint8Array,
+  data: Bytes,
   options: CompressOptions = {},
   platform: Platform,
-): Promise<Uint8Array> {
-  if (!(data instanceof Uint8Array)) throw new ShacompError('ERR_OPTIONS', 'data must be a Uint8Array');
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = requireBytes('data', data);
+  checkCompressOptions(options);
   const gathered = new Gathering();
-  const whole = { size: data.length, ...options };
-  const blocks = encodeBlocks([data], whole, platform, () => 2 * gathered.length);
+  const whole = { size: bytes.length, ...options };
+  const blocks = encodeBlocks([bytes], whole, platform, () => 2 * gathered.length);
   for await (const chunk of blocks) gathered.add(chunk);
   return gathered.join();
 }

@@ -4,7 +4,7 @@ import type { IntegerModel } from '../model/sharnn.js';
 import { decodeBlock } from './block/block.js';
 import { blockMemory, checkMemory } from './block/memory.js';
 import { CODED_MODES } from './block/modes.js';
-import { Gathering } from './bytes.js';
+import { type Bytes, Gathering, requireBytes } from './bytes.js';
 import { ByteReader, type ByteSource } from './container/byte-reader.js';
 import { checksum } from './container/checksum.js';
 import { type BlockRecord, ContainerReader, type ContainerRecord } from './container/container.js';
@@ -31,11 +31,11 @@ async function* decodeBlocks(
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
   checkDecompressOptions(options);
   const { maxOutputLength = Number.POSITIVE_INFINITY, onProgress, signal } = options;
-  const reader = new ByteReader(source);
-  const container = new ContainerReader(reader);
+  const reader = new ByteReader(source, { signal });
+  const breath = new Breath(signal);
+  const container = new ContainerReader(reader, breath);
   const models = new ModelFinder(options.model, platform);
   const networks = new Networks(options, platform);
-  const breath = new Breath(signal);
   let model: IntegerModel | undefined;
   let sum = 0;
   let bytesOut = 0;
@@ -107,27 +107,26 @@ async function* decodeBlocks(
 
 /** Decompresses the bytes of a `.sha` file. */
 export async function decompress(
-  data: Uint8Array,
+  data: Bytes,
   options: DecompressOptions = {},
   platform: Platform,
-): Promise<Uint8Array> {
-  if (!(data instanceof Uint8Array)) throw new ShacompError('ERR_OPTIONS', 'data must be a Uint8Array');
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = requireBytes('data', data);
   const gathered = new Gathering();
   // twice: what was gathered, and the whole that is made of it in the end
-  for await (const block of decodeBlocks([data], options, platform, () => 2 * gathered.length))
+  for await (const block of decodeBlocks([bytes], options, platform, () => 2 * gathered.length))
     gathered.add(block);
   return gathered.join();
 }
 
 /**
  * Reads what a `.sha` file is made of, without decoding it: its records in order, blocks without their payload.
- * @param source chunks of the file, or all of it
- * @throws ShacompError ERR_NOT_SHACOMP, ERR_UNSUPPORTED_VERSION, ERR_TRUNCATED, ERR_CORRUPT; whatever the source throws
+ * @param source all of the file, or chunks of it
+ * @throws ShacompError ERR_NOT_SHACOMP, ERR_UNSUPPORTED_VERSION, ERR_TRUNCATED, ERR_CORRUPT, ERR_OPTIONS; whatever the
+ * source throws
  */
-export async function* inspect(
-  source: Uint8Array | ByteSource,
-): AsyncGenerator<ContainerRecord, void, undefined> {
-  const reader = new ByteReader(source instanceof Uint8Array ? [source] : source);
+export async function* inspect(source: ByteSource): AsyncGenerator<ContainerRecord, void, undefined> {
+  const reader = new ByteReader(source);
   const container = new ContainerReader(reader);
   try {
     for (let record = await container.next(); record; record = await container.next()) {

@@ -1,8 +1,9 @@
 /** @file Options of the codec, and what is checked about them. */
 import type { Engine } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
+import { kindOf } from './bytes.js';
 import { CODED_FORMATS, MAX_BLOCK_SIZE, type Mode } from './container/format.js';
-import type { ModelSource } from './platform.js';
+import { checkModelSource, type ModelSource } from './platform.js';
 import { MAX_LEVEL } from './strategy/levels.js';
 
 /** How far a run is. Decoded bytes are counted as they are decoded, before their checksum is known. */
@@ -61,7 +62,19 @@ function checkInteger(
   throw new ShacompError('ERR_OPTIONS', `${name} must be an integer ${range}, not ${value}`);
 }
 
+/** @throws ShacompError ERR_OPTIONS */
+function check(name: string, right: boolean, what: string, value: unknown): void {
+  if (!right) throw new ShacompError('ERR_OPTIONS', `${name} must be ${what}, not ${kindOf(value)}`);
+}
+
 function checkCodecOptions(options: CodecOptions): void {
+  check('options', typeof options === 'object' && options !== null, 'an object', options);
+  const { model, engine, signal, onProgress } = options;
+  if (model !== undefined) checkModelSource(model);
+  const engineFits = typeof engine === 'string' || typeof (engine as Engine | null)?.open === 'function';
+  check('engine', engine === undefined || engineFits, 'the name of an engine or an engine', engine);
+  check('signal', signal === undefined || signal instanceof AbortSignal, 'an AbortSignal', signal);
+  check('onProgress', onProgress === undefined || typeof onProgress === 'function', 'a function', onProgress);
   checkInteger('threads', options.threads, 1, 1024);
   checkInteger('memoryLimit', options.memoryLimit, 1);
 }

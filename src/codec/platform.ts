@@ -1,9 +1,22 @@
 /** @file What the codec takes from the platform that it runs on: Node has files and an addon, a page has neither. */
 import type { Engine } from '../engines/engine.js';
+import { ShacompError } from '../errors.js';
 import type { IntegerModel } from '../model/sharnn.js';
+import { type Bytes, bytesOf, kindOf } from './bytes.js';
 
 /** What names a model: a name or the path of a file, a file URL, the bytes of a `.sharnn` file, or a parsed model. */
-export type ModelSource = string | URL | Uint8Array | IntegerModel;
+export type ModelSource = string | URL | Bytes | IntegerModel;
+
+/** @throws ShacompError ERR_OPTIONS unless a model can be named so */
+export function checkModelSource(source: unknown): void {
+  const named = typeof source === 'string' || source instanceof URL || bytesOf(source) !== undefined;
+  const parsed = typeof source === 'object' && source !== null && 'id' in source && 'architecture' in source;
+  if (!named && !parsed)
+    throw new ShacompError(
+      'ERR_OPTIONS',
+      `model must be a name, a path, a file URL, the bytes of a model file or a loaded model, not ${kindOf(source)}`,
+    );
+}
 
 export interface Platform {
   /**

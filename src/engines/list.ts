@@ -1,6 +1,8 @@
 /** @file The engines that run anywhere, in one list: a new engine is a folder and a line here. */
 import { ShacompError } from '../errors.js';
 import type { Engine, Predictor } from './engine.js';
+import { referenceEngine } from './reference/engine.js';
+import { wasmEngine } from './wasm/engine.js';
 
 /** What engines are made of that only the platform can give. */
 export interface EngineResources {
@@ -14,7 +16,8 @@ export interface EngineResources {
 export interface Entry<Thing, Resources = EngineResources> {
   readonly name: string;
   /**
-   * Makes it. What only this entry needs is imported here, so that one that does not load cannot hinder the others.
+   * Makes it. What may be missing is loaded here, so that it cannot hinder the others; our own modules are imported by
+   * this file, since Node may remember for ever that an import failed once (for lack of file descriptors, for instance).
    * @throws ShacompError ERR_ENGINE_UNAVAILABLE with the reason if it does not run here
    */
   load(resources: Resources): Promise<Thing>;
@@ -22,8 +25,8 @@ export interface Entry<Thing, Resources = EngineResources> {
 
 /** Fastest first. */
 export const ENGINES: readonly Entry<Engine>[] = [
-  { name: 'wasm', load: async ({ wasm }) => (await import('./wasm/engine.js')).wasmEngine(await wasm()) },
-  { name: 'reference', load: async () => (await import('./reference/engine.js')).referenceEngine },
+  { name: 'wasm', load: async ({ wasm }) => wasmEngine(await wasm()) },
+  { name: 'reference', load: async () => referenceEngine },
 ];
 
 /** An engine made of one that only predicts and the mixing coder of another one, which its detail says. */

@@ -1,34 +1,35 @@
 /** @file The codec with the engines and models of Node: what the library and the command line call. */
+import type { Bytes } from '../codec/bytes.js';
 import * as compressor from '../codec/compress.js';
-import type { ByteSource } from '../codec/container/byte-reader.js';
+import type { ByteSource, FlushableSource } from '../codec/container/byte-reader.js';
 import * as decompressor from '../codec/decompress.js';
 import type { CompressOptions, DecompressOptions } from '../codec/options.js';
 import type { Platform } from '../codec/platform.js';
+import { selectEngine } from './engines.js';
 import { findModel, loadModel } from './models.js';
 
-/** Node. Engines are loaded late: files that are only stored need none. */
+/** Node. */
 export const NODE: Platform = {
-  selectEngine: async (name, options) => (await import('./engines.js')).selectEngine(name, options),
+  selectEngine,
   loadModel,
   findModel,
 };
 
 /**
  * Compresses a source of chunks to a `.sha` file, chunk by chunk, one chunk per block. Memory is bounded by the block
- * size. The result depends on the bytes, the model, the level, the mode and the block size alone: not on the chunks,
- * engine or threads.
+ * size. The result depends on the bytes, the model, the level, the mode and the block size alone, and on where the source
+ * has FLUSH in it: not on the chunks, engine or threads.
  * @throws ShacompError ERR_OPTIONS, ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_ENGINE_UNAVAILABLE, ERR_MEMORY_LIMIT;
  * the signal's reason; whatever the source throws
  */
-export const compressChunks = (source: ByteSource, options?: CompressOptions) =>
+export const compressChunks = (source: FlushableSource, options?: CompressOptions) =>
   compressor.compressChunks(source, options, NODE);
 
 /**
  * Compresses bytes to a `.sha` file.
  * @throws as {@link compressChunks}
  */
-export const compress = (data: Uint8Array, options?: CompressOptions) =>
-  compressor.compress(data, options, NODE);
+export const compress = (data: Bytes, options?: CompressOptions) => compressor.compress(data, options, NODE);
 
 /**
  * Decompresses a source of chunks, block by block: a block is given out once its checksum has matched. Members that
@@ -44,5 +45,5 @@ export const decompressChunks = (source: ByteSource, options?: DecompressOptions
  * Decompresses the bytes of a `.sha` file.
  * @throws as {@link decompressChunks}
  */
-export const decompress = (data: Uint8Array, options?: DecompressOptions) =>
+export const decompress = (data: Bytes, options?: DecompressOptions) =>
   decompressor.decompress(data, options, NODE);

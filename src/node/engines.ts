@@ -8,7 +8,9 @@ import {
   reportEngines,
   selectEntry,
 } from '../engines/list.js';
+import { nativeEngine } from '../engines/native/engine.js';
 import { environment } from './env.js';
+import { wasmModule } from './wasm-module.js';
 
 export interface EngineOptions {
   /** Most threads to use, where the engine has threads. Never changes a result. */
@@ -18,7 +20,7 @@ export interface EngineOptions {
 const NODE_ENGINES: readonly Entry<Engine>[] = [
   {
     name: 'native',
-    load: async ({ threads }) => (await import('../engines/native/engine.js')).nativeEngine({ threads }),
+    load: async ({ threads }) => nativeEngine({ threads }),
   },
   ...ENGINES,
 ];
@@ -28,7 +30,7 @@ export const ENGINE_NAMES: readonly string[] = NODE_ENGINES.map(({ name }) => na
 
 const resources = ({ threads }: EngineOptions): EngineResources => ({
   threads,
-  wasm: async () => (await import('./wasm-module.js')).wasmModule(),
+  wasm: wasmModule,
 });
 
 /**

@@ -4,7 +4,8 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
-import type { ModelSource } from '../codec/platform.js';
+import { bytesOf } from '../codec/bytes.js';
+import { checkModelSource, type ModelSource } from '../codec/platform.js';
 import { ShacompError } from '../errors.js';
 import type { Architecture } from '../model/architecture.js';
 import { shortId } from '../model/id.js';
@@ -167,12 +168,15 @@ export async function listModels(): Promise<InstalledModel[]> {
 
 /**
  * Loads a model by name ("lite"), by path, or from the bytes of a `.sharnn` file.
- * @throws ShacompError ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_UNSUPPORTED_VERSION
+ * @throws ShacompError ERR_OPTIONS, ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_UNSUPPORTED_VERSION
  */
 export async function loadModel(source: ModelSource = DEFAULT_MODEL): Promise<IntegerModel> {
-  if (source instanceof Uint8Array) return parseModel(source, nodeSha256);
-  if (source instanceof URL) return readModel(fileURLToPath(source));
-  if (typeof source !== 'string') return source;
+  checkModelSource(source);
+  if (source instanceof URL) return readModel(filePath(source));
+  if (typeof source !== 'string') {
+    const bytes = bytesOf(source);
+    return bytes ? parseModel(bytes, nodeSha256) : (source as IntegerModel);
+  }
   // a name has no folder and no suffix: anything else is a path
   if (/[/\\]/.test(source) || source.endsWith(SUFFIX)) return readModel(source);
   const { paths, problems } = await modelFiles();
@@ -183,6 +187,16 @@ export async function loadModel(source: ModelSource = DEFAULT_MODEL): Promise<In
     'ERR_MODEL_NOT_FOUND',
     `no model is called "${source}" (installed: ${names}); give the path of a ${SUFFIX} file or set SHACOMP_MODELS${listed(problems)}`,
   );
+}
+
+/** @throws ShacompError ERR_OPTIONS */
+function filePath(url: URL): string {
+  try {
+    return fileURLToPath(url);
+  } catch (error) {
+    const what = `the URL of a model must be that of a file, not ${url.protocol}`;
+    throw new ShacompError('ERR_OPTIONS', what, { cause: error });
+  }
 }
 
 /**

@@ -4,10 +4,16 @@ import { wasmUnavailable } from '../engines/wasm/engine.js';
 
 let loaded: Promise<WebAssembly.Module> | undefined;
 
-/** The module, compiled; read once. @throws ShacompError ERR_ENGINE_UNAVAILABLE */
-export function wasmModule(): Promise<WebAssembly.Module> {
-  loaded ??= read();
-  return loaded;
+/** The module, compiled; read once, or again if that failed. @throws ShacompError ERR_ENGINE_UNAVAILABLE */
+export async function wasmModule(): Promise<WebAssembly.Module> {
+  const reading = loaded ?? read();
+  loaded = reading;
+  try {
+    return await reading;
+  } catch (error) {
+    if (loaded === reading) loaded = undefined;
+    throw error;
+  }
 }
 
 async function read(): Promise<WebAssembly.Module> {

@@ -5,14 +5,12 @@
  * names to { dtype, shape, data_offsets: [begin, end) after the header }, and __metadata__ to a map of strings.
  * https://huggingface.co/docs/safetensors
  */
-import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { ShacompError } from '../errors.js';
 import { elements } from '../model/architecture.js';
 import { fileError } from '../node/file-errors.js';
-import { systemName } from '../node/names.js';
 import { withRegularFile } from '../node/regular-file.js';
+import { newFile } from '../node/write-file.js';
 import { parseShallowJson } from './shallow-json.js';
 
 /** Element types read and written here. */
@@ -208,18 +206,17 @@ function named<T>(path: string, run: () => T): T {
  * @throws ShacompError ERR_FILE
  */
 export async function writeSafetensors(path: string, content: SafeTensors): Promise<void> {
-  const temporary = `${path}.${randomBytes(4).toString('hex')}.part`;
+  const file = await newFile(path).catch((error) => {
+    throw fileError(path, error);
+  });
   try {
-    const file = await open(systemName(temporary), 'wx');
-    try {
-      for (const part of encodeSafetensors(content)) await file.writeFile(part);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(systemName(temporary), systemName(path));
+    // a checkpoint is no secret: as readable as any new file
+    await file.handle.chmod(0o666 & ~process.umask());
+    for (const part of encodeSafetensors(content)) await file.write(part);
+    await file.finish();
+    await file.commit(true);
   } catch (error) {
-    await rm(systemName(temporary), { force: true });
+    await file.discard();
     throw error instanceof ShacompError ? error : fileError(path, error);
   }
 }

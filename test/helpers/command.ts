@@ -13,15 +13,19 @@ const hoisted = vi.hoisted(() => ({
 /** What was printed, and what the disk does to what is written to files. */
 export const system = hoisted;
 
-vi.mock('../../src/cli/io/descriptors.js', async (original) => {
-  const real = await original<typeof import('../../src/cli/io/descriptors.js')>();
+vi.mock('../../src/cli/io/descriptors.js', async (original) => ({
+  ...(await original<typeof import('../../src/cli/io/descriptors.js')>()),
+  writeMessage(text: string) {
+    hoisted.printed += text;
+  },
+}));
+
+vi.mock('../../src/node/write-fully.js', async (original) => {
+  const real = await original<typeof import('../../src/node/write-fully.js')>();
   return {
     ...real,
-    writeMessage(text: string) {
-      hoisted.printed += text;
-    },
     async writeFully(fd: number, bytes: Uint8Array) {
-      if (fd === real.STDOUT) hoisted.results += bytes.length;
+      if (fd === 1) hoisted.results += bytes.length;
       else await real.writeFully(fd, hoisted.disk ? hoisted.disk(bytes) : bytes);
     },
   };

@@ -19,8 +19,10 @@ export interface RandomModelOptions {
    * - none (default): numbers of the size that training gives, so that every stage sees lively values
    * - 'signs': every weight is +127 or -127 at random, every other number at either end of its range
    * - 'ones': every weight is +127, gains, biases and multipliers are the largest, shifts the smallest
+   * - 'hostile': whatever a file may say: each array is the largest, smallest, random, sparse, small or mixed numbers, each
+   *   shift any that is allowed
    */
-  extreme?: 'signs' | 'ones';
+  extreme?: 'signs' | 'ones' | 'hostile';
 }
 
 /** Uniform random numbers in [0, 1), the same on every machine (mulberry32). */
@@ -57,15 +59,35 @@ export function randomModel(options: RandomModelOptions): IntegerModel {
   const between = (low: number, high: number) => Math.floor(low + random() * (high - low + 1));
   const around = (center: number, spread: number) => Math.round(center + spread * (2 * random() - 1));
 
+  /** n numbers between the limits, all of one kind or each of its own */
+  const hostile = (n: number, low: number, high: number): number[] => {
+    const kinds = {
+      most: () => high,
+      least: () => low,
+      ends: () => (random() < 0.5 ? low : high),
+      any: () => between(low, high),
+      small: () => Math.max(low, between(-3, 3)),
+      sparse: () => (random() < 0.01 ? high : 0),
+    };
+    const all = Object.values(kinds);
+    const one = all[between(0, all.length)];
+    return Array.from({ length: n }, () => (one ?? all[between(0, all.length - 1)])());
+  };
+
   const int8 = (n: number) => {
+    if (extreme === 'hostile') return Int8Array.from(hostile(n, -127, 127));
     const values = new Int8Array(n);
     for (let i = 0; i < n; i++) values[i] = extreme ? 127 * sign() : between(-127, 127);
     return values;
   };
   const int16 = (n: number, center: number, spread: number) =>
-    Int16Array.from({ length: n }, () => (extreme ? 32767 * sign() : around(center, spread)));
+    extreme === 'hostile'
+      ? Int16Array.from(hostile(n, -32767, 32767))
+      : Int16Array.from({ length: n }, () => (extreme ? 32767 * sign() : around(center, spread)));
   const int32 = (n: number, spread: number) =>
-    Int32Array.from({ length: n }, () => (extreme ? (2 ** 24 - 1) * sign() : around(0, spread)));
+    extreme === 'hostile'
+      ? Int32Array.from(hostile(n, 1 - 2 ** 24, 2 ** 24 - 1))
+      : Int32Array.from({ length: n }, () => (extreme ? (2 ** 24 - 1) * sign() : around(0, spread)));
 
   /** `size`: standard deviation of the rescaled product, whose int8 input has one of about 40. */
   const matrix = (rows: number, size: number): IntegerMatrix => {
@@ -78,13 +100,16 @@ export function randomModel(options: RandomModelOptions): IntegerModel {
     const s = Math.max(9, Math.min(31, bits));
     return {
       weight: int8(rows * d),
-      multiplier: Uint16Array.from({ length: rows }, () =>
-        extreme
-          ? sign() > 0
-            ? 32767
-            : between(0, 2)
-          : Math.min(32767, Math.max(0, around(rescale * 2 ** s, 0.4 * rescale * 2 ** s))),
-      ),
+      multiplier:
+        extreme === 'hostile'
+          ? Uint16Array.from(hostile(rows, 0, 32767))
+          : Uint16Array.from({ length: rows }, () =>
+              extreme
+                ? sign() > 0
+                  ? 32767
+                  : between(0, 2)
+                : Math.min(32767, Math.max(0, around(rescale * 2 ** s, 0.4 * rescale * 2 ** s))),
+            ),
       shift: s,
     };
   };
@@ -95,7 +120,11 @@ export function randomModel(options: RandomModelOptions): IntegerModel {
   });
   /** Q0.15 scale of an int8 activation: a channel ends at 2 to 8 */
   const activation = () =>
-    Int16Array.from({ length: d }, () => (extreme ? 32767 * sign() : Math.round(4064 / (2 + 6 * random()))));
+    extreme === 'hostile'
+      ? int16(d, 0, 0)
+      : Int16Array.from({ length: d }, () =>
+          extreme ? 32767 * sign() : Math.round(4064 / (2 + 6 * random())),
+        );
   const outputShift = () => (extreme ? (extreme === 'ones' ? 1 : between(1, 8)) : 3);
 
   const randomAttention = (): IntegerAttention => ({
@@ -108,7 +137,7 @@ export function randomModel(options: RandomModelOptions): IntegerModel {
       shift: extreme ? (extreme === 'ones' ? 1 : between(1, 24)) : 18,
     },
     score: {
-      multiplier: extreme ? 32767 : between(16384, 32767),
+      multiplier: extreme === 'hostile' ? hostile(1, 0, 32767)[0] : extreme ? 32767 : between(16384, 32767),
       // differences of a few times the scores' deviation should be a few bits: a fair share of weights is not 0
       shift: extreme
         ? extreme === 'ones'

@@ -27,7 +27,13 @@ INLINE I32 low_times(I32 a, I32 m) {
   return {_mm512_mullo_epi32(_mm512_and_si512(a.v, _mm512_set1_epi32(0xffff)), m.v)};
 }
 INLINE I32 low_times_high(I32 a, I32 m) { return {_mm512_mulhi_epu16(a.v, m.v)}; }
-INLINE int32_t sum(I32 a) { return _mm512_reduce_add_epi32(a.v); }
+// Sums of squares pass 2^31: _mm512_reduce_add_epi32 adds signed numbers, which must not wrap around.
+INLINE int32_t sum(I32 a) {
+  const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(a.v), _mm512_extracti64x4_epi64(a.v, 1));
+  __m128i x = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+  x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(x, _mm_shuffle_epi32(x, 0xb1)));
+}
 INLINE int32_t max_of(I32 a) { return _mm512_reduce_max_epi32(a.v); }
 
 INLINE I16 load16(const int16_t* p) { return {_mm512_loadu_si512(p)}; }

@@ -1,5 +1,5 @@
 /** @file Bytes to and from file descriptors: all of them or an error, whatever they lead to. */
-import { constants as files, fstatSync, read, readFileSync, readlinkSync, write, writeSync } from 'node:fs';
+import { constants as files, fstatSync, read, readFileSync, readlinkSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,7 +10,6 @@ export const STDOUT = 1;
 export const STDERR = 2;
 
 const readSome = promisify(read);
-const writeSome = promisify(write);
 
 /** Milliseconds to wait for a full pipe that does not block: at first, and at most. */
 const WAIT = { first: 1, most: 50 };
@@ -18,27 +17,6 @@ const WAIT = { first: 1, most: 50 };
 const PATIENCE = 2000;
 
 const isBusy = (error: unknown) => (error as NodeJS.ErrnoException).code === 'EAGAIN';
-
-/** What a write says that takes nothing: going on would never end. */
-const tookNothing = () =>
-  Object.assign(new Error('write: no bytes were taken'), { code: 'EIO', errno: -constants.errno.EIO });
-
-/** Writes all of these bytes; waits where a pipe is full. @throws system errors */
-export async function writeFully(fd: number, bytes: Uint8Array): Promise<void> {
-  let wait = WAIT.first;
-  for (let at = 0; at < bytes.length; ) {
-    try {
-      const { bytesWritten } = await writeSome(fd, bytes, at);
-      if (bytesWritten === 0) throw tookNothing();
-      at += bytesWritten;
-      wait = WAIT.first;
-    } catch (error) {
-      if (!isBusy(error)) throw error;
-      await sleep(wait);
-      wait = Math.min(2 * wait, WAIT.most);
-    }
-  }
-}
 
 /**
  * Writes a message before it returns, so that it comes in order with all others. What cannot be written is lost: there

@@ -1,28 +1,24 @@
 /** @file All file input and output: inputs of every kind, outputs that appear only when complete, folders, metadata. */
-import { randomBytes } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { constants, type FileHandle, link, lstat, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { constants, type FileHandle, lstat, mkdir, open, stat, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { isatty } from 'node:tty';
 import { systemName } from '../../node/names.js';
+import { newFile, type PartialFiles } from '../../node/write-file.js';
+import { writeFully } from '../../node/write-fully.js';
 import { describe, UserError } from '../terminal/messages.js';
 import { printable } from '../terminal/printable.js';
 import { requireStandardOutput, writeResult } from '../terminal/results.js';
-import { isStream, readAll, STDIN, wasClosed, writeFully } from './descriptors.js';
+import { isStream, readAll, STDIN, wasClosed } from './descriptors.js';
 import { addPartialFile, endByBrokenPipe, removePartialFile } from './signals.js';
-
-/** How outputs are called until they are complete. */
-const PARTIAL = { prefix: '.shacomp-', suffix: '.part' };
-
-/** Whether a name is that of an output in the making, or of what a killed run left of one. */
-export function isPartialFile(name: string): boolean {
-  return name.startsWith(PARTIAL.prefix) && name.endsWith(PARTIAL.suffix);
-}
 
 /** The operand that stands for standard input, and with -o for standard output. */
 export const STANDARD = '-';
 
 const CHUNK = 2 ** 20;
+
+/** An interrupted run removes what it has not finished. */
+const PARTIAL_FILES: PartialFiles = { add: addPartialFile, remove: removePartialFile };
 
 /** An open input. */
 export interface Input {
@@ -147,41 +143,20 @@ export async function openOutput(path: string, overwrite: boolean): Promise<Outp
   if (present?.isDirectory()) throw new UserError('is a folder; name a file', path);
   if (present && !present.isFile()) return specialOutput(path);
 
-  const folder = dirname(path);
-  const temporary = join(folder, `${PARTIAL.prefix}${randomBytes(6).toString('hex')}${PARTIAL.suffix}`);
-  // registered first: a signal may come at any time
-  addPartialFile(temporary);
-  const handle = await open(systemName(temporary), 'wx', 0o600).catch((error) => {
-    removePartialFile(temporary);
-    throw about(path, error);
-  });
-  let closed = false;
-  const close = async () => {
-    if (!closed) await handle.close();
-    closed = true;
-  };
+  const file = await newFile(path, PARTIAL_FILES).catch(blame(path));
   return {
     name: printable(path),
-    async write(chunk) {
-      await writeFully(handle.fd, chunk).catch(blame(path));
-    },
+    write: (chunk) => file.write(chunk).catch(blame(path)),
     async finish(source) {
-      await copyMetadata(source, handle);
-      await handle.sync().catch(blame(path));
-      await close();
+      await copyMetadata(source, file.handle);
+      await file.finish().catch(blame(path));
     },
-    readBack: () => fileChunks(temporary),
-    async commit() {
-      await close();
-      await giveName(temporary, path, overwrite);
-      removePartialFile(temporary);
-      await syncFolder(folder);
-    },
-    async discard() {
-      await close();
-      await unlink(systemName(temporary)).catch(() => {});
-      removePartialFile(temporary);
-    },
+    readBack: () => fileChunks(file.temporary),
+    commit: () =>
+      file.commit(overwrite).catch((error) => {
+        throw error.code === 'EEXIST' ? alreadyExists(path) : error;
+      }),
+    discard: () => file.discard(),
   };
 }
 
@@ -206,21 +181,6 @@ async function specialOutput(path: string): Promise<Output> {
     async commit() {},
     discard: () => handle.close().catch(() => {}),
   };
-}
-
-/** Gives a complete file its name. Where it must not overwrite, a link does so without a gap between test and act. */
-async function giveName(temporary: string, path: string, overwrite: boolean): Promise<void> {
-  const [from, to] = [systemName(temporary), systemName(path)];
-  if (overwrite) return rename(from, to);
-  try {
-    await link(from, to);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw alreadyExists(path);
-    // a file system without links
-    if (await exists(path)) throw alreadyExists(path);
-    return rename(from, to);
-  }
-  await unlink(from);
 }
 
 export const alreadyExists = (path: string): UserError =>
@@ -279,13 +239,6 @@ async function setTimes(handle: FileHandle, source: BigIntStats): Promise<void> 
     await handle.utimes(source.atime, time < 0 ? new Date(Math.ceil(1000 * time)) : time);
     if ((await handle.stat({ bigint: true })).mtimeNs >= source.mtimeNs) return;
   }
-}
-
-/** Puts a folder's entries on the disk, where the system can. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(systemName(folder), constants.O_RDONLY).catch(() => undefined);
-  await handle?.sync().catch(() => {});
-  await handle?.close();
 }
 
 /** Removes an input, if it is still the file that was read. @throws system errors, UserError */

@@ -3,8 +3,7 @@ import { lstat, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { isatty } from 'node:tty';
-import { planFor } from '../../codec/strategy/choose.js';
-import { levelSettings } from '../../codec/strategy/levels.js';
+import { levelSettings, usesNetwork } from '../../codec/strategy/levels.js';
 import {
   type CodecOptions,
   type CompressOptions,
@@ -66,9 +65,8 @@ export async function compressOptions(
 ): Promise<CompressOptions & { model: IntegerModel | undefined; engine: Engine }> {
   const { mode, blockSize } = flags;
   const level = levelOf(flags);
-  const settings = levelSettings(level);
-  const usesNetwork = planFor(settings, mode ?? 'auto').mode?.network;
-  const model = usesNetwork ? await loadModel(flags.model ?? settings.model) : undefined;
+  const { model: usual } = levelSettings(level);
+  const model = usesNetwork(level, mode) ? await loadModel(flags.model ?? usual) : undefined;
   return { ...(await codecOptions(flags)), model, level, mode, blockSize };
 }
 

@@ -3,8 +3,9 @@ import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { decodeName, systemName } from '../../node/names.js';
+import { isPartialFile } from '../../node/write-file.js';
 import { describe, UserError, warn } from '../terminal/messages.js';
-import { isPartialFile, STANDARD } from './files.js';
+import { STANDARD } from './files.js';
 
 /** A file to work on. */
 export interface Found {

@@ -1,7 +1,8 @@
 /** @file Standard output: results are complete there, or the run fails. */
 import { fstatSync, fsyncSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import { STDOUT, wasClosed, writeFully } from '../io/descriptors.js';
+import { writeFully } from '../../node/write-fully.js';
+import { STDOUT, wasClosed } from '../io/descriptors.js';
 import { endByBrokenPipe } from '../io/signals.js';
 import { describe, UserError } from './messages.js';
 import { printableJson, printableLines } from './printable.js';

@@ -1,6 +1,7 @@
 /** @file The `.sha` container: a member is a magic number, a version and records. `docs/format.md` specifies it. */
 import { MIX_PROFILES } from '../../engines/profiles.js';
 import { ShacompError } from '../../errors.js';
+import { Breath } from '../event-loop.js';
 import type { ByteReader } from './byte-reader.js';
 import {
   CHECKSUM_LENGTH,
@@ -68,8 +69,12 @@ export type ContainerRecord = MemberRecord | LengthRecord | ModelRecord | BlockR
 
 export const memberHeader = (): Uint8Array => Uint8Array.of(...MAGIC, FORMAT_VERSION);
 
-/** The end of a member without blocks. */
-export const endRecord = (): Uint8Array => Uint8Array.of(RECORD.end);
+/**
+ * The end of a member that its last block does not mark: one without blocks, or one whose last block had to be written
+ * before it was known to be the last.
+ */
+export const endRecord = (blocks: boolean): Uint8Array =>
+  Uint8Array.of(blocks ? RECORD.endOfBlocks : RECORD.end);
 
 export const lengthRecord = (length: number): Uint8Array =>
   Uint8Array.of(RECORD.length, ...encodeVarint(length));
@@ -100,7 +105,7 @@ export function blockTrailer(checksum: number): Uint8Array {
 }
 
 /** Records that are no blocks. */
-const MARKERS: readonly number[] = [RECORD.end, RECORD.model, RECORD.length];
+const MARKERS: readonly number[] = [RECORD.end, RECORD.endOfBlocks, RECORD.model, RECORD.length];
 
 /** What a reader has seen of a member. */
 interface MemberState {
@@ -118,14 +123,17 @@ interface MemberState {
 /** Reads a file record by record and checks that they belong together. */
 export class ContainerReader {
   readonly #reader: ByteReader;
+  readonly #breath: Breath;
   /** The current member; undefined between members. */
   #member: MemberState | undefined;
   /** The block whose payload has not been read yet. */
   #block: BlockRecord | undefined;
   #ended: EndRecord | undefined;
 
-  constructor(reader: ByteReader) {
+  /** @param breath rests while padding is passed over, however long it is */
+  constructor(reader: ByteReader, breath = new Breath()) {
     this.#reader = reader;
+    this.#breath = breath;
   }
 
   /**
@@ -152,7 +160,10 @@ export class ContainerReader {
     switch (type) {
       case RECORD.end:
         if (member.blocks > 0) throw corrupt('an end record after a block');
-        return this.#end(0);
+        return this.#end(member);
+      case RECORD.endOfBlocks:
+        if (member.blocks === 0) throw corrupt('an end of blocks without a block');
+        return this.#end(member);
       case RECORD.length:
         if (member.blocks > 0 || member.declared !== undefined)
           throw corrupt('a length record in the wrong place');
@@ -185,6 +196,8 @@ export class ContainerReader {
   }
 
   async #memberStart(): Promise<MemberRecord | undefined> {
+    // as other formats allow: tapes and flash memories fill their blocks up
+    if (this.#reader.offset > 0) await this.#reader.skipZeros(() => this.#breath.take());
     const offset = this.#reader.offset;
     const magic = await this.#reader.read(MAGIC.length);
     if (magic.length === 0 && offset > 0) return undefined;
@@ -251,8 +264,8 @@ export class ContainerReader {
     this.#ended = { kind: 'end', offset: this.#reader.offset, length: this.#member!.length };
   }
 
-  #end(length: number): EndRecord {
-    if (this.#member!.declared) throw corrupt('the blocks do not add up to the total length');
+  #end({ length, declared = length }: MemberState): EndRecord {
+    if (length !== declared) throw corrupt('the blocks do not add up to the total length');
     this.#member = undefined;
     return { kind: 'end', offset: this.#reader.offset, length };
   }

@@ -28,6 +28,7 @@ export const RECORD = {
   mixing: 0x04,
   networkMixing: 0x05,
   length: 0x06,
+  endOfBlocks: 0x07,
 } as const;
 
 /** Set in the type of a member's last block: the member ends after it. */

@@ -1,5 +1,5 @@
 /** @file What the levels 1 to 9 stand for: the one table from which codec, command line and docs/levels.md are made. */
-import { type CodedFormat, MAX_STREAMS } from '../container/format.js';
+import { CODED_FORMATS, type CodedFormat, MAX_STREAMS, type Mode } from '../container/format.js';
 
 /** How many lockstep streams a block gets at most: many make a batch that is fast to compute, few learn faster. */
 export interface StreamDensity {
@@ -64,6 +64,12 @@ export const LEVELS: readonly Level[] = [
 export const DEFAULT_LEVEL = 6;
 
 export const MAX_LEVEL = LEVELS.length;
+
+/** Whether compressing so may take the network, and with it a model. @param level 1 to 9 */
+export function usesNetwork(level?: number, mode: 'auto' | Mode = 'auto'): boolean {
+  const name = mode === 'auto' ? levelSettings(level).mode : mode;
+  return CODED_FORMATS.some((format) => format.name === name && format.network);
+}
 
 /** @param level 1 to 9 */
 export const levelSettings = (level = DEFAULT_LEVEL): Level => LEVELS[level - 1];

@@ -15,15 +15,19 @@ function prebuildName(): string {
 export const nativeAddonPath = (): string =>
   fileURLToPath(new URL(`../../../prebuilds/${prebuildName()}/shacomp.node`, import.meta.url));
 
-let loaded: { addon: unknown } | { reason: string } | undefined;
+/** Once it is loaded. That it failed is not remembered: the next attempt may succeed. */
+let loaded: unknown;
 
-function load(): { addon: unknown } | { reason: string } {
+function load(): unknown {
   try {
-    return { addon: withTypedErrors(createRequire(import.meta.url)(nativeAddonPath())) };
+    return withTypedErrors(createRequire(import.meta.url)(nativeAddonPath()));
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
     const [line] = String((error as Error).message).split('\n');
-    return { reason: missing ? `prebuilds/${prebuildName()}/shacomp.node is not there` : line };
+    const reason = missing ? `prebuilds/${prebuildName()}/shacomp.node is not there` : line;
+    throw new ShacompError('ERR_ENGINE_UNAVAILABLE', `the native engine does not run here: ${reason}`, {
+      cause: error,
+    });
   }
 }
 
@@ -33,6 +37,5 @@ function load(): { addon: unknown } | { reason: string } {
  */
 export function nativeAddon<T>(): T {
   loaded ??= load();
-  if ('addon' in loaded) return loaded.addon as T;
-  throw new ShacompError('ERR_ENGINE_UNAVAILABLE', `the native engine does not run here: ${loaded.reason}`);
+  return loaded as T;
 }

@@ -2,7 +2,7 @@
 import { type ErrorCode, ShacompError } from '../../errors.js';
 
 /** The codes that cpp/bindings/node gives its errors. */
-const ADDON_CODES: ReadonlySet<unknown> = new Set<ErrorCode>([
+const ADDON_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ERR_ENGINE_UNAVAILABLE',
   'ERR_MEMORY_LIMIT',
   'ERR_OPTIONS',
@@ -18,8 +18,9 @@ export function withTypedErrors(addon: Exports): Exports {
       try {
         return call(...parameters);
       } catch (error) {
-        const { code, message } = error as { code?: unknown; message: string };
-        throw ADDON_CODES.has(code) ? new ShacompError(code as ErrorCode, message, { cause: error }) : error;
+        const { code, message } = (error ?? {}) as { code?: ErrorCode; message: string };
+        if (!code || !ADDON_CODES.has(code)) throw error;
+        throw new ShacompError(code, message, { cause: error });
       }
     };
   return Object.fromEntries(Object.entries(addon).map(([name, call]) => [name, typed(call)]));
