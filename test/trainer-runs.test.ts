@@ -105,6 +105,18 @@ describe('a run', () => {
     expect(saved).toEqual([false, false, false]);
   });
 
+  it.each([
+    ['the loss', { loss: Number.NaN, norm: 1 }],
+    ['the loss', { loss: Number.POSITIVE_INFINITY, norm: 1 }],
+    ['the norm of the gradient', { loss: 1, norm: Number.NaN }],
+    ['the norm of the gradient', { loss: 1, norm: 1e30 }],
+  ])('ends and saves nothing where %s is out of bounds: %o', async (_what, result) => {
+    vi.spyOn(TrainingNetwork.prototype, 'step').mockReturnValue(result);
+    const set = options();
+    await expect(train(set)).rejects.toMatchObject({ code: 'ERR_TRAINING_DIVERGED' });
+    expect(existsSync(set.output)).toBe(false);
+  });
+
   it('stopped before its first step has the weights that it started from', async () => {
     const first = options({ steps: 5, rate: 1e-2 });
     await train(first);
