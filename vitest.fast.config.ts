@@ -10,8 +10,10 @@ const root = fileURLToPath(new URL('.', import.meta.url));
 const SLOW = [
   'engines',
   'engines-presets',
+  'event-loop',
   'golden',
   'gradients',
+  'hostile-models',
   'mixing',
   'mixing-conformance',
   'modes',

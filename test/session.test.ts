@@ -62,10 +62,11 @@ describe('the network of a run', () => {
 
   it('is not opened for a run that needs none', async () => {
     const engine = fakeEngine();
-    await decompress(await compress(data, { level: 1, engine }), { engine });
-    await decompress(await compress(data, { mode: 'stored', engine }), { engine });
+    const short = data.subarray(0, 1000);
+    await decompress(await compress(short, { level: 1, engine }), { engine });
+    await decompress(await compress(short, { mode: 'stored', engine }), { engine });
     expect(engine.opened).toBe(0);
     // nor is its model looked for
-    await compress(data, { level: 1, engine, model: './no-such-model.sharnn' });
+    await compress(short, { level: 1, engine, model: './no-such-model.sharnn' });
   });
 });
