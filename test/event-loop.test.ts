@@ -52,22 +52,31 @@ function slowEngine(cost: number): Engine {
   };
 }
 
-/** A mixing coder that halves everything and takes `cost` ms per symbol; it decodes zeros. */
+/** A mixing coder that halves everything and takes `cost` ms per symbol, and 250 ms before the first; it decodes zeros. */
 function slowMixing(cost: number): MixKernels {
   let size = 0;
+  let prepared = 0;
   return {
     mixBytes: () => 0,
     mixOpen: () => {
       size = 0;
+      prepared = 0;
       return {};
     },
+    // 5 ms each
+    mixPrepare: () => {
+      clock += 5;
+      return ++prepared === 50;
+    },
     mixEncode(_coder, symbols) {
+      expect(prepared).toBe(50);
       work(symbols.length, cost);
       size += symbols.length / 2;
       return size;
     },
     mixFinish: () => new Uint8Array(Math.ceil(size)),
     mixDecode(_coder, _symbols, count) {
+      expect(prepared).toBe(50);
       work(count, cost);
       return 0;
     },

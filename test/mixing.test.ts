@@ -68,6 +68,30 @@ describe.each(await implementations())('mixing by %s', (_name, k) => {
       expect(encode(k, profile, symbols, 2)).toEqual(whole);
     });
 
+    it('gives the same payload whether all, some or none of the memory was readied, new or used before', () => {
+      const symbols = new TextEncoder().encode('the quick brown fox jumps over the lazy dog. '.repeat(8));
+      const code = (pieces: number) => {
+        const coder = k.mixOpen(profile, symbols.length, 2);
+        for (let i = 0; i < pieces && k.mixPrepare?.(coder) === false; i++);
+        k.mixEncode(coder, symbols);
+        const payload = k.mixFinish(coder)!;
+        k.mixClose(coder);
+        return payload;
+      };
+      const whole = encode(k, profile, symbols, 2)!;
+      for (let run = 0; run < 2; run++)
+        for (const pieces of [Number.POSITIVE_INFINITY, 1, 0, 2]) {
+          expect(code(pieces)).toEqual(whole);
+        }
+      const coder = k.mixOpen(profile, symbols.length, 2, whole);
+      while (k.mixPrepare?.(coder) === false);
+      const back = new Uint8Array(symbols.length);
+      k.mixDecode(coder, back, back.length);
+      expect(back).toEqual(symbols);
+      expect(k.mixEnds(coder)).toBe(true);
+      k.mixClose(coder);
+    });
+
     it('codes a long run in next to nothing', () => {
       const payload = encode(k, profile, new Uint8Array(5000), 1)!;
       expect(payload.length).toBeLessThan(60);
@@ -140,8 +164,26 @@ describe.each(await implementations())('mixing by %s refuses', (_name, k) => {
       refused(() => k.mixDecode(wrong, room, 3));
       refused(() => k.mixFinish(wrong));
       refused(() => k.mixEnds(wrong));
+      if (k.mixPrepare) refused(() => k.mixPrepare!(wrong));
     }
   });
+});
+
+it('the memory of a large coder is readied in pieces of some milliseconds', async () => {
+  for (const [name, k] of await implementations()) {
+    if (!k.mixPrepare) continue;
+    const pieces = () => {
+      const coder = k.mixOpen(MIX_PROFILES.fast, 2 ** 22, 1);
+      let count = 1;
+      while (!k.mixPrepare!(coder)) count++;
+      k.mixEncode(coder, new Uint8Array(1));
+      k.mixClose(coder);
+      return count;
+    };
+    pieces();
+    // the second one may be given the memory of the first
+    expect([name, pieces()]).toEqual([name, expect.toSatisfy((count) => count > 20)]);
+  }
 });
 
 it('a megabyte of zeros takes less than 200 bytes', async () => {

@@ -105,13 +105,14 @@ describe('destroying a Node stream', () => {
   it('is what leaving a loop over it does', async () => {
     const engine = fakeEngine();
     const stream = createCompress({ ...options, engine, blockSize: 8192 });
+    const close = closed(stream);
     stream.write(data);
     for await (const chunk of stream) {
       expect(chunk.length).toBeGreaterThan(0);
       break;
     }
     expect(stream.destroyed).toBe(true);
-    await wait(5);
+    await close;
     expect(engine.closed).toBe(engine.opened);
   });
 
@@ -238,12 +239,12 @@ describe('web streams', () => {
 });
 
 describe('Node streams do as zlib’s do:', () => {
-  /** Names of what a stream emits, in order, when nobody reads it. */
+  /** Names of what a stream emits, in order, until it closes though nobody reads it. */
   async function events(stream: Duplex, input: Uint8Array): Promise<string[]> {
     const seen: string[] = [];
     for (const name of ['error', 'end', 'finish', 'close']) stream.on(name, () => seen.push(name));
     stream.end(input);
-    await wait(30);
+    await closed(stream);
     return seen;
   }
 

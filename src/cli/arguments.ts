@@ -1,5 +1,6 @@
 /** @file The words of the command line, with file names that are not UTF-8. */
 import { readFileSync } from 'node:fs';
+import { environment } from '../node/env.js';
 import { decodeName } from '../node/names.js';
 import { UserError } from './terminal/messages.js';
 
@@ -11,7 +12,7 @@ const REPLACED = '\ufffd';
  * @throws UserError where that cannot be: a name with U+FFFD might be that of another file
  */
 export function losslessWords(words: readonly string[]): string[] {
-  const folders = process.env['SHACOMP_MODELS'];
+  const folders = environment('SHACOMP_MODELS');
   if (folders?.includes(REPLACED))
     throw new UserError('SHACOMP_MODELS: is not UTF-8; give the folders other names');
   if (!words.some((word) => word.includes(REPLACED))) return [...words];

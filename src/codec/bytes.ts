@@ -1,5 +1,6 @@
 /** @file Bytes in the forms that JavaScript has for them. */
 import { ShacompError } from '../errors.js';
+import type { Breath } from './event-loop.js';
 
 /** Bytes: a Uint8Array (a Buffer is one), any other view of a buffer, such as a DataView, or a whole ArrayBuffer. */
 export type Bytes = ArrayBufferView | ArrayBufferLike;
@@ -94,12 +95,22 @@ export class Gathering {
     this.#filled += bytes.length;
   }
 
-  /** All of it; the array itself if there was one. Nothing can be added afterwards. */
-  join(): Uint8Array<ArrayBuffer> {
+  /**
+   * All of it; the array itself if there was one. Nothing can be added afterwards.
+   * @throws the reason of the signal that `breath` watches
+   */
+  async join(breath: Breath): Promise<Uint8Array<ArrayBuffer>> {
     this.#endTail();
     const [first] = this.#parts;
-    const whole = this.#parts.length === 1 && first.length === first.buffer.byteLength;
-    return whole ? first : concat(this.#parts);
+    if (this.#parts.length === 1 && first.length === first.buffer.byteLength) return first;
+    const bytes = new Uint8Array(this.#length);
+    let at = 0;
+    for (const part of this.#parts) {
+      bytes.set(part, at);
+      at += part.length;
+      await breath.take();
+    }
+    return bytes;
   }
 
   #endTail(): void {

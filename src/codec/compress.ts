@@ -13,12 +13,12 @@ import {
   memberHeader,
   modelRecord,
 } from './container/container.js';
-import { Breath } from './event-loop.js';
+import { Breath, inPieces } from './event-loop.js';
 import { type CompressOptions, checkCompressOptions } from './options.js';
 import type { Platform } from './platform.js';
 import { Networks } from './session.js';
 import { BlockEncoder, planFor } from './strategy/choose.js';
-import { levelSettings, usesNetwork } from './strategy/levels.js';
+import { levelSettings, modelFor } from './strategy/levels.js';
 
 /** Compresses a source of chunks to a `.sha` file, chunk by chunk, one chunk per block. */
 export function compressChunks(
@@ -40,7 +40,7 @@ async function* encodeBlocks(
   const level = levelSettings(options.level);
   const { blockSize = level.blockSize, size, onProgress, signal } = options;
   const plan = planFor(level, options.mode ?? 'auto');
-  const withNetwork = usesNetwork(options.level, options.mode);
+  const modelSource = modelFor(options);
   const reader = new ByteReader(source, { signal, flushes: true });
   const networks = new Networks(options, platform);
   const breath = new Breath(signal);
@@ -74,11 +74,12 @@ async function* encodeBlocks(
         parts.push(endRecord(blocks > 0));
       } else {
         blocks++;
-        await breath.take();
-        sum = checksum(block, sum);
+        await inPieces(breath, block.length, (from, to) => {
+          sum = checksum(block.subarray(from, to), sum);
+        });
         const { length } = block;
         const start = reader.offset - length;
-        if (withNetwork) model ??= await platform.loadModel(options.model ?? level.model);
+        if (modelSource !== undefined) model ??= await platform.loadModel(modelSource);
         const coded = await encoder.encode(block, model, (symbols, payload) =>
           onProgress?.({ bytesIn: start + symbols, bytesOut: bytesOut + payload }),
         );
@@ -120,5 +121,5 @@ export async function compress(
   const whole = { size: bytes.length, ...options };
   const blocks = encodeBlocks([bytes], whole, platform, () => 2 * gathered.length);
   for await (const chunk of blocks) gathered.add(chunk);
-  return gathered.join();
+  return gathered.join(new Breath(options.signal));
 }

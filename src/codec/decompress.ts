@@ -8,7 +8,7 @@ import { type Bytes, Gathering, requireBytes } from './bytes.js';
 import { ByteReader, type ByteSource } from './container/byte-reader.js';
 import { checksum } from './container/checksum.js';
 import { type BlockRecord, ContainerReader, type ContainerRecord } from './container/container.js';
-import { Breath } from './event-loop.js';
+import { Breath, inPieces } from './event-loop.js';
 import { checkDecompressOptions, type DecompressOptions } from './options.js';
 import type { Platform } from './platform.js';
 import { ModelFinder, Networks } from './session.js';
@@ -69,7 +69,9 @@ async function* decodeBlocks(
         progress: (symbols, used) => onProgress?.({ bytesIn: start + used, bytesOut: bytesOut + symbols }),
       });
     }
-    sum = checksum(block, sum);
+    await inPieces(breath, length, (from, to) => {
+      sum = checksum(block.subarray(from, to), sum);
+    });
     if (sum !== expected)
       throw new ShacompError(
         'ERR_CHECKSUM',
@@ -116,7 +118,7 @@ export async function decompress(
   // twice: what was gathered, and the whole that is made of it in the end
   for await (const block of decodeBlocks([bytes], options, platform, () => 2 * gathered.length))
     gathered.add(block);
-  return gathered.join();
+  return gathered.join(new Breath(options.signal));
 }
 
 /**

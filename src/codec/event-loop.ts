@@ -8,7 +8,7 @@ const PORTION = 6;
 const DUE = LONGEST_WAIT - 2 * PORTION;
 
 /** Symbols of a first portion, while it is not known how long one takes. */
-const FIRST_SYMBOLS = 64;
+const FIRST_SYMBOLS = 32;
 
 const immediate: (resume: () => void) => void =
   typeof setImmediate === 'function' ? setImmediate : (resume) => setTimeout(resume, 0);
@@ -76,6 +76,27 @@ export class Portions {
     const fitting = (symbols * PORTION) / (performance.now() - this.#start);
     this.#size = Math.min(this.most, wholeSteps(Math.min(2 * this.#size, fitting), this.#streams));
     return this.#breath.take();
+  }
+}
+
+/** Bytes that are copied or summed up in one go. */
+const PIECE = 2 ** 20;
+
+/**
+ * Does what must be done with so many bytes in pieces of whole steps, with turns for the event loop between them.
+ * @throws the signal's reason
+ */
+export async function inPieces(
+  breath: Breath,
+  length: number,
+  work: (from: number, to: number) => void,
+  step = 1,
+): Promise<void> {
+  const piece = wholeSteps(PIECE, step);
+  for (let from = 0; from < length; from += piece) {
+    work(from, Math.min(from + piece, length));
+    const pause = breath.take();
+    if (pause) await pause;
   }
 }
 

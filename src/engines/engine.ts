@@ -62,6 +62,12 @@ export interface MixKernels {
   /** Opens an encoder or, with a payload (which is copied), a decoder. */
   mixOpen(profile: number, length: number, streams: number, payload?: Uint8Array): MixHandle;
   /**
+   * Readies a piece of the coder's memory, some milliseconds of work. To be called before the first symbol until all is
+   * ready; otherwise the first symbols take the time for what is left.
+   * @returns whether all is ready
+   */
+  mixPrepare?(coder: MixHandle): boolean;
+  /**
    * @param frequencies symbols.length x 256 of the network, each in [1, 2^22], sums below 2^30; or none
    * @returns bytes of payload so far, Infinity once they are more than the block's length
    */

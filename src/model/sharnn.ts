@@ -353,7 +353,13 @@ export function parseOwnModel(bytes: Uint8Array<ArrayBuffer>, hash: Sha256 = sha
       at += RECORD;
       return record;
     },
-    int8: read(Int8Array, 1, (o) => view.getInt8(o), 128),
+    int8: (n) => {
+      // the many: copied at once
+      const array = new Int8Array(bytes.slice(at, at + n).buffer);
+      if (array.includes(-128)) throw invalid('a number is out of range');
+      at += n;
+      return array;
+    },
     int16: read(Int16Array, 2, (o) => view.getInt16(o, true), 32768),
     uint16: read(Uint16Array, 2, (o) => view.getUint16(o, true), 32768),
     int32: read(Int32Array, 4, (o) => view.getInt32(o, true), BIAS_LIMIT),

@@ -6,7 +6,6 @@
  */
 import { openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { nativeEngine, nativeIsas } from '../../dist/engines/native/engine.js';
-import { nativeMixing } from '../../dist/engines/native/mixer.js';
 import { compress, decompress, loadModel, ShacompError } from '../../dist/index.js';
 import { nativeTraining } from '../../dist/trainer/native.js';
 import { TrainingNetwork } from '../../dist/trainer/network.js';
@@ -61,7 +60,7 @@ async function measure() {
         }
       }
   }
-  const mixing = nativeMixing();
+  const mixing = nativeEngine().mixing;
   for (const profile of [0, 1])
     for (const length of [1, 1000, 100_000, 5_000_000])
       for (const payload of [undefined, new Uint8Array(length)]) {
@@ -81,7 +80,7 @@ async function refuse() {
   const same = (a, b) => {
     if (Buffer.compare(a, b) !== 0) throw new Error('other bytes came back');
   };
-  const mixing = nativeMixing();
+  const mixing = nativeEngine().mixing;
   const files = {};
   for (const mode of ['network', 'mixing-fast', 'network-mixing-fast'])
     files[mode] = await compress(data, { model: bytes, mode, engine: 'native' });

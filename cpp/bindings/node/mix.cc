@@ -1,6 +1,7 @@
 /** @file Node-API face of the mixing coder. */
 #include <node_api.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -17,8 +18,10 @@ namespace shacomp {
 namespace {
 
 constexpr napi_type_tag MIX_TAG = {0x53686163'6f6d7031, 0x4d69784d'69784d69};
-#if defined(__linux__)
 constexpr size_t PAGE = 4096;
+/** Bytes of memory that the system is asked for at a time: some milliseconds. */
+constexpr size_t PREPARED = size_t{4} << 20;
+#if defined(__linux__)
 constexpr size_t HUGE_PAGE = size_t{2} << 20;
 #endif
 
@@ -124,6 +127,23 @@ napi_value mix_open_js(napi_env env, napi_callback_info info) {
   return object;
 }
 
+/**
+ * mixPrepare(coder): has the system give the next piece of the memory, before symbols reach for all of it at random;
+ * whether all is there.
+ */
+napi_value mix_prepare_js(napi_env env, napi_callback_info info) {
+  Arguments<1> a(env, info);
+  MixHandle* h = mix_handle(env, a.value[0]);
+  if (!h) return fail(env, "ERR_OPTIONS", "mixPrepare: needs an open coder");
+  const size_t end = std::min(h->bytes, h->prepared + PREPARED);
+  auto* memory = static_cast<volatile uint8_t*>(h->memory);
+  for (size_t at = h->prepared; at < end; at += PAGE) memory[at] = memory[at];
+  h->prepared = end;
+  napi_value out = nullptr;
+  napi_get_boolean(env, end == h->bytes, &out);
+  return out;
+}
+
 /** Checks symbols (count of them) and frequencies (count x 256 or absent). */
 bool symbols_and_frequencies(const Arguments<4>& a, size_t at, size_t count, const uint32_t** frequencies) {
   *frequencies = nullptr;
@@ -204,6 +224,7 @@ napi_value mix_close_js(napi_env env, napi_callback_info info) {
 void register_mix(napi_env env, napi_value exports) {
   add_export<mix_bytes_js>(env, exports, "mixBytes");
   add_export<mix_open_js>(env, exports, "mixOpen");
+  add_export<mix_prepare_js>(env, exports, "mixPrepare");
   add_export<mix_encode_js>(env, exports, "mixEncode");
   add_export<mix_finish_js>(env, exports, "mixFinish");
   add_export<mix_decode_js>(env, exports, "mixDecode");

@@ -14,6 +14,7 @@ namespace shacomp {
 struct MixHandle {
   void* memory = nullptr;
   size_t bytes = 0;
+  size_t prepared = 0;  // bytes that the system has given
   Mix* mix = nullptr;
   size_t streams = 0;
   uint8_t* payload = nullptr;  // the decoder's input; null in encoders

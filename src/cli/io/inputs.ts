@@ -3,7 +3,7 @@ import { lstat, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { isatty } from 'node:tty';
-import { levelSettings, usesNetwork } from '../../codec/strategy/levels.js';
+import { modelFor } from '../../codec/strategy/levels.js';
 import {
   type CodecOptions,
   type CompressOptions,
@@ -65,8 +65,8 @@ export async function compressOptions(
 ): Promise<CompressOptions & { model: IntegerModel | undefined; engine: Engine }> {
   const { mode, blockSize } = flags;
   const level = levelOf(flags);
-  const { model: usual } = levelSettings(level);
-  const model = usesNetwork(level, mode) ? await loadModel(flags.model ?? usual) : undefined;
+  const source = modelFor({ level, mode, model: flags.model });
+  const model = source === undefined ? undefined : await loadModel(source);
   return { ...(await codecOptions(flags)), model, level, mode, blockSize };
 }
 

@@ -1,17 +1,14 @@
 /** @file Codes one block: drives the network's lockstep streams and the mode's symbol coder. */
 import type { MixKernels, Network } from '../../engines/engine.js';
 import { INITIAL_BYTE, SYMBOLS } from '../../model/architecture.js';
-import { type Breath, Portions, wholeSteps } from '../event-loop.js';
+import { type Breath, inPieces, Portions } from '../event-loop.js';
 import type { CodedMode } from './modes.js';
 import { PLAIN_SYMBOLS, predictRows } from './predict.js';
 import { placeSymbols } from './slices.js';
-import type { SymbolDecoder } from './symbol-coder.js';
+import type { Preparable, SymbolDecoder } from './symbol-coder.js';
 
 /** Most symbols that are decoded with a network before damage is noticed. */
 const DECODED_SYMBOLS = 512;
-
-/** Bytes put in their places in one go. */
-const PIECE = 2 ** 20;
 
 /** Symbols after which a block that has grown so far is given up: hopeless data costs little time. */
 const GIVE_UP_AFTER = 65536;
@@ -42,6 +39,7 @@ export async function encodeBlock(
   const { length } = block;
   const coder = mode.encoder({ length, streams, mixing });
   try {
+    await prepare(coder, breath);
     network?.reset();
     const done = await predictRows({ block, streams, network, breath }, coder, (symbols) => {
       if (coder.length > length || (symbols >= GIVE_UP_AFTER && coder.length > symbols)) return false;
@@ -69,6 +67,7 @@ export async function decodeBlock(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const coder = mode.decoder(payload, { length, streams, mixing });
   try {
+    await prepare(coder, breath);
     const frequencies = new Uint32Array(network ? streams * SYMBOLS : 0);
     // as codingRows() makes them: what the streams are fed first, then the symbols
     let rows = new Uint8Array(streams + Math.min(length, 65536)).fill(INITIAL_BYTE, 0, streams);
@@ -89,16 +88,20 @@ export async function decodeBlock(
     }
     coder.finish();
     const block = new Uint8Array(length);
-    const piece = wholeSteps(PIECE, streams);
-    for (let at = 0; at < length; at += piece) {
-      const symbols = rows.subarray(streams + at, streams + Math.min(at + piece, length));
-      placeSymbols(block, streams, symbols, at / streams);
-      const pause = breath.take();
-      if (pause) await pause;
-    }
+    const place = (from: number, to: number) =>
+      placeSymbols(block, streams, rows.subarray(streams + from, streams + to), from / streams);
+    await inPieces(breath, length, place, streams);
     return block;
   } finally {
     coder.close?.();
+  }
+}
+
+/** Readies a coder's memory, with turns for the event loop. */
+export async function prepare(coder: Preparable, breath: Breath): Promise<void> {
+  while (coder.prepare?.() === false) {
+    const pause = breath.take();
+    if (pause) await pause;
   }
 }
 

@@ -14,6 +14,11 @@ export class MixEncoder implements SymbolEncoder {
     this.#coder = kernels.mixOpen(MIX_PROFILES[profile], length, streams);
   }
 
+  /** Readies a piece of the memory. @returns whether all is ready */
+  prepare(): boolean {
+    return this.#kernels.mixPrepare?.(this.#coder) ?? true;
+  }
+
   get length(): number {
     return this.#length;
   }
@@ -53,6 +58,11 @@ export class MixDecoder implements SymbolDecoder {
   ) {
     this.#kernels = kernels;
     this.#coder = kernels.mixOpen(MIX_PROFILES[profile], length, streams, payload);
+  }
+
+  /** Readies a piece of the memory. @returns whether all is ready */
+  prepare(): boolean {
+    return this.#kernels.mixPrepare?.(this.#coder) ?? true;
   }
 
   get position(): number {

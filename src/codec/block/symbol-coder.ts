@@ -6,13 +6,22 @@ import { ShacompError } from '../../errors.js';
  * Codes a block's bytes ("symbols") in their coding order: step by step, and inside a step stream by stream, so that
  * the i-th symbol of a block of S streams belongs to stream i mod S.
  */
-export interface SymbolEncoder extends SymbolSink {
+export interface SymbolEncoder extends SymbolSink, Preparable {
   /** Bytes of payload so far, give or take the end of the code. */
   readonly length: number;
   /** The whole payload; undefined if it is longer than the block. The encoder must not be used afterwards. */
   finish(): Uint8Array | undefined;
   /** Frees what the garbage collector does not. */
   close?(): void;
+}
+
+/** Has memory that takes time to get ready. */
+export interface Preparable {
+  /**
+   * Readies a piece of the memory, some milliseconds of work. To be called before the first symbol until all is ready.
+   * @returns whether all is ready
+   */
+  prepare?(): boolean;
 }
 
 /** Takes symbols in coding order with what the network predicted: an encoder, or a measure of what they cost. */
@@ -33,7 +42,7 @@ export interface SymbolSink {
 }
 
 /** The inverse of {@link SymbolEncoder}. Safe on any payload: wrong symbols or ERR_CORRUPT, nothing else. */
-export interface SymbolDecoder {
+export interface SymbolDecoder extends Preparable {
   /** Bytes of payload used so far. */
   readonly position: number;
   /**

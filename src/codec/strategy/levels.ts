@@ -65,10 +65,19 @@ export const DEFAULT_LEVEL = 6;
 
 export const MAX_LEVEL = LEVELS.length;
 
-/** Whether compressing so may take the network, and with it a model. @param level 1 to 9 */
-export function usesNetwork(level?: number, mode: 'auto' | Mode = 'auto'): boolean {
-  const name = mode === 'auto' ? levelSettings(level).mode : mode;
-  return CODED_FORMATS.some((format) => format.name === name && format.network);
+/**
+ * The model that may be needed: the one asked for, else the level's; undefined where the network is left out.
+ * @param options of compression, checked
+ */
+export function modelFor<Source>(options: {
+  level?: number;
+  mode?: 'auto' | Mode;
+  model?: Source;
+}): Source | string | undefined {
+  const settings = levelSettings(options.level);
+  const mode = options.mode === undefined || options.mode === 'auto' ? settings.mode : options.mode;
+  const network = CODED_FORMATS.some(({ name, network }) => name === mode && network);
+  return network ? (options.model ?? settings.model) : undefined;
 }
 
 /** @param level 1 to 9 */

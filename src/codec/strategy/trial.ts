@@ -3,7 +3,7 @@
  * fast profile, which takes a fraction of the time of coding.
  */
 import type { MixKernels, Network } from '../../engines/engine.js';
-import { encodeBlock } from '../block/block.js';
+import { encodeBlock, prepare } from '../block/block.js';
 import { type CodedMode, codedMode } from '../block/modes.js';
 import { predictRows } from '../block/predict.js';
 import type { Breath } from '../event-loop.js';
@@ -123,6 +123,7 @@ export class Trial {
       return coded() - before;
     };
     try {
+      await prepare(coder, breath);
       const steps = length / SLICES;
       const start = await part(0, this.#seen, network);
       const middle = await part(this.#seen, steps - this.#seen);

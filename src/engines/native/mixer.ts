@@ -19,6 +19,7 @@ export interface MixAddon extends Omit<MixKernels, 'mixSteps'> {
 export const mixingOf = (addon: MixAddon): MixKernels => ({
   mixBytes: addon.mixBytes,
   mixOpen: addon.mixOpen,
+  mixPrepare: addon.mixPrepare,
   mixEncode: addon.mixEncode,
   mixFinish: addon.mixFinish,
   mixDecode: addon.mixDecode,

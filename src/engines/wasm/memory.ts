@@ -85,10 +85,16 @@ export class WasmHeap<Exports extends HeapExports> {
 
   /** As {@link allocate}, filled with zeros. */
   allocateZeroed(size: number, what: string): number {
+    const { at, dirty } = this.allocateDirty(size, what);
+    this.bytes(at, dirty).fill(0);
+    return at;
+  }
+
+  /** As {@link allocate}. The first `dirty` bytes may be anything, the others are zero. */
+  allocateDirty(size: number, what: string): { at: number; dirty: number } {
     const before = this.#clean;
     const at = this.allocate(size, what);
-    if (at < before) this.bytes(at, Math.min(aligned(size), before - at)).fill(0);
-    return at;
+    return { at, dirty: Math.max(0, Math.min(aligned(size), before - at)) };
   }
 
   /** Frees a block. */

@@ -19,6 +19,8 @@ interface MixExports extends HeapExports {
 
 /** Symbols that cross into the module at a time, with their frequencies. */
 const ROWS = 256;
+/** Bytes that are cleared at a time: some milliseconds. */
+const CLEARED = 2 ** 22;
 /** Bytes of room for them, behind the coder. */
 const CROSSING = ROWS * (SYMBOLS * 4 + 1);
 
@@ -27,8 +29,13 @@ type MixHeap = WasmHeap<MixExports>;
 /** An open coder, alone in its heap, so that nothing makes the memory grow and views of it stay valid. */
 class Coder {
   readonly #block: number;
-  readonly #mix: number;
-  readonly #decodes: boolean;
+  readonly #shape: { profile: number; length: number; streams: number };
+  /** A decoder's input, behind the coder. */
+  readonly #payload: { at: number; size: number } | undefined;
+  /** Bytes at the start of the memory that are not clear yet. */
+  #dirty: number;
+  /** Where the coder is; undefined while its memory is not clear. */
+  #mix: number | undefined;
   /** The heap, and the room in it for what crosses into the module; undefined once the coder is closed. */
   #open: { heap: MixHeap; symbols: Uint8Array; frequencies: Uint32Array } | undefined;
 
@@ -41,22 +48,35 @@ class Coder {
     payload?: Uint8Array,
   ) {
     const { exports } = heap;
-    this.#block = heap.allocateZeroed(bytes + (payload?.length ?? 0), 'mixing');
-    const input = this.#block + bytes;
-    const frequencies = input - CROSSING;
+    const { at, dirty } = heap.allocateDirty(bytes + (payload?.length ?? 0), 'mixing');
+    this.#block = at;
+    this.#shape = { profile, length, streams };
+    this.#payload = payload && { at: at + bytes, size: payload.length };
+    const frequencies = at + bytes - CROSSING;
+    this.#dirty = Math.min(dirty, bytes - CROSSING);
     const symbols = frequencies + ROWS * SYMBOLS * 4;
-    this.#mix = exports.mixing_open(this.#block, profile, length, streams);
     const { buffer } = exports.memory;
     this.#open = {
       heap,
       symbols: new Uint8Array(buffer, symbols, ROWS),
       frequencies: new Uint32Array(buffer, frequencies, ROWS * SYMBOLS),
     };
-    this.#decodes = payload !== undefined;
-    if (payload) {
-      new Uint8Array(buffer, input, payload.length).set(payload);
-      exports.mixing_begin_decode(this.#mix, input, payload.length);
+    if (payload) new Uint8Array(buffer, at + bytes, payload.length).set(payload);
+  }
+
+  /** Clears up to so many bytes of the memory, and opens the coder when all is clear. @returns whether it is open */
+  prepare(most = CLEARED): boolean {
+    const { heap } = this.#opened();
+    const cleared = Math.min(most, this.#dirty);
+    this.#dirty -= cleared;
+    heap.bytes(this.#block + this.#dirty, cleared).fill(0);
+    if (this.#dirty > 0) return false;
+    if (this.#mix === undefined) {
+      const { profile, length, streams } = this.#shape;
+      this.#mix = heap.exports.mixing_open(this.#block, profile, length, streams);
+      if (this.#payload) heap.exports.mixing_begin_decode(this.#mix, this.#payload.at, this.#payload.size);
     }
+    return true;
   }
 
   encode(symbols: Uint8Array, frequencies?: Uint32Array): number {
@@ -68,28 +88,28 @@ class Coder {
       const part = symbols.subarray(from, from + ROWS);
       room.set(part);
       const opinions = this.#opinions(frequencies, from, part.length);
-      size = heap.exports.mixing_encode(this.#mix, room.byteOffset, part.length, opinions);
+      size = heap.exports.mixing_encode(this.#coder(), room.byteOffset, part.length, opinions);
     }
     return size;
   }
 
   finish(): Uint8Array | undefined {
     const { mixing_finish, mixing_output, memory } = this.#opened().heap.exports;
-    const size = mixing_finish(this.#mix);
+    const size = mixing_finish(this.#coder());
     if (size === Number.POSITIVE_INFINITY) return undefined;
-    return new Uint8Array(memory.buffer, mixing_output(this.#mix) >>> 0, size).slice();
+    return new Uint8Array(memory.buffer, mixing_output(this.#coder()) >>> 0, size).slice();
   }
 
   decode(symbols: Uint8Array, count: number, frequencies?: Uint32Array): number {
     const { heap, symbols: room } = this.#opened();
     checkFrequencies(count, frequencies);
-    if (!this.#decodes) throw notACoder('an open decoder');
+    if (!this.#payload) throw notACoder('an open decoder');
     checkRoom(symbols, count);
     let position = 0;
     for (let from = 0; from === 0 || from < count; from += ROWS) {
       const n = Math.min(ROWS, count - from);
       const opinions = this.#opinions(frequencies, from, n);
-      position = heap.exports.mixing_decode(this.#mix, room.byteOffset, n, opinions);
+      position = heap.exports.mixing_decode(this.#coder(), room.byteOffset, n, opinions);
       symbols.set(room.subarray(0, n), from);
     }
     return position;
@@ -97,8 +117,8 @@ class Coder {
 
   ends(): boolean {
     const { heap } = this.#opened();
-    if (!this.#decodes) throw notACoder('an open decoder');
-    return heap.exports.mixing_ends(this.#mix) !== 0;
+    if (!this.#payload) throw notACoder('an open decoder');
+    return heap.exports.mixing_ends(this.#coder()) !== 0;
   }
 
   /** @returns the heap, for another coder; undefined if it was closed already */
@@ -107,6 +127,11 @@ class Coder {
     heap?.release(this.#block);
     this.#open = undefined;
     return heap;
+  }
+
+  #coder(): number {
+    if (this.#mix === undefined) this.prepare(Number.POSITIVE_INFINITY);
+    return this.#mix!;
   }
 
   #opened() {
@@ -158,6 +183,7 @@ function kernelsOf(module: WebAssembly.Module): MixKernels {
       if (bytes === 0) throw mixingOutOfRange();
       return new Coder(idle.take() ?? new WasmHeap(module), bytes, profile, length, streams, payload);
     },
+    mixPrepare: (coder) => coderOf(coder).prepare(),
     mixEncode: (coder, symbols, frequencies) => coderOf(coder).encode(symbols, frequencies),
     mixFinish: (coder) => coderOf(coder).finish(),
     mixDecode: (coder, symbols, count, frequencies) => coderOf(coder).decode(symbols, count, frequencies),
