@@ -285,7 +285,7 @@ struct Trainer {
     k.logits = arena.take<E>(rows * kSymbols);
     k.gradient = index == 0 ? gradient : arena.take<float>(count);
     k.table = arena.take<float>(std::size_t(kSymbols) * 4 * d);
-    k.ranges = ranges + std::size_t(index) * ranges_length();
+    k.ranges = ranges ? ranges + std::size_t(index) * ranges_length() : nullptr;  // null while measuring
   }
 
   std::size_t ranges_length() const { return std::size_t(cfg.layers) * (kRangeVectors * d + kRangeScalars) + d; }
