@@ -80,8 +80,9 @@ export async function prepare() {
   async function original({ mode: name, payload, length, streams }) {
     if (name === 'stored') return payload.subarray(0, length);
     const mode = CODED_MODES.find((m) => m.name === name);
-    const network = mode.network ? engines[0].open(model, streams) : undefined;
+    let network;
     try {
+      network = mode.network ? engines[0].open(model, streams) : undefined;
       return await decodeBlock(payload, length, streams, mode, { network, mixing, breath: new Breath() });
     } catch {
       return undefined;
