@@ -80,12 +80,10 @@ export async function prepare() {
   initialize(ARCHITECTURE, weights, 1);
   await writeCheckpoint(path, ARCHITECTURE, weights);
   const checkpoint = readFileSync(path);
-  const small = ['torch', 'fuzz/safetensors'].flatMap((folderName) => {
-    const at = new URL(`../../fixtures/${folderName}/`, import.meta.url);
-    return readdirSync(at)
-      .filter((f) => f.endsWith('.safetensors'))
-      .map((f) => readFileSync(new URL(f, at)));
-  });
+  const at = new URL('../../fixtures/torch/', import.meta.url);
+  const small = readdirSync(at)
+    .filter((f) => f.endsWith('.safetensors'))
+    .map((f) => readFileSync(new URL(f, at)));
   const seeds = [checkpoint, ...small];
 
   function structured(random) {
