@@ -6,8 +6,26 @@ import { defineConfig } from 'vitest/config';
 
 const root = fileURLToPath(new URL('.', import.meta.url));
 
-/** Seconds each: whole networks, whole training runs, whole files, installation. */
-const SLOW = ['mixing-conformance'].map((name) => `**/${name}.test.ts`);
+/** Seconds of a processor each, mostly because they compute on every engine, compile, or install. */
+const SLOW = [
+  'engines',
+  'engines-presets',
+  'event-loop',
+  'golden',
+  'gradients',
+  'hostile-models',
+  'mixing',
+  'mixing-conformance',
+  'modes',
+  'native-faults',
+  'native-threads',
+  'package',
+  'payload-end',
+  'pipeline',
+  'quantize',
+  'roundtrip',
+  'torch-parity',
+].map((name) => `**/${name}.test.ts`);
 
 /** Tests that start the command line's program say so by this import. */
 const programs = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })

@@ -167,6 +167,13 @@ describe('streams', () => {
     expect((await choice(6)).streams).toBe(8);
   });
 
+  it('are as many also where the caller asks for the mode', async () => {
+    found.streamCost = () => 1;
+    expect((await choice(6, 2 ** 20, 'network-mixing-full')).streams).toBe(1);
+    found.streamCost = () => 0;
+    expect((await choice(6, 2 ** 20, 'network-mixing-full')).streams).toBe(8);
+  });
+
   it('of the network alone, which does not learn, are not tried', async () => {
     found.streamCost = () => 1;
     expect((await choice(6, 2 ** 18, 'network').catch(() => ({ streams: -1 }))).streams).not.toBe(1);

@@ -1,4 +1,5 @@
 /** @file What fuzzing has found: each of these once ended the process, hung it or lost something. */
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { encodeSafetensors, parseSafetensors } from '../src/trainer/safetensors.js';
 import { allEngines } from './helpers/conformance.js';
@@ -26,5 +27,22 @@ describe('a checkpoint', () => {
     const tensors = new Map([['__proto__', { shape: [2], data: Float32Array.of(1, 2) }]]);
     const file = Buffer.concat(encodeSafetensors({ tensors, metadata: {} }));
     expect(parseSafetensors(file).tensors.get('__proto__')).toEqual(tensors.get('__proto__'));
+  });
+});
+
+describe('the seeds of the fuzzer', () => {
+  const folder = new URL('../fixtures/fuzz/safetensors/', import.meta.url);
+  const names = readdirSync(folder);
+
+  it.each(names.filter((name) => name.startsWith('good-')))('%s is read', (name) => {
+    const bytes = readFileSync(new URL(name, folder));
+    expect(parseSafetensors(bytes).tensors.size).toBe(
+      name.startsWith('good-empty') ? 0 : name.startsWith('good-bytes') ? 3 : 1,
+    );
+  });
+
+  it.each(names.filter((name) => name.startsWith('bad-')))('%s is refused', (name) => {
+    const refused = expect.objectContaining({ code: 'ERR_CHECKPOINT_INVALID' });
+    expect(() => parseSafetensors(readFileSync(new URL(name, folder)))).toThrow(refused);
   });
 });

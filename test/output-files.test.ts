@@ -25,6 +25,7 @@ import {
   wouldOverwrite,
   writeFileSafely,
 } from '../src/cli/io/files.js';
+import { cleanUp } from '../src/cli/io/signals.js';
 
 /** What was asked of the file system, in order; and whether it has links. */
 const system = vi.hoisted(() => ({
@@ -101,6 +102,18 @@ describe('a new file', () => {
     expect(readdirSync(folder)).toHaveLength(1);
     await output.discard();
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('is removed when a signal ends the run', async () => {
+    const output = await openOutput(file('out'), false);
+    await output.write(bytes);
+    cleanUp();
+    expect(readdirSync(folder)).toEqual([]);
+    await output.discard();
+    // but not once it is complete
+    await (await finished(false)).commit();
+    cleanUp();
+    expect(readdirSync(folder)).toEqual(['out']);
   });
 
   it('can be read by its owner alone while it is written', async () => {

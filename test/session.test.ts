@@ -9,6 +9,14 @@ const data = likelyBytes(30_000);
 const model = fakeModel();
 const options = { model, mode: 'network', blockSize: 8192 } as const;
 
+describe('a length that a file announces', () => {
+  it('is refused before any of it is given out, if it is more than allowed', async () => {
+    const file = await compress(data, { mode: 'stored', blockSize: 8192 });
+    const run = decompressChunks([file], { maxOutputLength: data.length - 1 });
+    await expect(run.next()).rejects.toMatchObject({ code: 'ERR_OUTPUT_TOO_LARGE' });
+  });
+});
+
 describe('the network of a run', () => {
   it('is closed at the end of the run', async () => {
     const engine = fakeEngine();
@@ -54,8 +62,11 @@ describe('the network of a run', () => {
 
   it('is not opened for a run that needs none', async () => {
     const engine = fakeEngine();
-    await decompress(await compress(data, { level: 1, engine }), { engine });
-    await decompress(await compress(data, { mode: 'stored', engine }), { engine });
+    const short = data.subarray(0, 1000);
+    await decompress(await compress(short, { level: 1, engine }), { engine });
+    await decompress(await compress(short, { mode: 'stored', engine }), { engine });
     expect(engine.opened).toBe(0);
+    // nor is its model looked for
+    await compress(short, { level: 1, engine, model: './no-such-model.sharnn' });
   });
 });

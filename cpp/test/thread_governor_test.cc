@@ -86,6 +86,26 @@ void comes_back_when_the_machine_is_quiet_again() {
   CHECK(together_of(pace, 1000, 1, 0.6) > 900);
 }
 
+/** What failed long ago does not make the next failure cost more. */
+void forgets_failures_after_success() {
+  Pace pace;
+  const auto rest = [&pace] {
+    int calls = 0;
+    for (bool began = false; calls < kEnough; pace.took(pace.together() ? 9 : 1)) {
+      const bool resting = !pace.together() && !pace.measuring();
+      if (resting) calls++;
+      if (began && !resting) break;
+      began = resting;
+    }
+    return calls;
+  };
+  const int first = rest();
+  for (int n = 0; n < 6; n++) rest();
+  CHECK(rest() > 4 * first);
+  together_of(pace, 1000, 1, 0.6);
+  CHECK(rest() == first);
+}
+
 /** One thread may have become faster or slower since: it is measured now and then. */
 void measures_again_and_again() {
   Pace pace;
@@ -106,5 +126,6 @@ int main() {
   a_single_slow_call_changes_nothing();
   rests_longer_each_time_it_fails();
   comes_back_when_the_machine_is_quiet_again();
+  forgets_failures_after_success();
   measures_again_and_again();
 }
