@@ -18,10 +18,11 @@ const kernels = path.join(root, 'cpp');
 const arch = process.arch;
 
 /** Instruction sets per architecture: namespace -> compiler flags. The first needs nothing beyond the baseline. */
-const ISAS = {
+export const ISAS = {
   x64: {
     baseline: [],
     avx2: ['-mavx2', '-mfma', '-mbmi2'],
+    avxvnni: ['-mavx2', '-mavxvnni', '-mfma', '-mbmi2'],
     avx512: '-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mbmi2'.split(' '),
     avx512bf16: '-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mfma -mbmi2'.split(
       ' ',
@@ -33,24 +34,31 @@ const ISAS = {
   },
 };
 
+/** Instruction sets that only the network has kernels for, and that not every compiler knows. */
+const NETWORK_ONLY = ['avxvnni'];
+
 /** "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in src/engines/native/engine.ts. */
 function prebuildName() {
   const musl = process.platform === 'linux' && !process.report.getReport().header.glibcVersionRuntime;
   return `${process.platform}-${arch}${musl ? '-musl' : ''}`;
 }
 
+/** Whether a compiler is there and takes C++20 and these flags. */
+function compiles(cxx, flags) {
+  try {
+    execFileSync(cxx, ['-std=c++20', ...flags, '-x', 'c++', '-fsyntax-only', '-'], {
+      input: 'int main(){}',
+      stdio: 'pipe',
+    });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function findCompiler() {
   const candidates = process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++'];
-  for (const cxx of candidates) {
-    try {
-      execFileSync(cxx, ['-std=c++20', '-x', 'c++', '-fsyntax-only', '-'], {
-        input: 'int main(){}',
-        stdio: 'pipe',
-      });
-      return cxx;
-    } catch {}
-  }
-  return null;
+  return candidates.find((cxx) => compiles(cxx, []));
 }
 
 function listFiles(dir) {
@@ -68,7 +76,10 @@ async function main() {
     process.exit(process.env.SHACOMP_REQUIRE_NATIVE === '1' ? 1 : 0);
   }
   const { include_dir } = (await import('node-api-headers')).default;
-  const isas = ISAS[arch] ?? { baseline: [] };
+  const known = Object.entries(ISAS[arch] ?? { baseline: [] });
+  const isas = Object.fromEntries(
+    known.filter(([isa, flags]) => !NETWORK_ONLY.includes(isa) || compiles(cxx, flags)),
+  );
   const files = listFiles(kernels);
   const sources = files.filter(
     (f) => f.endsWith('.cc') && !f.startsWith(path.join(kernels, 'bindings/wasm')),
@@ -94,13 +105,17 @@ async function main() {
     `-I${include_dir}`,
     `-I${kernels}`,
     `-DSHACOMP_ISAS=${Object.keys(isas)
+      .filter((i) => !NETWORK_ONLY.includes(i))
       .map((i) => `X(${i})`)
       .join(' ')}`,
+    ...NETWORK_ONLY.filter((i) => i in isas).map((i) => `-DSHACOMP_HAS_${i}=1`),
   );
   const jobs = sources.flatMap((source) => {
     const name = path.relative(kernels, source).replaceAll(path.sep, '_');
     if (!source.endsWith('.isa.cc')) return [{ source, flags: [], object: path.join(objects, `${name}.o`) }];
-    return Object.entries(isas).map(([isa, flags]) => ({
+    const all = Object.entries(isas);
+    const network = source.startsWith(path.join(kernels, 'network'));
+    return (network ? all : all.filter(([isa]) => !NETWORK_ONLY.includes(isa))).map(([isa, flags]) => ({
       source,
       flags: [...flags, `-DSHACOMP_ISA=${isa}`, `-DSHACOMP_ISA_${isa}=1`],
       object: path.join(objects, `${name}.${isa}.o`),

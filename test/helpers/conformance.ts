@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import type { Engine } from '../../src/engines/engine.js';
 import { nativeEngine, nativeIsas } from '../../src/engines/native/engine.js';
 import { referenceEngine } from '../../src/engines/reference/network.js';
-import { wasmEngine } from '../../src/engines/wasm/engine.js';
+import { hasRelaxedSimd, loadWasmModule, wasmEngine } from '../../src/engines/wasm/engine.js';
 import { SYMBOLS } from '../../src/model/architecture.js';
 import type { IntegerModel } from '../../src/model/sharnn.js';
 import { randomBytes } from './random-model.js';
@@ -13,9 +13,11 @@ export interface Candidate {
   engine: Engine;
 }
 
-/** Every engine but the reference, the native one once per instruction set of this processor. */
+/** Every engine but the reference, native and WebAssembly once per instruction set of this processor or host. */
 export async function candidates(): Promise<Candidate[]> {
-  const list: Candidate[] = [{ label: 'wasm', engine: await wasmEngine() }];
+  const list: Candidate[] = [{ label: 'wasm', engine: await wasmEngine(await loadWasmModule('plain')) }];
+  if (hasRelaxedSimd())
+    list.push({ label: 'wasm, relaxed SIMD', engine: await wasmEngine(await loadWasmModule('relaxed')) });
   let isas: string[] = [];
   try {
     isas = nativeIsas();

@@ -20,7 +20,8 @@ export interface NativeNetwork {
   resetNetwork(network: NetworkHandle): void;
   runNetwork(network: NetworkHandle, bytes: Uint8Array, steps: number, frequencies: Uint32Array): void;
   closeNetwork(network: NetworkHandle): void;
-  benchmarkDot(isa: string, repeats: number): number;
+  productName(model: ModelHandle): string;
+  benchmarkDot(model: ModelHandle, repeats: number): number;
   benchmarkProduct(model: ModelHandle, columns: number, repeats: number): number;
 }
 
@@ -61,6 +62,7 @@ export function nativeAddon<T>(): T {
 /** Names for people. */
 const ISA_NAMES: Record<string, string> = {
   avx512: 'AVX-512 VNNI',
+  avxvnni: 'AVX-VNNI',
   avx2: 'AVX2',
   dotprod: 'NEON with dot product',
   baseline: process.arch === 'arm64' ? 'NEON' : 'no vector instructions',
@@ -69,7 +71,7 @@ const ISA_NAMES: Record<string, string> = {
 export interface NativeOptions {
   /** Most threads to use. Default: SHACOMP_THREADS, else the processors available. Never changes a result. */
   threads?: number;
-  /** Instruction set: avx512, avx2, dotprod or baseline. Default: SHACOMP_ISA, else the best one. */
+  /** Instruction set: avx512, avxvnni, avx2, dotprod or baseline. Default: SHACOMP_ISA, else the best one. */
   isa?: string;
 }
 

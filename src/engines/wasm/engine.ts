@@ -15,7 +15,8 @@ interface NetworkExports {
   network_open(file: number, model: number, streams: number, memory: number): number;
   network_reset(network: number): void;
   network_run(network: number, bytes: number, steps: number, frequencies: number): void;
-  network_benchmark_dot(repeats: number): number;
+  network_product_name(network: number): number;
+  network_benchmark_dot(network: number, repeats: number): number;
   network_benchmark_product(network: number, columns: number, repeats: number): number;
 }
 
@@ -29,16 +30,41 @@ const ROWS = 256;
 const unavailable = (why: string, cause?: unknown) =>
   new ShacompError('ERR_ENGINE_UNAVAILABLE', `the WebAssembly engine does not run here: ${why}`, { cause });
 
-let loaded: Promise<WebAssembly.Module> | undefined;
+/** The modules beside this file: both give the same bits. */
+const MODULES = { relaxed: './shacomp.relaxed.wasm', plain: './shacomp.wasm' };
+export type WasmModuleName = keyof typeof MODULES;
 
-/** The module beside this file, compiled; loaded once. */
-export function loadWasmModule(): Promise<WebAssembly.Module> {
-  loaded ??= readModule();
-  return loaded;
+const loaded: Partial<Record<WasmModuleName, Promise<WebAssembly.Module>>> = {};
+
+/**
+ * A module beside this file, compiled; loaded once.
+ * @param name default: the fastest that the host takes
+ */
+export function loadWasmModule(name?: WasmModuleName): Promise<WebAssembly.Module> {
+  const which = name ?? (hasRelaxedSimd() ? 'relaxed' : 'plain');
+  loaded[which] ??= readModule(MODULES[which]);
+  return loaded[which];
 }
 
-async function readModule(): Promise<WebAssembly.Module> {
-  const url = new URL('./shacomp.wasm', import.meta.url);
+/** Whether the host has relaxed SIMD: it takes a module with a function of i32x4.relaxed_dot_i8x16_i7x16_add_s. */
+export function hasRelaxedSimd(): boolean {
+  const zero = [0x41, 0, 0xfd, 0x0f]; // i32.const 0, i8x16.splat
+  const body = [0, ...zero, ...zero, ...zero, 0xfd, 0x93, 0x02, 0x0b];
+  const code = [1, body.length, ...body];
+  const header = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
+  const types = [1, 5, 1, 0x60, 0, 1, 0x7b]; // () -> v128
+  const functions = [3, 2, 1, 0];
+  return WebAssembly.validate(Uint8Array.of(...header, ...types, ...functions, 10, code.length, ...code));
+}
+
+/** What a module runs on, for people: "relaxed SIMD". */
+function simdOf(module: WebAssembly.Module): string {
+  const [name] = WebAssembly.Module.customSections(module, 'shacomp.simd');
+  return name ? new TextDecoder().decode(name) : 'SIMD';
+}
+
+async function readModule(file: string): Promise<WebAssembly.Module> {
+  const url = new URL(file, import.meta.url);
   try {
     if (url.protocol !== 'file:') return await WebAssembly.compileStreaming(fetch(url));
     const { readFile } = await import('node:fs/promises');
@@ -58,7 +84,7 @@ export async function wasmEngine(module?: WebAssembly.Module): Promise<Engine> {
   const compiled = module ?? (await loadWasmModule());
   return {
     name: 'wasm',
-    detail: 'WebAssembly SIMD, 1 thread',
+    detail: `WebAssembly ${simdOf(compiled)}, 1 thread`,
     open: (model, streams) => {
       checkStreams(streams);
       const opened = WasmModel.of(compiled, model);
@@ -206,9 +232,16 @@ class WasmNetwork implements Network {
     this.opened().network_benchmark_product(this.handle, columns, repeats);
   }
 
-  /** For the benchmark: multiply-adds done by the bare dot-product instruction. */
+  /** For the benchmark: which kernel that product takes. */
+  productName(): string {
+    const exports = this.opened();
+    const bytes = new Uint8Array(exports.memory.buffer, exports.network_product_name(this.handle));
+    return new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0)));
+  }
+
+  /** For the benchmark: multiply-adds done by the bare inner loop of that kernel. */
   benchmarkDot(repeats: number): number {
-    return this.opened().network_benchmark_dot(repeats);
+    return this.opened().network_benchmark_dot(this.handle, repeats);
   }
 
   private opened(): NetworkExports {
