@@ -4,17 +4,15 @@
  */
 import { Bench } from 'tinybench';
 import type { Engine } from '../src/engines/engine.js';
-import {
-  type NativeNetwork,
-  nativeAddon,
-  nativeEngine,
-  nativeIsas,
-  packed,
-} from '../src/engines/native/engine.js';
-import { referenceEngine } from '../src/engines/reference/network.js';
-import { hasRelaxedSimd, loadWasmModule, wasmEngine } from '../src/engines/wasm/engine.js';
+import { nativeAddon } from '../src/engines/native/addon.js';
+import { nativeEngine, nativeIsas } from '../src/engines/native/engine.js';
+import { type NativeNetwork, packed } from '../src/engines/native/network.js';
+import { referenceEngine } from '../src/engines/reference/engine.js';
+import { wasmEngine } from '../src/engines/wasm/engine.js';
+import { hasRelaxedSimd } from '../src/engines/wasm/simd.js';
 import { type PresetName, SYMBOLS } from '../src/model/architecture.js';
 import type { IntegerModel } from '../src/model/sharnn.js';
+import { wasmModule } from '../src/node/wasm-module.js';
 import { randomBytes, randomModel } from '../test/helpers/random-model.js';
 
 const preset = (process.env.BENCH_PRESET ?? 'lite') as PresetName;
@@ -131,8 +129,8 @@ async function productTable(): Promise<void> {
 
 /** Both WebAssembly modules, where the host takes them. */
 async function wasmEngines(): Promise<[string, Engine][]> {
-  const list: [string, Engine][] = [['wasm', await wasmEngine(await loadWasmModule('plain'))]];
-  if (hasRelaxedSimd()) list.push(['wasm, relaxed SIMD', await wasmEngine(await loadWasmModule('relaxed'))]);
+  const list: [string, Engine][] = [['wasm', await wasmEngine(await wasmModule('plain'))]];
+  if (hasRelaxedSimd()) list.push(['wasm, relaxed SIMD', await wasmEngine(await wasmModule('relaxed'))]);
   return list;
 }
 

@@ -6,9 +6,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { MIX_PROFILES, type MixKernels } from '../src/codec/block/mixing-coder.js';
-import { nativeMixing } from '../src/engines/native/mixer.js';
-import { wasmMixing } from '../src/engines/wasm/mixer.js';
+import type { MixKernels } from '../src/engines/engine.js';
+import { nativeEngine } from '../src/engines/native/engine.js';
+import { MIX_PROFILES } from '../src/engines/profiles.js';
+import { selectEngine } from '../src/node/engines.js';
 
 const LENGTH = Number(process.env.BENCH_BYTES ?? 400_000);
 
@@ -82,10 +83,10 @@ function measurePeer(
 }
 
 const symbols = sampleText(LENGTH);
-const wasm = await wasmMixing();
+const wasm = (await selectEngine('wasm')).mixing;
 for (const [name, profile] of Object.entries(MIX_PROFILES)) {
   try {
-    measure(`native ${name}`, nativeMixing(), profile, symbols);
+    measure(`native ${name}`, nativeEngine().mixing, profile, symbols);
   } catch (error) {
     console.log(`native ${name}: ${(error as Error).message}`);
   }

@@ -8,11 +8,13 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { Bench } from 'tinybench';
-import { MIX_PROFILES, type MixProfile } from '../src/codec/block/mixing-coder.js';
 import { interleave } from '../src/codec/block/slices.js';
 import type { Network } from '../src/engines/engine.js';
-import { nativeAddon, nativeEngine, networkHandle } from '../src/engines/native/engine.js';
-import { type MixAddon, nativeMixing } from '../src/engines/native/mixer.js';
+import { nativeAddon } from '../src/engines/native/addon.js';
+import { nativeEngine } from '../src/engines/native/engine.js';
+import type { MixAddon } from '../src/engines/native/mixer.js';
+import { networkHandle } from '../src/engines/native/network.js';
+import { MIX_PROFILES, type MixProfile } from '../src/engines/profiles.js';
 import { SYMBOLS } from '../src/model/architecture.js';
 import { parseModel } from '../src/model/sharnn.js';
 
@@ -20,7 +22,7 @@ const threads = Number(process.env.BENCH_THREADS ?? availableParallelism());
 const streamCounts = (process.env.BENCH_STREAMS ?? '1,2,8,16').split(',').map(Number);
 const rounds = Number(process.env.BENCH_ROUNDS ?? 8);
 const model = parseModel(readFileSync(new URL('../models/lite.sharnn', import.meta.url)));
-const kernels = nativeMixing();
+const kernels = nativeEngine().mixing;
 const addon = nativeAddon<MixAddon>();
 
 /** Symbols per sample: few, so that some samples are not disturbed. */

@@ -6,7 +6,7 @@
  * shares little. BENCH_PRESET, BENCH_BATCH and BENCH_SEGMENT choose another network or step.
  */
 import { availableParallelism } from 'node:os';
-import { nativeAddon } from '../src/engines/native/engine.js';
+import { nativeAddon } from '../src/engines/native/addon.js';
 import { type Architecture, PRESETS, type PresetName, SYMBOLS } from '../src/model/architecture.js';
 import { initialize } from '../src/trainer/initialize.js';
 import type { TrainKernels } from '../src/trainer/kernels.js';

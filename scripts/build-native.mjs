@@ -2,9 +2,10 @@
 /**
  * @file Builds the native addon into prebuilds/<platform>-<arch>/shacomp.node where a C++20 compiler is present.
  *
- * Sources are cpp/**\/*.cc, less cpp/bindings/wasm. A file named *.isa.cc is compiled once per instruction set, each time
+ * Sources are cpp/**\/*.cc, less cpp/bindings/wasm and cpp/test. A file named *.isa.cc is compiled once per instruction set, each time
  * into its own namespace (SHACOMP_ISA); which one runs is decided when the addon is loaded. Without a compiler
  * the script says so and succeeds: the WebAssembly engine serves then. SHACOMP_REQUIRE_NATIVE=1 makes that an error.
+ * With --where it only prints the addon's path.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
@@ -37,7 +38,7 @@ export const ISAS = {
 /** Instruction sets that only the network has kernels for, and that not every compiler knows. */
 const NETWORK_ONLY = ['avxvnni'];
 
-/** "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in src/engines/native/engine.ts. */
+/** "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in src/engines/native/addon.ts. */
 function prebuildName() {
   const musl = process.platform === 'linux' && !process.report.getReport().header.glibcVersionRuntime;
   return `${process.platform}-${arch}${musl ? '-musl' : ''}`;
@@ -56,18 +57,21 @@ function compiles(cxx, flags) {
   }
 }
 
-function findCompiler() {
+export function findCompiler() {
   const candidates = process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++'];
   return candidates.find((cxx) => compiles(cxx, []));
 }
 
-function listFiles(dir) {
+export function listFiles(dir) {
   return readdirSync(dir, { withFileTypes: true }).flatMap((e) =>
     e.isDirectory() ? listFiles(path.join(dir, e.name)) : [path.join(dir, e.name)],
   );
 }
 
+const target = path.join(root, 'prebuilds', prebuildName(), 'shacomp.node');
+
 async function main() {
+  if (process.argv.includes('--where')) return console.log(target);
   const cxx = findCompiler();
   if (!cxx || process.platform === 'win32') {
     console.log(
@@ -80,7 +84,7 @@ async function main() {
   const isas = Object.fromEntries(
     known.filter(([isa, flags]) => !NETWORK_ONLY.includes(isa) || compiles(cxx, flags)),
   );
-  const files = listFiles(kernels);
+  const files = listFiles(kernels).filter((f) => !f.startsWith(path.join(kernels, 'test')));
   const sources = files.filter(
     (f) => f.endsWith('.cc') && !f.startsWith(path.join(kernels, 'bindings/wasm')),
   );
@@ -132,19 +136,20 @@ async function main() {
   };
   await Promise.all(Array.from({ length: availableParallelism() }, worker));
 
-  const target = path.join(root, 'prebuilds', prebuildName(), 'shacomp.node');
   mkdirSync(path.dirname(target), { recursive: true });
   const link = ['-shared', '-pthread', '-o', target, ...jobs.map((j) => j.object)];
-  // The C++ runtime goes into the addon, so that only libc's symbols are asked of the user's system.
+  // The C++ runtime goes into the addon, so that only libc's symbols are asked of the user's system; and it is the addon's
+  // alone: Node exports its own runtime, which may be of another version.
   if (process.platform === 'linux')
-    link.push('-static-libstdc++', '-static-libgcc', '-Wl,--gc-sections', '-s');
+    link.push('-static-libstdc++', '-static-libgcc', '-Wl,--exclude-libs,ALL', '-Wl,--gc-sections', '-s');
   if (process.platform === 'darwin') link.push('-undefined', 'dynamic_lookup');
   await run(cxx, link);
   console.log(`shacomp: built ${path.relative(root, target)} with ${cxx}`);
 }
 
-main().catch((error) => {
-  process.stderr.write(`${error.stderr ?? error.stack}\n`);
-  console.log('shacomp: the native addon did not build; the WebAssembly engine will be used');
-  process.exit(process.env.SHACOMP_REQUIRE_NATIVE === '1' ? 1 : 0);
-});
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  main().catch((error) => {
+    process.stderr.write(`${error.stderr ?? error.stack}\n`);
+    console.log('shacomp: the native addon did not build; the WebAssembly engine will be used');
+    process.exit(process.env.SHACOMP_REQUIRE_NATIVE === '1' ? 1 : 0);
+  });

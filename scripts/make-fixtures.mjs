@@ -11,13 +11,12 @@ import { codedMode } from '../dist/codec/block/modes.js';
 import { checksum } from '../dist/codec/container/checksum.js';
 import * as container from '../dist/codec/container/container.js';
 import { Breath } from '../dist/codec/event-loop.js';
-import { mixKernels } from '../dist/engines/mixing.js';
-import { referenceEngine as engine } from '../dist/engines/reference/network.js';
-import { compress, loadModel } from '../dist/index.js';
+import { referenceEngine as engine } from '../dist/engines/reference/engine.js';
+import { compress, inspect, loadModel } from '../dist/index.js';
 
 const folder = new URL('../fixtures/sha/', import.meta.url);
 const model = await loadModel(new URL('../fixtures/tiny.sharnn', import.meta.url));
-const mixing = await mixKernels(engine.name);
+const { mixing } = engine;
 const options = { model, engine, mode: 'network' };
 
 const text = new TextEncoder().encode(
@@ -60,6 +59,22 @@ const changed = (file, at, byte) => {
   return copy;
 };
 const raw = (...bytes) => Buffer.from([...container.memberHeader(), ...bytes]);
+
+/** The last block of a file with other payload bytes and their number. */
+async function withPayload(file, change) {
+  const records = [];
+  for await (const record of inspect(file)) if (record.kind === 'block') records.push(record);
+  const block = records.at(-1);
+  const end = file.length - 4;
+  const start = end - block.codedLength;
+  const payload = Buffer.from(change([...file.subarray(start, end)]));
+  return Buffer.concat([
+    file.subarray(0, block.offset),
+    container.blockHeader({ ...block, codedLength: payload.length }),
+    payload,
+    file.subarray(end),
+  ]);
+}
 
 const plain = Buffer.from(await compress(text, options));
 const lines = new TextEncoder().encode(
@@ -163,25 +178,7 @@ const files = {
     'ERR_CHECKSUM',
   ],
   'bad-payload-tail': [
-    (() => {
-      // a payload byte more, which no decision depends on
-      const end = plain.length - 4;
-      const coded = end - payloadStart;
-      const header = container.blockHeader({
-        mode: 'network',
-        length: text.length,
-        codedLength: coded + 1,
-        streams: 1,
-        last: true,
-      });
-      return Buffer.concat([
-        plain.subarray(0, 14),
-        header,
-        plain.subarray(payloadStart, end),
-        Buffer.of(0),
-        plain.subarray(end),
-      ]);
-    })(),
+    await withPayload(plain, (bytes) => [...bytes, 0]),
     'The payload is a byte longer than an encoder makes it, though it decodes to the right bytes.',
     'ERR_CORRUPT',
   ],
@@ -253,11 +250,26 @@ const files = {
     'Needs a model that nobody has.',
     'ERR_MODEL_NOT_FOUND',
   ],
-  'unsupported-version': [changed(plain, 4, 3), 'Format version 3.', 'ERR_UNSUPPORTED_VERSION'],
+  'unsupported-version': [changed(plain, 4, 4), 'Format version 4.', 'ERR_UNSUPPORTED_VERSION'],
+  'unsupported-old-version': [
+    changed(plain, 4, 2),
+    'Format version 2, which was never published.',
+    'ERR_UNSUPPORTED_VERSION',
+  ],
   'bad-mixing-payload': [
     changed(fast, fast.length - 40, fast.at(-40) ^ 16),
     'One bit of a mixed payload is wrong.',
     ['ERR_CHECKSUM', 'ERR_CORRUPT'],
+  ],
+  'bad-mixing-tail': [
+    await withPayload(fast, (bytes) => [...bytes, 0]),
+    'A mixed payload is a byte longer than an encoder makes it.',
+    'ERR_CORRUPT',
+  ],
+  'bad-mixing-end': [
+    await withPayload(fast, (bytes) => [...bytes.slice(0, -1), bytes.at(-1) + 1]),
+    'The last byte of a mixed payload is one more, though it decodes to the right bytes.',
+    'ERR_CORRUPT',
   ],
   'bad-mixing-hungry': [
     raw(0x84, 0x80, 0x80, 0x80, 0x20, 3, 1, 1, 1, 2, 3, 0, 0, 0, 0),

@@ -1,7 +1,5 @@
 /** @file The library: what `import ... from 'shacomp'` gives. */
 
-export type { Mode } from './codec/block/modes.js';
-export { compress, compressChunks } from './codec/compress.js';
 export type { ByteSource } from './codec/container/byte-reader.js';
 export type {
   BlockRecord,
@@ -11,18 +9,20 @@ export type {
   MemberRecord,
   ModelRecord,
 } from './codec/container/container.js';
-export { decompress, decompressChunks, inspect } from './codec/decompress.js';
+export type { Mode } from './codec/container/format.js';
+export { inspect } from './codec/decompress.js';
 export type { CodecOptions, CompressOptions, DecompressOptions, Progress } from './codec/options.js';
-export type { Engine, EngineName, Network } from './engines/engine.js';
+export type { ModelSource } from './codec/platform.js';
+export type { Engine, MixHandle, MixKernels, Network } from './engines/engine.js';
 export { type ErrorCode, ShacompError } from './errors.js';
 export type { Architecture } from './model/architecture.js';
 export type { IntegerModel } from './model/sharnn.js';
+export { compress, compressChunks, decompress, decompressChunks } from './node/codec.js';
 export {
   DEFAULT_MODEL,
   type InstalledModel,
   listModels,
   loadModel,
-  type ModelSource,
 } from './node/models.js';
 export {
   type ByteTransform,

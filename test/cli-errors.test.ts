@@ -1,5 +1,5 @@
 /** @file What the command line says when something is wrong, and how much it says at all. */
-import { chmodSync, existsSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { eachInFolder } from './helpers/cli.js';
 import { sampleText } from './helpers/letters-model.js';
@@ -58,6 +58,21 @@ describe('errors', () => {
     expect(f.read('c').equals(text)).toBe(true);
   });
 
+  it('of a model that is installed but damaged: they say so', async () => {
+    const f = folder();
+    f.write('a', text);
+    await f.run(['--mode', 'network', 'a']);
+    const model = readFileSync(`${f.models}/lite.sharnn`);
+    model[model.length >> 1] ^= 1;
+    writeFileSync(`${f.models}/lite.sharnn`, model);
+    const run = await f.run(['-d', 'a.sha', '-o', 'b']);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(/^shacomp: a\.sha: needs the model .*lite\.sharnn: .*damaged.*\n$/);
+    expect((await f.run(['--mode', 'network', 'a', '-o', 'c'])).stderr).toMatch(
+      /^shacomp: .*lite\.sharnn: .*damaged.*\n$/,
+    );
+  });
+
   it('of usage', async () => {
     const f = folder();
     const cases: [string[], string][] = [
@@ -71,6 +86,33 @@ describe('errors', () => {
         ['-M', '12X'],
         "option '-M, --memory <size>' argument '12X' is invalid: give a number of bytes such as 65536, 64K, 16M or 2G; see shacomp --help",
       ],
+      [
+        ['--block-size', '1', 'a'],
+        "option '--block-size <size>' argument '1' is invalid: give a size from 8K to 64M; see shacomp --help",
+      ],
+      [
+        ['--block-size', '65M', 'a'],
+        "option '--block-size <size>' argument '65M' is invalid: give a size from 8K to 64M; see shacomp --help",
+      ],
+      [
+        ['a', '-o', ''],
+        "option '-o, --output <file>' argument '' is invalid: give a name; see shacomp --help",
+      ],
+      [
+        ['--output-dir=', 'a'],
+        "option '--output-dir <folder>' argument '' is invalid: give a name; see shacomp --help",
+      ],
+      [
+        ['-m', '', 'a'],
+        "option '-m, --model <name>' argument '' is invalid: give a name; see shacomp --help",
+      ],
+      [[''], "'': no such file or directory"],
+      [['-10', 'a'], 'there is no level 10, they go from -1 to -9; a file is ./-10'],
+      [['eval', '-0', 'a'], 'there is no level 0, they go from -1 to -9; a file is ./-0'],
+      [
+        ['--level', '10', 'a'],
+        "option '--level <n>' argument '10' is invalid: give an integer from 1 to 9; see shacomp --help",
+      ],
       [['help', 'nope'], 'there is no command "nope"; see shacomp --help'],
     ];
     for (const [args, message] of cases)
@@ -79,6 +121,17 @@ describe('errors', () => {
     expect((await f.run(['a'], { env: { SHACOMP_ENGINE: 'abacus' } })).stderr).toContain(
       'there is no engine',
     );
+  });
+
+  it('--level is -1 to -9 by another name, and the last of them wins', async () => {
+    const f = folder();
+    f.write('a', text);
+    const size = async (...words: string[]) => (await f.run([...words, '-c', 'a'])).stdout.toString('hex');
+    const nine = await size('-9');
+    expect(await size('--level', '9')).toBe(nine);
+    expect(await size('--level=1', '-9')).toBe(nine);
+    expect(await size('-1', '--level=9')).toBe(nine);
+    expect(await size('-9', '--level', '1')).not.toBe(nine);
   });
 
   it('have a stack trace only with SHACOMP_DEBUG', async () => {

@@ -19,10 +19,10 @@ describe('info', () => {
     expect(out).toMatch(/^shacomp \d+\.\d+\.\d+, Node\.js v/);
     for (const engine of ['native', 'wasm', 'reference'])
       expect(out).toMatch(new RegExp(`^ {2}${engine} +\\S`, 'm'));
-    expect(out).toMatch(/^ {2}lite +[0-9a-f]{16} +0\.10 M parameters {2}119412 bytes \(116\.6 KiB\) {2}\//m);
+    expect(out).toMatch(/^ {2}lite +[0-9a-f]{16} +0\.10 M parameters {2}120052 bytes \(117\.2 KiB\) {2}\//m);
     const facts = JSON.parse((await f.run(['info', '--json'])).stdout.toString());
     expect(facts.engines.map((e: { name: string }) => e.name)).toEqual(['native', 'wasm', 'reference']);
-    expect(facts.models[0]).toMatchObject({ name: 'lite', bytes: 119412, parameters: 96640 });
+    expect(facts.models[0]).toMatchObject({ name: 'lite', bytes: 120052, parameters: 96640 });
   });
 
   it('of a compressed file, for people and for programs', async () => {

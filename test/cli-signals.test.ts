@@ -1,9 +1,11 @@
 /** @file The command line and signals: no partial files, an end that the shell sees, progress on request. */
+import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { eachInFolder, until } from './helpers/cli.js';
 import { sampleText } from './helpers/letters-model.js';
 
 const folder = eachInFolder();
+const hasBash = ['bash', 'nohup'].every((name) => spawnSync(name, ['--version']).status === 0);
 /** Long enough to be interrupted on any machine; what it says does not matter. */
 const text = Buffer.alloc(2 ** 24, sampleText(50_000));
 
@@ -24,6 +26,27 @@ describe.skipIf(process.platform === 'win32')('signals', () => {
       expect(f.list()).toEqual(['a']);
     },
   );
+
+  describe('a hangup that was to be ignored', () => {
+    const hangup = 'until ls .*.part > /dev/null 2>&1; do sleep 0.05; done; kill -HUP $!; wait $!';
+
+    it.runIf(process.platform === 'linux')('by the shell is ignored', async () => {
+      const f = folder();
+      f.write('a', text.subarray(0, 2 ** 19));
+      expect((await f.shell(`shacomp a & ${hangup}`)).code).toBe(129);
+      expect(f.list()).toEqual(['a']);
+      expect((await f.shell(`trap '' HUP; shacomp a & ${hangup}`)).code).toBe(0);
+      expect(f.list()).toEqual(['a', 'a.sha']);
+    });
+
+    it.runIf(hasBash)('by nohup is ignored', async () => {
+      const f = folder();
+      f.write('a', text.subarray(0, 2 ** 19));
+      f.write('run.sh', `nohup "$@" > log 2>&1 & ${hangup}`);
+      expect((await f.shell('bash run.sh shacomp a')).code).toBe(0);
+      expect(f.list()).toEqual(['a', 'a.sha', 'log', 'run.sh']);
+    });
+  });
 
   it('an interrupted overwrite leaves what was there', async () => {
     const f = folder();

@@ -56,6 +56,34 @@ describe.skipIf(!hasTerminals)('on a terminal', () => {
     expect(f.list()).toEqual(['a', 'a.sha']);
   });
 
+  it('Ctrl-D at the question is a no', async () => {
+    const f = folder();
+    f.write('a', text);
+    f.write('a.sha', 'precious');
+    f.write('b', text);
+    const run = await f.terminal('shacomp a b', '\x04');
+    expect(run.screen).toMatch(/overwrite it \(y\/n\)\? .*\nshacomp: a\.sha: not overwritten\n/);
+    expect(run.screen).toContain('b.sha');
+    expect(run.code).toBe(2);
+    expect(f.read('a.sha').toString()).toBe('precious');
+  });
+
+  it('without a cursor, it gets no escape sequences', async () => {
+    const f = folder();
+    f.write('long-enough.txt', Buffer.alloc(2 ** 19, sampleText(50_000)));
+    for (const term of ['dumb', '']) {
+      const run = await f.terminal(`TERM=${term} shacomp --no-verify -f long-enough.txt`);
+      expect(run.code).toBe(0);
+      expect(run.screen).toMatch(/^long-enough\.txt : .*\n$/);
+    }
+    const asked = await f.terminal('TERM=dumb shacomp --progress --no-verify -f long-enough.txt');
+    expect(asked.screen).toContain('compressing long-enough.txt ');
+    expect(asked.screen).not.toContain('\x1b');
+    f.write('b', text);
+    f.write('b.sha', 'precious');
+    expect((await f.terminal('TERM=dumb shacomp b', 'n\n')).screen).not.toContain('\x1b');
+  });
+
   it('it sees a progress bar with speed and time left, which goes away', async () => {
     const f = folder();
     f.write('long-enough.txt', Buffer.alloc(2 ** 20, sampleText(50_000)));

@@ -17,7 +17,7 @@ describe('train', () => {
     expect(run.stderr).toMatch(/^training on 2 files; Ctrl-C stops and saves\n/);
     expect(run.stderr).toMatch(/^trained 4 steps on 2048 bytes .*; held out: \d\.\d{4} bits per byte$/m);
     expect(run.stderr).toMatch(
-      /^m\.sharnn : 96640 parameters, 119412 bytes \(116\.6 KiB\), id [0-9a-f]{16}$/m,
+      /^m\.sharnn : 96640 parameters, 120052 bytes \(117\.2 KiB\), id [0-9a-f]{16}$/m,
     );
     expect(run.stderr).toMatch(
       /^quantized: \d\.\d{4} bits per byte, \d\.\d{4} before, a loss of -?\d+\.\d\d%$/m,
@@ -144,30 +144,34 @@ describe('train', () => {
 });
 
 describe('quantize', () => {
-  it('makes a model of a checkpoint, and tells the cost if there is text', async () => {
+  it('makes a model of a checkpoint, fitted to text, and tells what that costs, by file and by position', async () => {
     const f = folder();
     f.write('a', sampleText(30_000));
     await f.run(['train', 'a', ...few, '-o', 'm.sharnn']);
-    const plain = await f.run(['quantize', 'm.safetensors', '-o', 'q.sharnn', '--name', 'mine']);
-    expect(plain).toMatchObject({ code: 0 });
-    expect(plain.stderr).toMatch(
-      /^q\.sharnn : .*\nquantized: its cost is not known: give text with --calibrate\n$/,
+    const quantize = ['quantize', 'm.safetensors', '-o', 'q.sharnn'];
+    expect((await f.run(quantize)).stderr).toBe(
+      'shacomp: quantize fits the rounding to text like that the model is for: --calibrate FILE\n',
     );
+    const fitted = await f.run([...quantize, '--calibrate', 'a', '--name', 'mine', '--bits', '8', '-v']);
+    expect(fitted).toMatchObject({ code: 0 });
+    expect(fitted.stderr).toMatch(/^q\.sharnn : .*\n {4}to byte 512: /m);
+    expect(fitted.stderr).toMatch(/^quantized: .* a loss of -?\d/m);
     expect((await f.run(['info', 'q.sharnn'])).stdout.toString()).toMatch(/^ {2}model +mine$/m);
-    expect((await f.run(['quantize', 'm.safetensors', '-o', 'q.sharnn'])).stderr).toBe(
+    expect((await f.run([...quantize, '--calibrate', 'a'])).stderr).toBe(
       'shacomp: q.sharnn: already exists; use -f to overwrite it\n',
     );
-    const fitted = await f.run(['quantize', 'm.safetensors', '-fo', 'q.sharnn', '--calibrate', 'a']);
-    expect(fitted.stderr).toMatch(/^quantized: .* a loss of -?\d/m);
+    const two = await f.run([...quantize, '-f', '--calibrate', 'a', '--calibrate', 'm.safetensors']);
+    expect(two.stderr).toMatch(/^ {2}a: .* a loss of .*\n {2}m\.safetensors: .*\nquantized: /m);
   });
 
   it('refuses what is no checkpoint', async () => {
     const f = folder();
     f.write('x.safetensors', 'not one');
-    const run = await f.run(['quantize', 'x.safetensors', '-o', 'q.sharnn']);
+    f.write('a', sampleText(30_000));
+    const run = await f.run(['quantize', 'x.safetensors', '-o', 'q.sharnn', '--calibrate', 'a']);
     expect(run.code).toBe(1);
     expect(run.stderr).toMatch(/^shacomp: x\.safetensors: not a usable safetensors file: .*\n$/);
-    expect(f.list()).toEqual(['x.safetensors']);
+    expect(f.list()).toEqual(['a', 'x.safetensors']);
     expect((await f.run(['quantize', '-o', 'q.sharnn'])).stderr).toContain(
       "missing required argument 'checkpoint'",
     );

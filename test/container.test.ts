@@ -1,14 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { deinterleave, interleave, MAX_STREAMS, stepCount, streamCount } from '../src/codec/block/slices.js';
-import { compress } from '../src/codec/compress.js';
+import { codingRows, interleave, placeSymbols, stepCount } from '../src/codec/block/slices.js';
+
 import { ByteReader } from '../src/codec/container/byte-reader.js';
 import { ContainerReader, type ContainerRecord } from '../src/codec/container/container.js';
+import { MAX_STREAMS } from '../src/codec/container/format.js';
 import { encodeVarint, readVarint } from '../src/codec/container/varint.js';
-import { compressChunks, decompress, inspect, ShacompError } from '../src/index.js';
+import { streamCount } from '../src/codec/strategy/levels.js';
+import { compress, compressChunks, decompress, inspect, ShacompError } from '../src/index.js';
 import { collect } from './helpers/collect.js';
 import { fakeEngine, fakeModel, likelyBytes } from './helpers/fake-engine.js';
 
-const MEMBER = [0x8d, 0x53, 0x48, 0x41, 2];
+const MEMBER = [0x8d, 0x53, 0x48, 0x41, 3];
 const MODEL = [0x01, 1, 2, 3, 4, 5, 6, 7, 8];
 const CRC = [0, 0, 0, 0];
 
@@ -98,8 +100,27 @@ describe('streams of a block', () => {
         const data = Uint8Array.from({ length }, (_, i) => i + 100);
         const rows = interleave(data, streams);
         expect(rows.length).toBe((stepCount(length, streams) + 1) * streams);
-        expect(deinterleave(rows.subarray(streams), length, streams)).toEqual(data);
+        const back = new Uint8Array(length);
+        placeSymbols(back, streams, rows.subarray(streams, streams + length), 0);
+        expect(back).toEqual(data);
       }
+    }
+  });
+
+  it('come into coding order and back in pieces as well', () => {
+    const data = Uint8Array.from({ length: 67 }, (_, i) => i + 100);
+    for (const streams of [1, 3, 4, 67]) {
+      const steps = stepCount(data.length, streams);
+      const whole = interleave(data, streams);
+      const back = new Uint8Array(data.length);
+      for (let from = 0; from < steps; from += 5) {
+        const to = Math.min(from + 5, steps);
+        const rows = codingRows(data, streams, from, to);
+        expect(rows).toEqual(whole.subarray(from * streams, (to + 1) * streams));
+        const symbols = Math.min(to * streams, data.length) - from * streams;
+        placeSymbols(back, streams, rows.subarray(streams, streams + symbols), from);
+      }
+      expect(back).toEqual(data);
     }
   });
 });
@@ -108,7 +129,7 @@ describe('container', () => {
   it('reads every record', async () => {
     const bytes = [...MEMBER, 0x06, 11, 0x02, 3, 97, 98, 99, ...CRC, ...MODEL, 0x83, 8, 2, 1, 7, 7, ...CRC];
     expect(await records(bytes)).toEqual([
-      { kind: 'member', offset: 0, version: 2 },
+      { kind: 'member', offset: 0, version: 3 },
       { kind: 'length', length: 11 },
       { kind: 'block', offset: 7, mode: 'stored', length: 3, codedLength: 3, streams: 0, last: false },
       { kind: 'model', id: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) },
@@ -126,7 +147,7 @@ describe('container', () => {
     expect(await code([0x8d, 0x53, 0x48, 0x41, 0x52, 0x4e, 0x4e, 0x0a])).toBe('ERR_NOT_SHACOMP');
     expect(await code([0x8d, 0x53])).toBe('ERR_TRUNCATED');
     expect(await code([0x8d, 0x53, 0x48, 0x41])).toBe('ERR_TRUNCATED');
-    for (const version of [0, 1, 3, 255])
+    for (const version of [0, 1, 2, 4, 255])
       expect(await code([0x8d, 0x53, 0x48, 0x41, version, 0])).toBe('ERR_UNSUPPORTED_VERSION');
     for (const type of [0x07, 0x87, 0x40, 0x7f, 0x80, 0x81, 0x86, 0xff])
       expect(await code([...MEMBER, type, 0, 0, 0, 0, 0, 0, 0, 0])).toBe('ERR_UNSUPPORTED_VERSION');

@@ -1,6 +1,6 @@
 import { describe, it } from 'vitest';
-import { wasmEngine } from '../src/engines/wasm/engine.js';
 import { PRESETS, type PresetName } from '../src/model/architecture.js';
+import { selectEngine } from '../src/node/engines.js';
 import { Case, candidates } from './helpers/conformance.js';
 import { randomModel } from './helpers/random-model.js';
 
@@ -24,7 +24,7 @@ describe('long runs, whose window wraps', () => {
   );
 
   it('lite, 5,200 steps: all engines give the same bits', async () => {
-    const lite = new Case(randomModel({ seed: 3, preset: 'lite' }), 1, 5200, await wasmEngine());
+    const lite = new Case(randomModel({ seed: 3, preset: 'lite' }), 1, 5200, await selectEngine('wasm'));
     for (const { label, engine } of engines) if (label !== 'wasm') lite.check(engine);
   });
 });

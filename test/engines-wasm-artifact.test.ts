@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 // @ts-expect-error a script without types
 import { ARTIFACTS, SECTION, sourcesHash } from '../scripts/build-wasm.mjs';
-import { hasRelaxedSimd } from '../src/engines/wasm/engine.js';
+import { hasRelaxedSimd } from '../src/engines/wasm/simd.js';
 
 const artifacts = ARTIFACTS as { file: string; simd: string }[];
 const compile = (file: string) => WebAssembly.compile(readFileSync(new URL(`../${file}`, import.meta.url)));

@@ -1,12 +1,16 @@
+import { availableParallelism } from 'node:os';
+import { crc32 } from 'node:zlib';
 import { describe, expect, it, vi } from 'vitest';
 import type { Network } from '../src/engines/engine.js';
-import { availableEngines, ENGINE_NAMES, selectEngine } from '../src/engines/list.js';
+import { lendMixing } from '../src/engines/list.js';
 import { nativeEngine, nativeIsas } from '../src/engines/native/engine.js';
-import { referenceEngine } from '../src/engines/reference/network.js';
+import { referenceEngine } from '../src/engines/reference/engine.js';
+import { compress, decompress } from '../src/index.js';
 import { type Architecture, SYMBOLS } from '../src/model/architecture.js';
 import type { IntegerModel } from '../src/model/sharnn.js';
+import { ENGINE_NAMES, engines as reportEngines, selectEngine } from '../src/node/engines.js';
 import { nativeTraining, trainingIsas } from '../src/trainer/native.js';
-import { Case, candidates, expectSame, frequenciesOf } from './helpers/conformance.js';
+import { allEngines, Case, expectSame, frequenciesOf } from './helpers/conformance.js';
 import { randomBytes, randomModel } from './helpers/random-model.js';
 
 const shape = (
@@ -63,8 +67,8 @@ const small = randomModel({ seed: 4, architecture: shape(64, 2, 2, 12, [1]) });
 const batches = [1, 2, 3, 4, 5, 6, 7, 8, 11, 16, 23, 63, 64, 65, 129, 300].map(
   (streams) => new Case(small, streams, streams < 20 ? 15 : 3),
 );
-const engines = await candidates();
-const native = engines.some(({ engine }) => engine.name === 'native');
+const engines = await allEngines();
+const hasNative = engines.some(({ engine }) => engine.name === 'native');
 
 describe.each(engines)('$label gives the bits of the reference', ({ engine }) => {
   it.each(random)('random weights, $name', ({ run }) => run.check(engine));
@@ -73,7 +77,7 @@ describe.each(engines)('$label gives the bits of the reference', ({ engine }) =>
   it.each(batches)('$streams streams', (run) => run.check(engine));
 });
 
-describe.each([{ label: 'reference', engine: referenceEngine }, ...engines])('$label', ({ engine }) => {
+describe.each(engines)('$label', ({ engine }) => {
   const streams = 5;
   const steps = 40;
   const bytes = randomBytes(streams * steps, 1);
@@ -144,8 +148,9 @@ describe.each([{ label: 'reference', engine: referenceEngine }, ...engines])('$l
 describe.each(engines)('$label refuses', ({ engine }) => {
   const refused = (f: () => unknown) => expect(f).toThrow(expect.objectContaining({ code: 'ERR_OPTIONS' }));
 
-  it('a number of streams that is none', () => {
-    for (const streams of [0, -1, 1.5, Number.NaN, 2 ** 31]) refused(() => engine.open(small, streams));
+  it('a number of streams that is not a whole number from 1 to 65536', () => {
+    for (const streams of [0, -1, 1.5, Number.NaN, 65537, 2 ** 31])
+      refused(() => engine.open(small, streams));
   });
 
   it('arrays that are too short, and a network that is closed', () => {
@@ -161,9 +166,24 @@ describe.each(engines)('$label refuses', ({ engine }) => {
   });
 });
 
+describe('an engine without a mixing coder', () => {
+  const { name, memory, open } = referenceEngine;
+
+  it('is lent another one’s, which its detail says, and writes the same file', async () => {
+    const lender = await selectEngine('wasm');
+    const engine = lendMixing({ name: 'abacus', detail: 'beads', memory, open }, lender);
+    expect(engine).toMatchObject({ name: 'abacus', detail: 'beads; mixing by wasm' });
+    const data = randomBytes(300, 3).map((x) => x & 15);
+    const options = { model: small, mode: 'network-mixing-fast' } as const;
+    const file = await compress(data, { ...options, engine });
+    expect(Buffer.compare(file, await compress(data, { ...options, engine: name }))).toBe(0);
+    expect(Buffer.compare(await decompress(file, { model: small, engine }), data)).toBe(0);
+  });
+});
+
 describe('selection', () => {
   it('finds every engine by name and reports all of them', async () => {
-    const report = await availableEngines();
+    const report = await reportEngines();
     expect(report.map((r) => r.name)).toEqual(ENGINE_NAMES);
     for (const r of report) {
       if ('detail' in r) {
@@ -177,7 +197,7 @@ describe('selection', () => {
   });
 
   it('takes the first that runs, or the one that SHACOMP_ENGINE names', async () => {
-    const report = await availableEngines();
+    const report = await reportEngines();
     const first = report.find((r) => 'detail' in r);
     const before = process.env.SHACOMP_ENGINE;
     try {
@@ -199,7 +219,7 @@ describe('selection', () => {
     const short = { ...parsed, bytes: parsed.bytes.slice(0, 100) };
     const changed = randomModel({ seed: 2 });
     changed.bytes[10] = 255; // the width
-    for (const report of await availableEngines()) {
+    for (const report of await reportEngines()) {
       if ('unavailable' in report) continue;
       const engine = await selectEngine(report.name);
       for (const model of [{ ...parsed }, short, {} as IntegerModel, changed])
@@ -209,8 +229,30 @@ describe('selection', () => {
     expect(() => Object.assign(parsed, { bytes: short.bytes })).toThrow(TypeError);
   });
 
-  it.skipIf(!native)('names threads and instruction set, and refuses unknown ones', () => {
-    expect(nativeEngine({ threads: 2, isa: 'baseline' }).detail).toMatch(/, 2 threads$/);
+  it('take no model whose bytes were changed since, though their checksum is right', async () => {
+    for (const report of await reportEngines()) {
+      if ('unavailable' in report || report.name === 'reference') continue;
+      const engine = await selectEngine(report.name);
+      const changed = randomModel({ seed: 3 });
+      const { bytes } = changed;
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+      view.setUint16(14, 8192, true); // the window
+      view.setUint32(bytes.length - 4, crc32(bytes.subarray(0, -4)), true);
+      expect(() => engine.open(changed, 1)).toThrow(expect.objectContaining({ code: 'ERR_MODEL_INVALID' }));
+    }
+    const { architecture } = randomModel({ seed: 3 });
+    expect(() => Object.assign(architecture, { window: 8192 })).toThrow(TypeError);
+    expect(() => architecture.attention.push(0)).toThrow(TypeError);
+  });
+
+  it.skipIf(!hasNative)('names threads and instruction set, and refuses unknown ones', () => {
+    const { detail } = nativeEngine({ threads: 1, isa: 'baseline' });
+    expect(detail).toMatch(/, 1 thread$/);
+    const most = availableParallelism();
+    if (most > 1)
+      expect(nativeEngine({ threads: 1024, isa: 'baseline' }).detail).toBe(
+        detail.replace('1 thread', `${most} threads`),
+      );
     expect(() => nativeEngine({ isa: 'z80' })).toThrow(
       expect.objectContaining({
         code: 'ERR_OPTIONS',
@@ -220,7 +262,7 @@ describe('selection', () => {
     expect(() => nativeEngine({ threads: 0 })).toThrow(expect.objectContaining({ code: 'ERR_OPTIONS' }));
   });
 
-  it.skipIf(!native)(
+  it.skipIf(!hasNative)(
     'takes the instruction set of SHACOMP_ISA; a wrong one is no reason for another engine',
     async () => {
       const best = nativeIsas()[0];

@@ -1,13 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  affine,
   attentionWeight,
   exp2neg,
   frequency,
+  gelu,
   mul15,
+  narrow,
   normalize,
-  quant,
   reciprocal,
+  sat8,
   scale,
   sigmoid16,
   tanh16,
@@ -57,14 +60,14 @@ describe('powers of two', () => {
     expect(Math.max(...errors)).toBeLessThan(5);
   });
 
-  it('give weights 0..127 and frequencies 1..2^22 that never grow with the distance', () => {
+  it('give weights 0..255 and frequencies 1..2^22 that never grow with the distance', () => {
     const distances = Array.from({ length: 25 * 4096 }, (_, t) => t);
     const weights = distances.map(attentionWeight);
     const frequencies = distances.map(frequency);
     // the cubic's error shows where one octave meets the next
     expect(weights.every((w, t) => t === 0 || w <= weights[t - 1] + 1)).toBe(true);
     expect(frequencies.every((f, t) => t === 0 || f <= frequencies[t - 1] + 128)).toBe(true);
-    expect([weights[0], weights.at(-1)]).toEqual([127, 0]);
+    expect([weights[0], weights.at(-1)]).toEqual([255, 0]);
     expect([frequencies[0], frequencies.at(-1)]).toEqual([2 ** 22, 1]);
     expect(Math.min(...frequencies)).toBe(1);
     expect(attentionWeight(2 ** 30)).toBe(0);
@@ -94,39 +97,54 @@ describe('normalize', () => {
           const deviation = Math.sqrt(x.reduce((a, b) => a + (b - mean) ** 2, 0) / d);
           fc.pre(deviation > 8);
           const out = normalized(x);
-          const error = out.map((n, i) =>
-            Math.abs(n - 2048 * Math.max(-16, Math.min(16, (x[i] - mean) / deviation))),
-          );
+          const error = out.map((n, i) => Math.abs(n - (1024 * (x[i] - mean)) / deviation));
           // the mean is rounded to an integer: at most half a unit of the input
-          expect(Math.max(...error) / 2048).toBeLessThan(0.01 + 0.6 / deviation);
+          expect(Math.max(...error) / 1024).toBeLessThan(0.01 + 0.6 / deviation);
         },
       ),
     );
   });
 
-  it('gives zeros for a constant and saturates a lone peak', () => {
+  it('gives zeros for a constant, and a lone peak its sqrt(d)', () => {
     expect(normalized(new Int16Array(64).fill(-32767))).toEqual(new Int16Array(64));
     const peak = new Int16Array(1024);
     peak[5] = 32767;
-    expect(normalized(peak)[5]).toBe(32767);
+    expect(Math.abs(normalized(peak)[5] - 1024 * Math.sqrt(1023))).toBeLessThan(8);
   });
 
   it('survives the largest spread', () => {
     const x = Int16Array.from({ length: 1024 }, (_, i) => (i % 2 ? 32767 : -32767));
-    expect(new Set(normalized(x))).toEqual(new Set([2048, -2048]));
+    expect(new Set(normalized(x))).toEqual(new Set([1024, -1024]));
   });
 });
 
-it('mul15, quant and reciprocal round as specified', () => {
+it('gelu is x sigmoid(1.702 x), for all of Q7.8', () => {
+  const values = Array.from({ length: 65535 }, (_, i) => i - 32767);
+  const error = values.map((x) => Math.abs(gelu(x) - x / (1 + Math.exp((-1.702 * x) / 256))));
+  expect(Math.max(...error)).toBeLessThan(2.5);
+});
+
+it('mul15, int8 activations, shifts and reciprocal round as specified', () => {
   fc.assert(
     fc.property(int16, int16, (a, b) => {
       expect(mul15(a, b)).toBe(Math.floor((a * b + 16384) / 32768));
     }),
   );
   fc.assert(
-    fc.property(int16, fc.integer({ min: 3, max: 6 }), (n, s) => {
-      const exact = Math.floor(n / 2 ** (11 - s) + 0.5);
-      expect(quant(n, s)).toBe(Math.max(-127, Math.min(127, exact)));
+    fc.property(int16, int16, (n, scale) => {
+      const exact = Math.floor((n * scale) / 2 ** 15 + 0.5);
+      expect(sat8(mul15(n, scale))).toBe(Math.max(-127, Math.min(127, exact)));
+    }),
+  );
+  fc.assert(
+    fc.property(fc.integer({ min: -(2 ** 29), max: 2 ** 29 }), fc.integer({ min: 1, max: 8 }), (x, s) => {
+      const exact = Math.floor(x / 2 ** s + 0.5);
+      expect(narrow(x, s)).toBe(Math.max(-32767, Math.min(32767, exact)));
+    }),
+  );
+  fc.assert(
+    fc.property(int16, int16, fc.integer({ min: 1, max: 15 }), (n, gain, s) => {
+      expect(affine(n, gain, -5, s)).toBe(Math.floor((n * gain) / 2 ** s + 0.5) - 5);
     }),
   );
   fc.assert(

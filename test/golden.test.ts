@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { Engine, EngineName } from '../src/engines/engine.js';
-import { selectEngine } from '../src/engines/list.js';
+import type { Engine } from '../src/engines/engine.js';
 import { compress, decompress, loadModel, ShacompError } from '../src/index.js';
+import { selectEngine } from '../src/node/engines.js';
 
 const folder = new URL('../fixtures/sha/', import.meta.url);
 const expected: Record<string, { length?: number; sha256?: string; errors?: string[] }> = JSON.parse(
@@ -13,7 +13,7 @@ const model = await loadModel(new URL('../fixtures/tiny.sharnn', import.meta.url
 
 /** The engines that run here; only native ones may be absent. */
 const engines: Engine[] = [];
-for (const name of ['reference', 'wasm', 'native'] satisfies EngineName[]) {
+for (const name of ['reference', 'wasm', 'native']) {
   const engine = await selectEngine(name).catch((error) => {
     if (name !== 'native' || error.code !== 'ERR_ENGINE_UNAVAILABLE') throw error;
   });

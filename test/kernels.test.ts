@@ -11,8 +11,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 // @ts-expect-error a script without types
 import { COMPILE, findTools, INCLUDES } from '../scripts/build-wasm.mjs';
 import { nativeIsas } from '../src/engines/native/engine.js';
-import { referenceEngine } from '../src/engines/reference/network.js';
-import { hasRelaxedSimd } from '../src/engines/wasm/engine.js';
+import { referenceEngine } from '../src/engines/reference/engine.js';
+import { hasRelaxedSimd } from '../src/engines/wasm/simd.js';
 import { trustedBytes } from '../src/model/sharnn.js';
 import { expectSame, frequenciesOf } from './helpers/conformance.js';
 import { randomBytes, randomModel } from './helpers/random-model.js';

@@ -1,10 +1,11 @@
 /** @file The mixing coder: the reference, native and WebAssembly give the same bits, whatever the input. */
 import { describe, expect, it } from 'vitest';
-import { MIX_PROFILES, type MixKernels } from '../src/codec/block/mixing-coder.js';
 import { interleave } from '../src/codec/block/slices.js';
-import { nativeMixing } from '../src/engines/native/mixer.js';
+import type { MixKernels } from '../src/engines/engine.js';
+import { nativeEngine } from '../src/engines/native/engine.js';
+import { MIX_PROFILES } from '../src/engines/profiles.js';
 import { referenceMixing } from '../src/engines/reference/mixer.js';
-import { wasmMixing } from '../src/engines/wasm/mixer.js';
+import { selectEngine } from '../src/node/engines.js';
 import { decode, encode } from './helpers/mixing.js';
 
 /** Reproducible numbers in [0, 2^32). */
@@ -80,7 +81,7 @@ const hex = (bytes?: Uint8Array): string => Buffer.from(bytes ?? []).toString('h
 
 function native(): MixKernels | undefined {
   try {
-    return nativeMixing();
+    return nativeEngine().mixing;
   } catch {
     return undefined;
   }
@@ -90,7 +91,7 @@ describe.each(Object.entries(MIX_PROFILES))('mixing, profile %s', (_, profile) =
   it.each(Object.entries(samples()))(
     'every implementation gives the reference’s bits: %s',
     async (_name, block) => {
-      const others = [native(), await wasmMixing()].filter((k) => k !== undefined);
+      const others = [native(), (await selectEngine('wasm')).mixing].filter((k) => k !== undefined);
       for (const streams of [1, 3]) {
         const symbols = codingOrder(block, streams);
         const f = streams === 3 ? frequenciesFor(symbols) : undefined;

@@ -1,15 +1,20 @@
 /** @file The mixing coder's promises: round trips, bounded reactions to damaged payloads, redundant input, limits. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MIX_PROFILES, type MixKernels } from '../src/codec/block/mixing-coder.js';
-import { nativeMixing } from '../src/engines/native/mixer.js';
-import { wasmMixing } from '../src/engines/wasm/mixer.js';
+import type { MixKernels } from '../src/engines/engine.js';
+import { nativeEngine } from '../src/engines/native/engine.js';
+import { MIX_PROFILES } from '../src/engines/profiles.js';
+import { referenceMixing } from '../src/engines/reference/mixer.js';
+import { selectEngine } from '../src/node/engines.js';
 import { decode, encode } from './helpers/mixing.js';
 
 async function implementations(): Promise<[string, MixKernels][]> {
-  const all: [string, MixKernels][] = [['wasm', await wasmMixing()]];
+  const all: [string, MixKernels][] = [
+    ['reference', referenceMixing],
+    ['wasm', (await selectEngine('wasm')).mixing],
+  ];
   try {
-    all.push(['native', nativeMixing()]);
+    all.push(['native', nativeEngine().mixing]);
   } catch {
     // no addon on this machine
   }
@@ -64,9 +69,9 @@ describe.each(await implementations())('mixing by %s', (_name, k) => {
     });
 
     it('codes a long run in next to nothing', () => {
-      const payload = encode(k, profile, new Uint8Array(20_000), 1)!;
+      const payload = encode(k, profile, new Uint8Array(5000), 1)!;
       expect(payload.length).toBeLessThan(60);
-      expect(decode(k, profile, 20_000, 1, payload).every((b) => b === 0)).toBe(true);
+      expect(decode(k, profile, 5000, 1, payload).every((b) => b === 0)).toBe(true);
     });
 
     it('gives up on what does not compress', () => {
@@ -88,6 +93,54 @@ describe.each(await implementations())('mixing by %s', (_name, k) => {
       expect(k.mixBytes(profile, 100, 4097)).toBe(0);
       expect(() => k.mixOpen(profile, 100, 0)).toThrow();
     });
+  });
+});
+
+describe.each(await implementations())('mixing by %s refuses', (_name, k) => {
+  const refused = (f: () => unknown) => expect(f).toThrow(expect.objectContaining({ code: 'ERR_OPTIONS' }));
+  const profile = MIX_PROFILES.fast;
+  const bytes = Uint8Array.of(1, 2, 3);
+  const few = new Uint32Array(3 * 256 - 1).fill(1);
+
+  it('shapes out of range', () => {
+    for (const [wrong, length, streams] of [
+      [2, 100, 1],
+      [-1, 100, 1],
+      [0, 2 ** 28 + 1, 1],
+      [0, 2 ** 32 + 100, 1],
+      [0, -1, 1],
+      [0, 100, 0],
+      [0, 100, 4097],
+    ]) {
+      expect(k.mixBytes(wrong, length, streams)).toBe(0);
+      refused(() => k.mixOpen(wrong, length, streams));
+    }
+  });
+
+  it('too few frequencies, and more symbols than there is room for', () => {
+    const encoder = k.mixOpen(profile, 3, 1);
+    refused(() => k.mixEncode(encoder, bytes, few));
+    k.mixClose(encoder);
+    const decoder = k.mixOpen(profile, 3, 1, bytes);
+    const room = new Uint8Array(3);
+    refused(() => k.mixDecode(decoder, room, 3, few));
+    for (const count of [4, -1, Number.NaN]) refused(() => k.mixDecode(decoder, room, count));
+    k.mixClose(decoder);
+  });
+
+  it('to decode with an encoder, and what is closed or no coder at all', () => {
+    const room = new Uint8Array(3);
+    const coder = k.mixOpen(profile, 3, 1);
+    refused(() => k.mixDecode(coder, room, 3));
+    refused(() => k.mixEnds(coder));
+    k.mixClose(coder);
+    k.mixClose(coder);
+    for (const wrong of [coder, {}]) {
+      refused(() => k.mixEncode(wrong, bytes));
+      refused(() => k.mixDecode(wrong, room, 3));
+      refused(() => k.mixFinish(wrong));
+      refused(() => k.mixEnds(wrong));
+    }
   });
 });
 

@@ -2,15 +2,14 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { blockMemory } from '../src/codec/block/memory.js';
-import type { MixKernels } from '../src/codec/block/mixing-coder.js';
-import { CODED_MODES, codedMode, type Mode } from '../src/codec/block/modes.js';
+import { CODED_MODES, codedMode } from '../src/codec/block/modes.js';
+import type { Mode } from '../src/codec/container/format.js';
 import { Breath } from '../src/codec/event-loop.js';
 import { LEVELS } from '../src/codec/strategy/levels.js';
 import { SLICES, Trial } from '../src/codec/strategy/trial.js';
-import type { Engine, EngineName } from '../src/engines/engine.js';
-import { selectEngine } from '../src/engines/list.js';
-import { mixKernels } from '../src/engines/mixing.js';
+import type { Engine } from '../src/engines/engine.js';
 import { compress, decompress, type ErrorCode, inspect, ShacompError } from '../src/index.js';
+import { selectEngine } from '../src/node/engines.js';
 import { collect } from './helpers/collect.js';
 import { fakeEngine, fakeModel, likelyBytes, random } from './helpers/fake-engine.js';
 import { lettersModel, sampleText } from './helpers/letters-model.js';
@@ -20,7 +19,7 @@ const modes = CODED_MODES.map((mode) => mode.name);
 
 /** The engines that run here; only the native one may be absent. */
 const engines: Engine[] = [];
-for (const name of ['wasm', 'native'] satisfies EngineName[]) {
+for (const name of ['wasm', 'native']) {
   const engine = await selectEngine(name, { threads: 1 }).catch((error) => {
     if (name !== 'native' || error.code !== 'ERR_ENGINE_UNAVAILABLE') throw error;
   });
@@ -42,7 +41,7 @@ function logLines(length: number): Buffer {
 }
 
 /** A fake network beside a mixing coder that is not the slow reference. */
-const quickFake = () => Object.assign(fakeEngine(), { name: engines.at(-1)!.name });
+const quickFake = () => fakeEngine({ mixing: engines.at(-1)!.mixing });
 
 const modesOf = async (file: Uint8Array): Promise<Mode[]> =>
   (await collect(inspect(file))).flatMap((record) => (record.kind === 'block' ? [record.mode] : []));
@@ -85,7 +84,7 @@ describe.each(modes)('mode %s', (mode) => {
     expect(Buffer.compare(await decompress(file, { model, engine }), data)).toBe(0);
   });
 
-  it('finds damage, or gives the right bytes', async () => {
+  it('finds damage wherever it is', async () => {
     const data = sampleText(400);
     const engine = engines.at(-1)!;
     const file = await compress(data, { mode, model, engine });
@@ -106,16 +105,11 @@ describe.each(modes)('mode %s', (mode) => {
         return allowed.includes(error.code) || error.code === 'ERR_OUTPUT_TOO_LARGE' ? 'found' : error.code;
       }
     };
-    let right = 0;
     for (let bit = 0; bit < file.length * 8; bit += 7) {
       const damaged = file.slice();
       damaged[bit >> 3] ^= 1 << (bit & 7);
-      const result = await outcome(damaged);
-      expect([bit, ['found', 'right'].includes(result)]).toEqual([bit, true]);
-      if (result === 'right') right++;
+      expect([bit, await outcome(damaged)]).toEqual([bit, 'found']);
     }
-    // only bits of the code's last byte may be without a meaning
-    expect(right).toBeLessThanOrEqual(3);
     for (let length = 0; length < file.length; length += 17)
       await expect(decompress(file.subarray(0, length), { model, engine })).rejects.toMatchObject({
         code: 'ERR_TRUNCATED',
@@ -173,14 +167,14 @@ describe('streams', () => {
   });
 
   it('that a block has, not those of a level, are decoded', async () => {
-    const kernels = await mixKernels(engines[0].name);
+    const kernels = engines[0].mixing;
     const data = sampleText(5000);
     const mode = codedMode('mixing-fast');
     for (const streams of [1, 2, 7, 1000]) {
       const context = { length: data.length, streams, mixing: kernels };
       const encoder = mode.encoder(context);
       encoder.encode(data);
-      const payload = encoder.finish();
+      const payload = encoder.finish()!;
       encoder.close?.();
       const decoder = mode.decoder(payload, context);
       const back = new Uint8Array(data.length);
@@ -236,7 +230,7 @@ describe('the choice of a mode', () => {
     const block = Buffer.concat([sampleText(30_000), logLines(30_000)]);
     const estimates = await Promise.all(
       engines.map(async (engine) => {
-        const mixing = await mixKernels(engine.name);
+        const mixing = engine.mixing;
         const trial = new Trial(block, {
           mixing,
           breath: new Breath(),
@@ -277,11 +271,11 @@ describe('levels', () => {
     const size = (bytes: number) => (bytes < 2 ** 20 ? `${bytes / 2 ** 10} KiB` : `${bytes / 2 ** 20} MiB`);
     const words = (mode: string) =>
       mode.replace('network-', 'network and ').replace(/-(fast|full)$/, (_, profile) => `, ${profile}`);
-    const rows = LEVELS.map(({ mode, plain, streams, tolerance, blockSize }, i) => {
+    const rows = LEVELS.map(({ mode, plain, model, streams, tolerance, blockSize }, i) => {
       const network = mode.startsWith('network');
       const cut = network ? [size(streams.bytes), `${streams.most}`, `${100 * tolerance} %`] : ['', '1', ''];
-      const cells = [`${i + 1}`, words(mode), words(plain), ...cut, size(blockSize)];
-      return `| ${cells.join(' | ')} |`.replaceAll('|  |', '| |');
+      const cells = [`${i + 1}`, words(mode), words(plain), network ? model : '', ...cut, size(blockSize)];
+      return `| ${cells.join(' | ')} |`.replaceAll(/\| {2}(?=\|)/g, '| ');
     });
     expect(page).toContain(rows.join('\n'));
   });
@@ -293,51 +287,53 @@ describe('levels', () => {
   });
 });
 
-describe.each(engines.map((engine) => engine.name))('memory of mixing, %s', (name) => {
-  it('is known before it is taken, grows with the block, and is kept within the limit', async () => {
-    const mixing: MixKernels = await mixKernels(name);
-    const engine = engines.find((e) => e.name === name)!;
-    const data = sampleText(10_000);
-    for (const mode of ['mixing-fast', 'mixing-full'] as const) {
-      const need = (length: number) => codedMode(mode).memory({ length, streams: 1, mixing });
-      expect(need(3000)).toBeLessThan(need(300_000));
-      expect(need(2 ** 26)).toBeLessThan(2 ** 30);
-      const file = await compress(data, { mode, engine });
-      const [block] = (await collect(inspect(file))).filter((record) => record.kind === 'block');
-      const limit = blockMemory({ ...block, mode: codedMode(mode), mixing });
-      expect((await decompress(file, { engine, memoryLimit: limit })).length).toBe(data.length);
-      for (const run of [
-        decompress(file, { engine, memoryLimit: limit - 1 }),
-        compress(data, { mode, engine, memoryLimit: limit - 1 }),
-      ])
-        await expect(run).rejects.toMatchObject({ code: 'ERR_MEMORY_LIMIT' });
-    }
-  });
-
-  it('is alike on every engine, also where sizes pass 32 bits', async () => {
-    const mixing = await mixKernels(name);
-    const other = await mixKernels(engines[0].name);
-    for (const profile of [0, 1])
-      for (let length = 1; length < 2 ** 26; length = Math.ceil(length * 1.06)) {
-        // pointers differ in size, tables must not
-        const difference = mixing.mixBytes(profile, length, 1) - other.mixBytes(profile, length, 1);
-        expect(Math.abs(difference)).toBeLessThan(4096);
+describe.each(engines.map((engine) => [engine.name, engine] as const))(
+  'memory of mixing, %s',
+  (_, engine) => {
+    it('is known before it is taken, grows with the block, and is kept within the limit', async () => {
+      const { mixing } = engine;
+      const data = sampleText(10_000);
+      for (const mode of ['mixing-fast', 'mixing-full'] as const) {
+        const need = (length: number) => codedMode(mode).memory({ length, streams: 1, mixing });
+        expect(need(3000)).toBeLessThan(need(300_000));
+        expect(need(2 ** 26)).toBeLessThan(2 ** 30);
+        const file = await compress(data, { mode, engine });
+        const [block] = (await collect(inspect(file))).filter((record) => record.kind === 'block');
+        const limit = blockMemory({ ...block, mode: codedMode(mode), mixing });
+        expect((await decompress(file, { engine, memoryLimit: limit })).length).toBe(data.length);
+        for (const run of [
+          decompress(file, { engine, memoryLimit: limit - 1 }),
+          compress(data, { mode, engine, memoryLimit: limit - 1 }),
+        ])
+          await expect(run).rejects.toMatchObject({ code: 'ERR_MEMORY_LIMIT' });
       }
-  });
+    });
 
-  it('is refused for shapes out of range', async () => {
-    const mixing = await mixKernels(name);
-    for (const [profile, length, streams] of [
-      [2, 100, 1],
-      [-1, 100, 1],
-      [0, 2 ** 32 + 100, 1],
-      [0, 100, 0],
-      [0, 100, 1e6],
-    ]) {
-      expect(mixing.mixBytes(profile, length, streams)).toBe(0);
-      expect(() => mixing.mixOpen(profile, length, streams)).toThrow(
-        expect.objectContaining({ code: 'ERR_OPTIONS' }),
-      );
-    }
-  });
-});
+    it('is alike on every engine, also where sizes pass 32 bits', async () => {
+      const { mixing } = engine;
+      const other = engines[0].mixing;
+      for (const profile of [0, 1])
+        for (let length = 1; length < 2 ** 26; length = Math.ceil(length * 1.06)) {
+          // pointers differ in size, and WebAssembly has room for what crosses over; tables must not
+          const difference = mixing.mixBytes(profile, length, 1) - other.mixBytes(profile, length, 1);
+          expect(Math.abs(difference)).toBeLessThan(2 ** 19);
+        }
+    });
+
+    it('is refused for shapes out of range', async () => {
+      const { mixing } = engine;
+      for (const [profile, length, streams] of [
+        [2, 100, 1],
+        [-1, 100, 1],
+        [0, 2 ** 32 + 100, 1],
+        [0, 100, 0],
+        [0, 100, 1e6],
+      ]) {
+        expect(mixing.mixBytes(profile, length, streams)).toBe(0);
+        expect(() => mixing.mixOpen(profile, length, streams)).toThrow(
+          expect.objectContaining({ code: 'ERR_OPTIONS' }),
+        );
+      }
+    });
+  },
+);

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { nativeAddonPath } from '../src/engines/native/engine.js';
+import { nativeAddonPath } from '../src/engines/native/addon.js';
 
 const root = path.dirname(import.meta.dirname);
 const TEXT =

@@ -2,20 +2,20 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decodeBlock, encodeBlock } from '../src/codec/block/block.js';
-import { MIX_PROFILES, type MixKernels } from '../src/codec/block/mixing-coder.js';
 import { codedMode } from '../src/codec/block/modes.js';
 import { interleave } from '../src/codec/block/slices.js';
 import { Breath } from '../src/codec/event-loop.js';
-import type { Engine, Network } from '../src/engines/engine.js';
-import { nativeAddon, nativeEngine, networkHandle } from '../src/engines/native/engine.js';
-import { type MixAddon, nativeMixing } from '../src/engines/native/mixer.js';
-import { referenceMixing } from '../src/engines/reference/mixer.js';
-import { referenceEngine } from '../src/engines/reference/network.js';
-import { wasmEngine } from '../src/engines/wasm/engine.js';
-import { wasmMixing } from '../src/engines/wasm/mixer.js';
+import type { Engine, MixKernels, Network } from '../src/engines/engine.js';
+import { nativeAddon } from '../src/engines/native/addon.js';
+import { nativeEngine } from '../src/engines/native/engine.js';
+import type { MixAddon } from '../src/engines/native/mixer.js';
+import { networkHandle } from '../src/engines/native/network.js';
+import { MIX_PROFILES } from '../src/engines/profiles.js';
+import { referenceEngine } from '../src/engines/reference/engine.js';
 import { ShacompError } from '../src/errors.js';
 import { INITIAL_BYTE, SYMBOLS } from '../src/model/architecture.js';
 import { parseModel } from '../src/model/sharnn.js';
+import { selectEngine } from '../src/node/engines.js';
 import { sampleText } from './helpers/letters-model.js';
 import { randomBytes, randomSource } from './helpers/random-model.js';
 
@@ -47,11 +47,11 @@ function together(): { kernels: MixKernels; calls: () => number } {
     calls++;
     return addon!.mixSteps(coder, networkHandle(network)!, ...parameters, 1024);
   };
-  return { kernels: { ...nativeMixing(), mixSteps }, calls: () => calls };
+  return { kernels: { ...nativeEngine().mixing, mixSteps }, calls: () => calls };
 }
 
 /** One after the other. */
-const inTurns = (): MixKernels => ({ ...nativeMixing(), mixSteps: undefined });
+const inTurns = (): MixKernels => ({ ...nativeEngine().mixing, mixSteps: undefined });
 
 const hex = (bytes?: Uint8Array) => Buffer.from(bytes ?? []).toString('hex');
 const breath = new Breath();
@@ -78,19 +78,19 @@ describe.skipIf(!isNative).each(['fast', 'full'] as const)('blocks, profile %s',
       name: 'tiny',
       model: tiny,
       length: 301,
-      judge: async () => [referenceEngine, referenceMixing] as const,
+      judge: async () => referenceEngine,
     },
     {
       name: 'lite',
       model: lite,
       length: 1003,
-      judge: async () => [await wasmEngine(), await wasmMixing()] as const,
+      judge: () => selectEngine('wasm'),
     },
   ])('$name: any number of threads gives the bits of another engine', async ({ model, length, judge }) => {
     const block = sample(length);
     for (const streams of [1, 2, 3, 8, 17]) {
-      const network = (await judge())[0].open(model, streams);
-      const mixing = (await judge())[1];
+      const { open, mixing } = await judge();
+      const network = open(model, streams);
       const expected = await encodeBlock(block, streams, mode, { network, mixing, breath });
       expect(expected).toBeDefined();
       for (const threads of [1, 2, 3, 5]) {
@@ -111,7 +111,13 @@ describe.skipIf(!isNative).each(['fast', 'full'] as const)('blocks, profile %s',
     const block = sample(1500);
     const random = randomSource(5);
     for (const streams of [1, 8]) {
-      const { payload } = await code(tiny, nativeEngine({ threads: 2 }), nativeMixing(), block, streams);
+      const { payload } = await code(
+        tiny,
+        nativeEngine({ threads: 2 }),
+        nativeEngine().mixing,
+        block,
+        streams,
+      );
       for (let i = 0; i < 6; i++) {
         const damaged = payload!.slice(0, i % 3 === 0 ? Math.floor(random() * payload!.length) : undefined);
         for (let k = 0; k < 3; k++)
@@ -124,7 +130,7 @@ describe.skipIf(!isNative).each(['fast', 'full'] as const)('blocks, profile %s',
         const expected = await outcome(1, inTurns());
         for (const threads of [2, 5]) {
           expect(await outcome(threads, together().kernels)).toBe(expected);
-          expect(await outcome(threads, nativeMixing())).toBe(expected);
+          expect(await outcome(threads, nativeEngine().mixing)).toBe(expected);
         }
       }
     }
@@ -183,7 +189,7 @@ describe.skipIf(!isNative)('steps', () => {
     const rows = rowsOf(streams);
     const network = nativeEngine({ threads: 2 }).open(tiny, streams);
     const expected = run(network, rows, [steps], steps);
-    const kernels = nativeMixing();
+    const kernels = nativeEngine().mixing;
     const coder = kernels.mixOpen(profile, steps * streams, streams);
     const frequencies = new Uint32Array(streams * SYMBOLS);
     network.reset();
@@ -207,7 +213,7 @@ describe.skipIf(!isNative)('steps', () => {
       const decoded = new Uint8Array(rows.length).fill(INITIAL_BYTE, 0, 17);
       run(network, decoded, [3, 1 + round], 1, payload);
       expect(hex(decoded)).toBe(hex(rows));
-      const kernels = nativeMixing();
+      const kernels = nativeEngine().mixing;
       const coder = kernels.mixOpen(profile, 17, 17);
       expect(kernels.mixSteps!(coder, network, rows, 0, new Uint32Array(17 * SYMBOLS))).toBe(0);
       kernels.mixClose(coder);
@@ -215,7 +221,7 @@ describe.skipIf(!isNative)('steps', () => {
   });
 
   it('are left to others where network and coder do not belong together', () => {
-    const kernels = nativeMixing();
+    const kernels = nativeEngine().mixing;
     const coder = kernels.mixOpen(profile, 10, 2);
     const arrays = [new Uint8Array(4), 2, new Uint32Array(2 * SYMBOLS)] as const;
     expect(kernels.mixSteps!(coder, referenceEngine.open(tiny, 2), ...arrays)).toBeUndefined();
@@ -223,7 +229,7 @@ describe.skipIf(!isNative)('steps', () => {
   });
 
   it('refuse what does not fit together', () => {
-    const kernels = nativeMixing();
+    const kernels = nativeEngine().mixing;
     const engine = nativeEngine({ threads: 2 });
     const network = engine.open(tiny, 2);
     const coder = kernels.mixOpen(profile, 10, 2);

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { referenceEngine } from '../src/engines/reference/network.js';
+import { referenceEngine } from '../src/engines/reference/engine.js';
 import { type Architecture, elements, PRESETS, parameters, SYMBOLS } from '../src/model/architecture.js';
-import type { IntegerModel } from '../src/model/sharnn.js';
 import { forward, initialState, inputsOf } from '../src/trainer/float-reference.js';
-import { calibrate, quantize, uniformShifts } from '../src/trainer/quantize.js';
+import { beyond, quantize } from '../src/trainer/quantize.js';
+import { type ActivationRanges, activationRanges } from '../src/trainer/ranges.js';
+import { percent, roundingLoss, total } from '../src/trainer/rounding-loss.js';
 import { randomSource } from './helpers/random-model.js';
 
 const TEXT = new TextEncoder().encode(
@@ -29,12 +30,29 @@ function randomParameters(arch: Architecture, seed: number, sharpness = 1): Map<
   );
 }
 
+/** Ranges that hold for random parameters, with a channel's largest value as given. */
+function rangesUpTo(arch: Architecture, most: number): ActivationRanges {
+  const vector = () => new Float32Array(arch.width).fill(most);
+  return {
+    layers: Array.from({ length: arch.layers }, () => ({
+      ...{ start: vector(), memory: vector(), query: vector(), boom: vector() },
+      ...{ outputReach: 30, attentionReach: 30, queryReach: 10, boomReach: 20, cellReach: 10 },
+    })),
+    output: vector(),
+  };
+}
+
 /** Kullback-Leibler divergence, bits per byte, of the integer network's distributions from the float network's. */
-function divergence(arch: Architecture, params: Map<string, Float32Array>, shift: number) {
+function divergence(
+  arch: Architecture,
+  params: Map<string, Float32Array>,
+  bits: 6 | 7 | 8,
+  ranges = rangesUpTo(arch, 4),
+) {
   const inputs = inputsOf(TEXT);
   const steps = TEXT.length;
   const { logits } = forward(arch, params, { B: 1, T: steps, inputs, targets: TEXT }, initialState(arch, 1));
-  const network = referenceEngine.open(quantize(arch, params, 'random', uniformShifts(arch, shift)), 1);
+  const network = referenceEngine.open(quantize(arch, params, 'random', ranges, { bits }), 1);
   const frequencies = new Uint32Array(steps * SYMBOLS);
   network.run(inputs, steps, frequencies);
   let sum = 0;
@@ -56,8 +74,7 @@ function divergence(arch: Architecture, params: Map<string, Float32Array>, shift
 describe('quantized network against the float network', () => {
   const oneLayer: Architecture = { ...PRESETS.tiny, layers: 1 };
 
-  // With 5 fractional bits and weights of this size the divergence is a few thousandths of a bit, the noise of 8-bit
-  // numbers. A fold that is wrong, a scale that is off by a factor of two or a swapped gate costs 0.1 bit or more.
+  // With weights of this size the divergence is a few thousandths of a bit, the noise of 8-bit numbers. A fold that is wrong, a scale that is off by a factor of two or a swapped gate costs 0.1 bit or more.
   it.each<[string, Architecture, number]>([
     ['the tiny preset', PRESETS.tiny, 1],
     ['one layer', oneLayer, 1],
@@ -72,40 +89,82 @@ describe('quantized network against the float network', () => {
     ],
   ])('follows it: %s', (_, arch, sharpness) => {
     for (const seed of [1, 2]) {
-      const { mean, largest } = divergence(arch, randomParameters(arch, seed, sharpness), 5);
+      const { mean, largest } = divergence(arch, randomParameters(arch, seed, sharpness), 8);
       expect(mean).toBeLessThan(0.008);
       expect(largest).toBeLessThan(0.15);
     }
   });
 
-  it('follows it more closely with more fractional bits, as long as the values fit', () => {
+  it('follows it more closely with more bits, and with ranges that fit', () => {
     const params = randomParameters(oneLayer, 3);
-    const three = divergence(oneLayer, params, 3).mean;
-    const four = divergence(oneLayer, params, 4).mean;
-    const five = divergence(oneLayer, params, 5).mean;
-    expect(four).toBeLessThan(three);
-    expect(five).toBeLessThan(four);
+    const [six, seven, eight] = ([6, 7, 8] as const).map((bits) => divergence(oneLayer, params, bits).mean);
+    expect(seven).toBeLessThan(six);
+    expect(eight).toBeLessThan(seven);
+    expect(divergence(oneLayer, params, 8, rangesUpTo(oneLayer, 16)).mean).toBeGreaterThan(2 * eight);
+    expect(divergence(oneLayer, params, 8, rangesUpTo(oneLayer, 0.5)).mean).toBeGreaterThan(2 * eight);
   });
 });
 
-describe('calibrate', () => {
-  it('never ends worse than the default shifts', async () => {
-    const arch: Architecture = { width: 64, layers: 1, boom: 1, window: 16, attention: [0] };
-    const params = randomParameters(arch, 4);
-    const text = TEXT.subarray(0, 200);
-    const found = await calibrate(arch, params, 'random', text, referenceEngine);
-    const frequencies = new Uint32Array(text.length * SYMBOLS);
-    const bits = (model: IntegerModel) => {
-      referenceEngine.open(model, 1).run(inputsOf(text), text.length, frequencies);
-      let sum = 0;
-      for (let t = 0; t < text.length; t++) {
-        const f = frequencies.subarray(t * SYMBOLS, (t + 1) * SYMBOLS);
-        sum += Math.log2(f.reduce((a, b) => a + b) / f[text[t]]);
-      }
-      return sum / text.length;
-    };
-    expect(found.bitsPerByte).toBeCloseTo(bits(found.model), 6);
-    expect(found.bitsPerByte).toBeLessThanOrEqual(bits(quantize(arch, params, 'random')));
+describe('calibration', () => {
+  const arch: Architecture = { width: 64, layers: 2, boom: 2, window: 64, attention: [0] };
+  const params = randomParameters(arch, 4);
+  const texts = [TEXT.subarray(0, 256), TEXT.subarray(100, 356)];
+
+  it('finds the largest magnitude of every channel', async () => {
+    const ranges = await activationRanges(arch, params, texts, 2);
+    const { layers, output } = ranges;
+    for (const vector of [
+      layers[0].memory,
+      layers[0].query,
+      layers[0].boom,
+      layers[1].start,
+      layers[1].boom,
+      output,
+    ]) {
+      expect(Math.min(...vector)).toBeGreaterThan(0.5);
+      expect(Math.max(...vector)).toBeLessThan(8);
+    }
+    expect([...layers[0].start, ...layers[1].memory].every((x) => x === 0)).toBe(true);
+    expect(layers[1].attentionReach).toBe(0);
+    for (const { outputReach, boomReach, cellReach } of layers)
+      for (const reach of [outputReach, boomReach, cellReach]) expect(reach).toBeGreaterThan(0.5);
+    // the same whatever the threads, and no less on more text
+    expect(await activationRanges(arch, params, texts, 1)).toEqual(ranges);
+    const one = await activationRanges(arch, params, texts.slice(0, 1), 1);
+    expect(one.output.every((x, k) => x <= output[k])).toBe(true);
+    expect(beyond(ranges, one)).toEqual(new Map());
+    expect([...beyond(one, ranges).keys()]).toContain('layer 0 boom');
+  });
+
+  it('measures what rounding costs, by text and by position', async () => {
+    const ranges = await activationRanges(arch, params, texts, 1);
+    const model = quantize(arch, params, 'random', ranges);
+    const long = new Uint8Array(1000).map((_, i) => TEXT[i % TEXT.length]);
+    const named = [
+      { path: 'long', text: long },
+      { path: 'short', text: TEXT.subarray(0, 100) },
+    ];
+    const loss = await roundingLoss(arch, params, model, referenceEngine, named, 1);
+    expect(loss.texts.map(({ path, bytes }) => [path, bytes])).toEqual([
+      ['long', 960],
+      ['short', 64],
+    ]);
+    const [text] = loss.texts;
+    expect(text.positions.map(({ end, bytes }) => [end, bytes])).toEqual([
+      [512, 512],
+      [2048, 448],
+    ]);
+    expect(total(text.positions).integer).toBeCloseTo(text.integer, 6);
+    expect(Math.abs(percent(text))).toBeLessThan(1);
+    // what the network really assigns to the text
+    const frequencies = new Uint32Array(960 * SYMBOLS);
+    referenceEngine.open(model, 1).run(inputsOf(long).subarray(0, 960), 960, frequencies);
+    let bits = 0;
+    for (let t = 0; t < 960; t++) {
+      const f = frequencies.subarray(t * SYMBOLS, (t + 1) * SYMBOLS);
+      bits += Math.log2(f.reduce((a, b) => a + b) / f[long[t]]);
+    }
+    expect(text.integer).toBeCloseTo(bits, 4);
   });
 });
 
@@ -120,20 +179,51 @@ describe('quantize', () => {
   ])('refuses a checkpoint where a parameter %s', (_, spoil) => {
     const params = randomParameters(PRESETS.tiny, 5);
     spoil(params);
-    expect(() => quantize(PRESETS.tiny, params, 'spoilt')).toThrow(
+    expect(() => quantize(PRESETS.tiny, params, 'spoilt', rangesUpTo(PRESETS.tiny, 4))).toThrow(
       expect.objectContaining({ code: 'ERR_CHECKPOINT_INVALID' }),
     );
   });
 
-  it('makes a valid model of parameters that are zero or very large', () => {
-    for (const value of [0, 1e6, -1e6]) {
-      const params = new Map(
-        parameters(PRESETS.tiny).map((p) => [p.name, new Float32Array(elements(p.shape)).fill(value)]),
+  it('makes a valid model of parameters that are zero', () => {
+    const params = new Map(
+      parameters(PRESETS.tiny).map((p) => [p.name, new Float32Array(elements(p.shape))]),
+    );
+    const model = quantize(PRESETS.tiny, params, 'zero', rangesUpTo(PRESETS.tiny, 0));
+    const frequencies = new Uint32Array(SYMBOLS);
+    referenceEngine.open(model, 1).step(Uint8Array.of(65), frequencies);
+    expect(Math.min(...frequencies)).toBeGreaterThan(0);
+  });
+
+  it.each(['layers.0.lstm.weight_hh', 'layers.1.norm_residual.weight', 'output.bias', 'layers.0.boom.bias'])(
+    'refuses constants that do not fit instead of clipping them: %s',
+    (name) => {
+      const params = randomParameters(PRESETS.tiny, 5);
+      params.get(name)?.fill(1e6);
+      expect(() => quantize(PRESETS.tiny, params, 'large', rangesUpTo(PRESETS.tiny, 4))).toThrow(
+        expect.objectContaining({
+          code: 'ERR_CHECKPOINT_INVALID',
+          message: expect.stringContaining('too large'),
+        }),
       );
-      const model = quantize(PRESETS.tiny, params, 'extreme');
-      const frequencies = new Uint32Array(SYMBOLS);
-      referenceEngine.open(model, 1).step(Uint8Array.of(65), frequencies);
-      expect(Math.min(...frequencies)).toBeGreaterThan(0);
-    }
+    },
+  );
+
+  it('keeps gains of 30 and more, which the format has room for', () => {
+    const params = randomParameters(PRESETS.tiny, 6);
+    (params.get('layers.1.norm_residual.weight') as Float32Array)[3] = 40;
+    const { residual } = quantize(PRESETS.tiny, params, 'gain', rangesUpTo(PRESETS.tiny, 4)).layers[1];
+    expect(residual.gain[3] / 2 ** residual.shift).toBeCloseTo(40, 2);
+  });
+
+  it.each([
+    [6, 31],
+    [7, 63],
+    [8, 127],
+  ] as const)('makes weights of %i bits: up to %i', (bits, limit) => {
+    const params = randomParameters(PRESETS.tiny, 7);
+    const model = quantize(PRESETS.tiny, params, 'bits', rangesUpTo(PRESETS.tiny, 4), { bits });
+    const most = (w: Int8Array) => w.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+    for (const { weight } of [model.layers[0].inputWeight, model.layers[1].boom, model.output])
+      expect(most(weight)).toBe(limit);
   });
 });

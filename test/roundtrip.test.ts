@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { streamCount } from '../src/codec/block/slices.js';
-import { compress } from '../src/codec/compress.js';
+
 import { MIN_BLOCK_SIZE } from '../src/codec/options.js';
-import { decompress, inspect } from '../src/index.js';
+import { levelSettings, streamCount } from '../src/codec/strategy/levels.js';
+import { compress, decompress, inspect } from '../src/index.js';
 import { cost } from '../src/trainer/cross-entropy.js';
 import { collect } from './helpers/collect.js';
 import { fakeEngine, fakeModel, likelyBytes, random } from './helpers/fake-engine.js';
@@ -142,7 +142,7 @@ describe('round trips', () => {
 
   it('codes 1 MB within 0.1 % of the cross-entropy', async () => {
     const length = 2 ** 20;
-    const streams = streamCount(length);
+    const streams = streamCount(length, levelSettings().streams);
     // streams that the network predicts, as the codec will cut them
     const data = Buffer.concat(
       Array.from({ length: streams }, (_, k) => likelyBytes(length / streams, k + 100)),

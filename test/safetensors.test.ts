@@ -1,7 +1,18 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { ShacompError } from '../src/index.js';
+import { readCheckpoint } from '../src/trainer/checkpoint.js';
 import {
   encodeSafetensors,
   parseSafetensors,
@@ -9,6 +20,7 @@ import {
   type Tensor,
   writeSafetensors,
 } from '../src/trainer/safetensors.js';
+import { random } from './helpers/fake-engine.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'shacomp-safetensors-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -34,6 +46,8 @@ const tensor = (shape: unknown, offsets: unknown, dtype: unknown = 'F32') => ({
   shape,
   data_offsets: offsets,
 });
+
+const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
 
 describe('safetensors', () => {
   it('come back as they were written, from any alignment', () => {
@@ -73,6 +87,16 @@ describe('safetensors', () => {
     ['a header that is a list', file([], 0)],
     ['a header that is null', file('null', 0)],
     ['deep nesting', file('['.repeat(100_000), 0)],
+    ['deep nesting that ends', file(nested(1_000_000), 0)],
+    ['deep nesting in an entry', file(`{"a":${nested(100_000)}}`, 0)],
+    ['a type that is nested', file(`{"a":{"dtype":${nested(5000)},"shape":[1],"data_offsets":[0,4]}}`, 4)],
+    ['a type that makes no text', file({ a: tensor([1], [0, 4], { toString: 1, valueOf: 1 }) }, 4)],
+    ['a type that is a list of its name', file({ a: tensor([1], [0, 4], ['F32']) }, 4)],
+    ['a shape with a list in it', file({ a: tensor([[1]], [0, 4]) }, 4)],
+    ['an entry that is a number', file({ a: 5 }, 0)],
+    ['an entry that is text', file({ a: 'F32' }, 0)],
+    ['a header longer than any checkpoint needs', file(`{}${' '.repeat(4 << 20)}`, 0)],
+    ['metadata that are a list', file({ __metadata__: ['a'] }, 0)],
     ['metadata that are not text', file({ __metadata__: { a: 1 } }, 0)],
     ['metadata that are a number', file({ __metadata__: 1 }, 0)],
     ['an entry that is null', file({ a: null }, 0)],
@@ -97,6 +121,100 @@ describe('safetensors', () => {
     expect(() => parseSafetensors(bytes)).toThrow(
       expect.objectContaining({ code: 'ERR_CHECKPOINT_INVALID' }),
     );
+  });
+
+  it('take a header of 4 MiB, and write none that they would not take', () => {
+    const longest = (4 << 20) - 2;
+    expect(parseSafetensors(file(`{}${' '.repeat(longest)}`, 0)).tensors.size).toBe(0);
+    const metadata = { note: 'x'.repeat(4 << 20) };
+    expect(() => encodeSafetensors({ tensors: new Map(), metadata })).toThrow(
+      expect.objectContaining({ code: 'ERR_CHECKPOINT_INVALID' }),
+    );
+  });
+
+  it('take names and metadata with brackets and quotes in them', () => {
+    const odd = '\\"[[[[{{{{"\\';
+    const bytes = Buffer.concat(
+      encodeSafetensors({
+        tensors: new Map([[odd, { shape: [1], data: Float32Array.of(1) }]]),
+        metadata: { [odd]: odd },
+      }),
+    );
+    expect(parseSafetensors(bytes).metadata).toEqual({ [odd]: odd });
+    expect([...parseSafetensors(bytes).tensors.keys()]).toEqual([odd]);
+  });
+
+  it('name what is wrong in one short line without control characters', () => {
+    const name = `\u001b[2J\n\u2028\u009b${'x'.repeat(1000)}`;
+    const error = (() => {
+      try {
+        parseSafetensors(file({ [name]: tensor([1], [0, 8], 'F64\u0007\r') }, 8));
+      } catch (e) {
+        return e as Error;
+      }
+    })();
+    expect(error?.message).toMatch(/^[\x20-\x7e…]{20,200}$/);
+  });
+
+  it('give the right tensors or a typed error, whatever is changed in them', () => {
+    const next = random(12);
+    const pick = <T>(list: readonly T[]): T => list[Math.floor(next() * list.length)];
+    const length = Number(good.readBigUInt64LE());
+    const header = good.toString('utf8', 8, 8 + length);
+    const values: unknown[] = [
+      null,
+      -1,
+      1e300,
+      'F32',
+      'toString',
+      [],
+      [0, 0],
+      { toString: 1 },
+      { length: 2 },
+      [[1]],
+      true,
+    ];
+    const texts = [
+      '9',
+      '[',
+      ']',
+      '{',
+      '}',
+      '"',
+      ',',
+      '-1',
+      '1e400',
+      'null',
+      '[[[[]]]]',
+      '{"toString":0}',
+      '\\',
+    ];
+    for (let i = 0; i < 3000; i++) {
+      let bytes: Buffer = Buffer.from(good);
+      if (i % 3 === 0) {
+        const json = JSON.parse(header);
+        const at = pick(Object.keys(json));
+        if (next() < 0.2) json[at] = pick(values);
+        else json[at][pick(['dtype', 'shape', 'data_offsets', 'format'])] = pick(values);
+        bytes = Buffer.concat([file(json, 0), good.subarray(8 + length)]);
+      } else if (i % 3 === 1) {
+        const at = Math.floor(next() * header.length);
+        const text = header.slice(0, at) + pick(texts) + header.slice(at + Math.floor(next() * 4));
+        bytes = Buffer.concat([file(text, 0), good.subarray(8 + length)]);
+      } else {
+        bytes[Math.floor(next() * (8 + length))] = next() * 256;
+        bytes = bytes.subarray(0, bytes.length - Math.floor(next() * 1.2));
+      }
+      try {
+        const { tensors, metadata } = parseSafetensors(bytes);
+        for (const { shape, data } of tensors.values())
+          expect(data.length).toBe(shape.reduce((a, b) => a * b, 1));
+        for (const value of Object.values(metadata)) expect(typeof value).toBe('string');
+      } catch (error) {
+        expect(error).toBeInstanceOf(ShacompError);
+        expect((error as ShacompError).code).toBe('ERR_CHECKPOINT_INVALID');
+      }
+    }
   });
 
   it('are refused when cut anywhere', () => {
@@ -135,5 +253,37 @@ describe('safetensors', () => {
     await expect(readSafetensors(path)).rejects.toMatchObject(refused('ERR_FILE'));
     mkdirSync(path);
     await expect(readSafetensors(path)).rejects.toMatchObject(refused('ERR_FILE'));
+  });
+
+  it.skipIf(process.platform === 'win32')('are not waited for in pipes, nor read from devices', async () => {
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    for (const path of [pipe, '/dev/zero'])
+      await expect(readSafetensors(path)).rejects.toMatchObject({
+        code: 'ERR_FILE',
+        message: `${path}: is not a regular file`,
+      });
+  });
+
+  it('take memory for the tensors wanted alone', async () => {
+    const path = join(folder, 'sparse');
+    const size = 2 ** 36;
+    const huge = {
+      a: tensor([2], [0, 8]),
+      b: tensor([size], [8, 8 + 4 * size]),
+      __metadata__: { want: 'a' },
+    };
+    const start = file(huge, 8);
+    writeFileSync(path, start);
+    truncateSync(path, start.length + 4 * size);
+    const { tensors } = await readSafetensors(
+      path,
+      ({ want }) =>
+        (name) =>
+          name === want,
+    );
+    expect([...tensors]).toEqual([['a', { shape: [2], data: new Float32Array(2) }]]);
+    await expect(readSafetensors(path)).rejects.toMatchObject({ code: 'ERR_FILE' });
+    await expect(readCheckpoint(path)).rejects.toMatchObject({ code: 'ERR_CHECKPOINT_INVALID' });
   });
 });

@@ -1,4 +1,5 @@
 /** @file What is trained on, in which order, and how fast. */
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -208,5 +209,13 @@ describe('a text file', () => {
       expect.objectContaining({ code: 'ERR_FILE', message: expect.stringContaining(path) });
     expect(() => TextFile.open(folder)).toThrow(error(folder));
     expect(() => TextFile.open(join(folder, 'none'))).toThrow(error('none'));
+  });
+
+  it.skipIf(process.platform === 'win32')('that is a pipe is refused, not waited for', () => {
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    expect(() => TextFile.open(pipe)).toThrow(
+      expect.objectContaining({ code: 'ERR_FILE', message: `${pipe}: is not a regular file` }),
+    );
   });
 });

@@ -1,9 +1,29 @@
-/** @file Binary range coder with carry propagation: 32-bit range, 16-bit probabilities. */
+/** @file Binary range coder with carry propagation; src/codec/block/range-coder.ts explains it, docs/format.md 1.4 too. */
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
 namespace shacomp::mix {
+
+/** Bytes of the coder's window: what a decoder reads first, and the most zero bytes that a payload's end omits. */
+inline constexpr int WINDOW = 4;
+
+/** The value in [low, low + range) with the most trailing zero bytes (at most 4), the smallest of those. */
+inline uint64_t range_tail(uint64_t low, uint32_t range) {
+  for (int bits = 32; bits > 0; bits -= 8) {
+    const uint64_t unit = uint64_t{1} << bits;
+    const uint64_t value = (low + unit - 1) & ~(unit - 1);
+    if (value < low + range) return value;
+  }
+  return low;
+}
+
+/** Trailing zero bytes of the low 32 bits, 0 to 4. */
+inline int zero_bytes(uint64_t value) {
+  int n = 0;
+  for (uint32_t word = static_cast<uint32_t>(value); n < WINDOW && (word & 255) == 0; word >>= 8) n++;
+  return n;
+}
 
 /**
  * Encodes bits into a bounded buffer; see Martin 1979 (range coding). `low` keeps 32 bits and a carry bit; bytes that a
@@ -12,7 +32,7 @@ namespace shacomp::mix {
 struct Encoder {
   uint8_t* out;
   size_t capacity;
-  size_t size;
+  size_t size;  // bytes that no carry can change any more
   uint64_t low;
   uint32_t range;
   uint32_t cache;
@@ -39,22 +59,12 @@ struct Encoder {
     }
   }
 
-  /**
-   * Ends the stream with a short tail: at most four zero bytes at its end are left out, so that a decoder knows that a
-   * stream of which it wants more than four bytes past the end is not whole.
-   */
+  /** Ends the code. */
   void finish() {
-    // The value in [low, low + range) with most trailing zero bits.
-    const uint64_t high = low + range - 1;
-    for (int bits = 40; bits >= 0; bits -= 8) {
-      const uint64_t value = (high >> bits) << bits;
-      if (value >= low) {
-        low = value;
-        break;
-      }
-    }
-    for (int i = 0; i < 5; i++) shift_low();
-    for (int i = 0; i < 4 && size > 0 && !overflow && out[size - 1] == 0; i++) size--;
+    const uint64_t value = range_tail(low, range);
+    low = value;
+    // the byte before the window, and what of the window is not omitted
+    for (int i = zero_bytes(value); i <= WINDOW; i++) shift_low();
   }
 
  private:
@@ -79,17 +89,27 @@ struct Encoder {
   }
 };
 
-/** Decodes what Encoder wrote. Any input decodes to something; bytes past the end read as zero. */
+/**
+ * Decodes what Encoder wrote. Any payload decodes to something; whether it is the one that an encoder would have written
+ * is told by `damaged` as soon as it shows, and by ends().
+ */
 struct Decoder {
   const uint8_t* in;
   size_t size;
-  size_t position;
-  uint32_t code;  // offset of the code value from the interval's low end
+  size_t position;  // bytes read, those past the end, which read as zero, included
+  uint32_t code;    // offset of the code value from the interval's low end, below range
   uint32_t range;
+  uint32_t window;  // the last four bytes read
+  bool damaged;
 
   void begin(const uint8_t* data, size_t bytes) {
-    *this = {data, bytes, 0, 0, 0xFFFFFFFFu};
-    for (int i = 0; i < 4; i++) code = code << 8 | get();
+    *this = {data, bytes, 0, 0, 0xFFFFFFFFu, 0, false};
+    for (int i = 0; i < WINDOW; i++) get();
+    code = window;
+    if (code >= range) {
+      damaged = true;
+      code = 0;
+    }
   }
 
   uint32_t decode(uint32_t p) {
@@ -108,10 +128,22 @@ struct Decoder {
     return bit;
   }
 
+  /** Whether the payload is exactly the one that an encoder makes of the bits decoded so far. */
+  bool ends() const {
+    const uint32_t low = window - code;
+    const uint64_t value = range_tail(low, range);
+    return !damaged && value - low == code && position - static_cast<size_t>(zero_bytes(value)) == size;
+  }
+
  private:
   uint32_t get() {
-    const size_t at = position++;
-    return at < size ? in[at] : 0u;
+    uint32_t byte = 0;
+    if (position < size) byte = in[position];
+    // only zero bytes of the last window are omitted: reading on means that the payload is not a whole one
+    else if (position >= size + WINDOW) damaged = true;
+    position++;
+    window = window << 8 | byte;
+    return byte;
   }
 };
 

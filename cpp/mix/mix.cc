@@ -163,7 +163,12 @@ void mix_decode_block(Mix* m, uint8_t* block) {
 
 size_t mix_size(const Mix* m) { return m->encoder.overflow ? SIZE_MAX : m->encoder.size; }
 
-size_t mix_position(const Mix* m) { return m->decoder.position; }
+size_t mix_position(const Mix* m) {
+  const mix::Decoder& d = m->decoder;
+  return d.damaged ? SIZE_MAX : d.position < d.size ? d.position : d.size;
+}
+
+bool mix_ends(const Mix* m) { return m->decoder.ends(); }
 
 size_t mix_finish(Mix* m) {
   m->encoder.finish();

@@ -59,8 +59,11 @@ void mix_decode(Mix*, uint8_t* symbols, size_t count, const uint32_t* frequencie
 /** Decodes the whole block; the inverse of mix_encode_block. */
 void mix_decode_block(Mix*, uint8_t* block);
 
-/** Bytes of input used so far. Bytes past the input's end read as zero and count. */
+/** Bytes of input used so far; SIZE_MAX once the input is known to be damaged. */
 size_t mix_position(const Mix*);
+
+/** Whether the input is exactly what an encoder makes of the bytes decoded so far. */
+bool mix_ends(const Mix*);
 
 /** The block as far as it is known, in natural order. */
 const uint8_t* mix_block(Mix*);

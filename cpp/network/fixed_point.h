@@ -66,11 +66,11 @@ INLINE I32 exp2neg(I32 t) {
   return set32(32768) + ((mul16(u, p) + half) >> 15);
 }
 
-/** Attention weight 0..127 of a score that is t below the best; (127e + 2^(14+k)) >> (15+k) in two shifts. */
+/** Attention weight 0..255 of a score that is t below the best; (255e + 2^(14+k)) >> (15+k) in two shifts. */
 INLINE I32 attention_weight(I32 t) {
   const I32 e = exp2neg(t);
   const I32 k = min(t >> 12, set32(9));
-  return (shift_right_each((e << 7) - e, k + set32(14)) + set32(1)) >> 1;
+  return (shift_right_each((e << 8) - e, k + set32(14)) + set32(1)) >> 1;
 }
 
 /** Frequency of a symbol whose logit is t below the best. */
@@ -93,7 +93,7 @@ INLINE RootOfWidth root_of_width(int width) {
   return {static_cast<int32_t>(root * (1 << k) + 0.5), k};
 }
 
-/** Layer norm without gain and bias: int16[d] to Q4.11. */
+/** Layer norm without gain and bias: int16[d] to Q5.10. */
 INLINE void normalize(const int16_t* x, int16_t* out, int d, RootOfWidth root) {
   I32 total = set32(0);
   I16 least = load16(x);
@@ -127,7 +127,7 @@ INLINE void normalize(const int16_t* x, int16_t* out, int d, RootOfWidth root) {
   const uint32_t inverse = ((1u << 30) - 1) / r;
   const I32 m = set32(static_cast<int32_t>((inverse * root.D + 16384) >> 15));
   const int g = 16 - b;
-  const int s = root.k + 4 - e / 2 + q / 2 + g;
+  const int s = root.k + 5 - e / 2 + q / 2 + g;
   const I32 middle = set32(mean);
   for (int i = 0; i < d; i += kLanes16) {
     const I16 v = load16(x + i);
@@ -135,19 +135,39 @@ INLINE void normalize(const int16_t* x, int16_t* out, int d, RootOfWidth root) {
   }
 }
 
-/** Normalized values (Q4.11) to int8 with `shift` fractional bits. */
-INLINE I16 quant(I16 n, int shift) { return sat8(add_saturated(n, set16(1 << (10 - shift))) >> (11 - shift)); }
+/** Normalized values (Q5.10) to int8, each channel by its own scale (Q0.15). */
+INLINE I16 quant(I16 n, const int16_t* scale) { return sat8(mul15(n, load16(scale))); }
 
-/** Gain (Q3.12) and bias (Q4.11) of a norm. */
+/** Gain and bias of a norm: n * gain, rounded and shifted right, plus bias (Q.10). */
 struct Affine {
   int16_t* gain;
   int32_t* bias;
+  int shift;
 };
 INLINE Wide affine(I16 n, Affine a, int i) {
   const I16 gain = load16(a.gain + i);
-  const I32 half = set32(2048);
-  return {((mul16(low(n), low(gain)) + half) >> 12) + load32(a.bias + i),
-          ((mul16(high(n), high(gain)) + half) >> 12) + load32(a.bias + i + kLanes32)};
+  const I32 half = set32(1 << (a.shift - 1));
+  return {((mul16(low(n), low(gain)) + half) >> a.shift) + load32(a.bias + i),
+          ((mul16(high(n), high(gain)) + half) >> a.shift) + load32(a.bias + i + kLanes32)};
+}
+
+/** A sum in Q.10 to int16 of the residual stream, rounded and saturated. */
+INLINE I16 narrowed(Wide sum, int shift) {
+  const I32 half = set32(1 << (shift - 1));
+  return sat16((sum.low + half) >> shift, (sum.high + half) >> shift);
+}
+
+/** Eight times x, saturated. */
+INLINE I16 times8(I16 x) {
+  const I16 x2 = add_saturated(x, x);
+  const I16 x4 = add_saturated(x2, x2);
+  return add_saturated(x4, x4);
+}
+
+/** x sigmoid(1.702 x) in Q7.8; 27886 = 0.851 in Q0.15. */
+INLINE I16 gelu(const Sigmoid& sigmoid, I16 x) {
+  const I16 half = mul15(sat16(times8(x)), set16(27886));
+  return mul15(x, sigmoid(sat16(add_saturated(half, half))));
 }
 
 }  // namespace shacomp::SHACOMP_ISA

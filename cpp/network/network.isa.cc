@@ -16,10 +16,10 @@
 namespace shacomp::SHACOMP_ISA {
 namespace {
 
-constexpr int32_t kCellLimit = (1 << 23) - 1;
+constexpr int32_t kCellLimit = (1 << 24) - 1;
 constexpr int32_t kLogitLimit = (1 << 24) - 1;
 constexpr int32_t kScoreLimit = (1 << 24) - 1;
-constexpr int kMostAttentionWeight = 127;
+constexpr int kMostAttentionWeight = 255;
 constexpr int kFileHeader = 64;
 constexpr int kFileRecord = 16;
 
@@ -32,23 +32,24 @@ struct Linear {
 };
 
 struct Attention {
-  int memory_shift;
+  int16_t* memory_scale;
   Linear query;
   Affine fold;
-  int fold_shift;
   int score_multiplier, score_shift;
   Affine mid, value;
+  int output_shift;
 };
 
 struct Layer {
-  int start_shift;
+  int16_t* start_scale;  // not in the first layer
   Linear input;  // gate bias included; in the first layer `table` stands for it
   Linear state;  // bias unused
   Attention attention;
   bool has_attention;
   Affine residual;
-  int boom_shift;
+  int16_t* boom_scale;
   Linear boom;
+  int output_shift;
 };
 
 struct Model {
@@ -56,7 +57,7 @@ struct Model {
   RootOfWidth root;
   int32_t* table;  // [256][4d]: the first layer's rescaled input product plus bias, for every byte
   Layer layers[kMaxLayers];
-  int output_shift;
+  int16_t* output_scale;
   Linear output;
 };
 
@@ -71,7 +72,7 @@ Linear place_linear(Arena& arena, int rows, int depth) {
 
 Affine place_affine(Arena& arena, int d) {
   int16_t* const gain = arena.take<int16_t>(d);
-  return {gain, arena.take<int32_t>(d)};
+  return {gain, arena.take<int32_t>(d), 0};
 }
 
 /** Lays a model out in memory; with a measuring arena only the size counts. */
@@ -81,18 +82,22 @@ void place_model(Model& model, Arena& arena, const Shape& shape) {
   model.table = arena.take<int32_t>(static_cast<size_t>(kSymbols) * 4 * d);
   for (int l = 0; l < shape.layers; l++) {
     Layer& layer = model.layers[l];
+    layer.start_scale = arena.take<int16_t>(d);
     layer.input = place_linear(arena, 4 * d, d);
     layer.state = place_linear(arena, 4 * d, d);
     layer.has_attention = (shape.attention >> l) & 1;
     if (layer.has_attention) {
+      layer.attention.memory_scale = arena.take<int16_t>(d);
       layer.attention.query = place_linear(arena, d, d);
       layer.attention.fold = place_affine(arena, d);
       layer.attention.mid = place_affine(arena, d);
       layer.attention.value = place_affine(arena, d);
     }
     layer.residual = place_affine(arena, d);
+    layer.boom_scale = arena.take<int16_t>(d);
     layer.boom = place_linear(arena, shape.boom * d, d);
   }
+  model.output_scale = arena.take<int16_t>(d);
   model.output = place_linear(arena, kSymbols, d);
 }
 
@@ -143,8 +148,8 @@ INLINE void product_narrow(const Linear& linear, int rows, int depth, const Oper
   });
 }
 
-INLINE void store_quantized(const int16_t* n, int d, int shift, Operand* out) {
-  for (int i = 0; i < d; i += kLanes16) store_operand(out + i, quant(load16(n + i), shift));
+INLINE void store_quantized(const int16_t* n, int d, const int16_t* scale, Operand* out) {
+  for (int i = 0; i < d; i += kLanes16) store_operand(out + i, quant(load16(n + i), scale + i));
 }
 
 size_t model_size(const Shape& shape) {
@@ -169,20 +174,24 @@ void pack_model(const uint8_t* bytes, void* memory) {
     Layer& layer = model.layers[l];
     Attention& attention = layer.attention;
     const uint8_t* const record = file.bytes(kFileRecord);
-    layer.start_shift = record[0];
-    layer.input.shift = record[1];
-    layer.state.shift = record[2];
-    layer.boom_shift = record[3];
-    layer.boom.shift = record[4];
-    attention.memory_shift = record[5];
-    attention.query.shift = record[6];
-    attention.fold_shift = record[7];
-    attention.score_shift = record[8];
-    attention.score_multiplier = record[9] | record[10] << 8;
+    layer.input.shift = record[0];
+    layer.state.shift = record[1];
+    layer.boom.shift = record[2];
+    layer.residual.shift = record[3];
+    layer.output_shift = record[4];
+    attention.query.shift = record[5];
+    attention.fold.shift = record[6];
+    attention.mid.shift = record[7];
+    attention.value.shift = record[8];
+    attention.output_shift = record[9];
+    attention.score_shift = record[10];
+    attention.score_multiplier = record[11] | record[12] << 8;
+    if (l > 0) file.numbers(layer.start_scale, d);
     read_matrix(file, layer.input, 4 * d, d);
     read_matrix(file, layer.state, 4 * d, d);
     file.numbers(layer.input.bias, 4 * d);
     if (layer.has_attention) {
+      file.numbers(attention.memory_scale, d);
       read_matrix(file, attention.query, d, d);
       file.numbers(attention.query.bias, d);
       read_affine(file, attention.fold, d);
@@ -190,12 +199,13 @@ void pack_model(const uint8_t* bytes, void* memory) {
       read_affine(file, attention.value, d);
     }
     read_affine(file, layer.residual, d);
+    file.numbers(layer.boom_scale, d);
     read_matrix(file, layer.boom, shape.boom * d, d);
     file.numbers(layer.boom.bias, shape.boom * d);
   }
   const uint8_t* const record = file.bytes(kFileRecord);
-  model.output_shift = record[0];
-  model.output.shift = record[1];
+  model.output.shift = record[0];
+  file.numbers(model.output_scale, d);
   read_matrix(file, model.output, kSymbols, d);
   file.numbers(model.output.bias, kSymbols);
 
@@ -209,7 +219,7 @@ void pack_model(const uint8_t* bytes, void* memory) {
 /** State of one layer, all streams. */
 struct LayerState {
   Operand* hidden;  // h8 [streams][d], Q0.7
-  int32_t* cell;    // [streams][d], Q5.18
+  int32_t* cell;    // [streams][d], Q9.15
   int8_t* memory;   // [streams] packed matrices, one row per position
   int32_t* starts;  // [streams] their Matrix::start
 };
@@ -306,22 +316,21 @@ struct Batch {
 void lstm_cell(const Sigmoid& sigmoid, const int16_t* gates, int d, int32_t* cell, Operand* hidden, int16_t* y) {
   const I32 limit = set32(kCellLimit);
   const I32 least = set32(-kCellLimit);
-  const I32 half = set32(2048);
   for (int u = 0; u < d; u += kLanes16) {
     const I16 i = sigmoid(load16(gates + u));
     const I16 f = sigmoid(load16(gates + d + u));
     const I16 g = sigmoid.tanh(load16(gates + 2 * d + u));
     const I16 o = sigmoid(load16(gates + 3 * d + u));
     Wide c = {load32(cell + u), load32(cell + u + kLanes32)};
-    c.low = scale(c.low, low(f), 15) + ((mul16(low(i), low(g)) + half) >> 12);
-    c.high = scale(c.high, high(f), 15) + ((mul16(high(i), high(g)) + half) >> 12);
+    const I16 in = mul15(i, g);
+    c.low = scale(c.low, low(f), 15) + low(in);
+    c.high = scale(c.high, high(f), 15) + high(in);
     c = {max(min(c.low, limit), least), max(min(c.high, limit), least)};
     store32(cell + u, c.low);
     store32(cell + u + kLanes32, c.high);
-    const I16 inner = sat16((c.low + set32(32)) >> 6, (c.high + set32(32)) >> 6);
-    const I16 h = mul15(o, sigmoid.tanh(inner));
+    const I16 h = mul15(o, sigmoid.tanh(narrowed(c, 3)));
     store16(y + u, h);
-    store_operand(hidden + u, quant(h, 3));  // Q0.15 to Q0.7 is the same shift by 8
+    store_operand(hidden + u, sat8(add_saturated(h, set16(128)) >> 8));
   }
 }
 
@@ -352,7 +361,7 @@ void lstm(const Model& model, int l, const LayerState& state, const Batch& batch
   }
 }
 
-/** Scores to weights 0..127 in scratch.weights; returns their sum. `padded` positions are written, `filled` count. */
+/** Scores to weights 0..255 in scratch.weights; returns their sum. `padded` positions are written, `filled` count. */
 int32_t softmax_weights(const Attention& attention, int filled, int padded, const Scratch& scratch) {
   for (int j = filled; j < padded; j++) scratch.scores[j] = -(1 << 30);
   I32 top = load32(scratch.scores);
@@ -445,18 +454,17 @@ void attend(const Model& model, const Attention& attention, Matrix memory, int f
   weighted_sum(memory, d, padded, scratch);
 
   const int window = model.shape.window;
-  const int sv = window <= 1024 ? 0 : bit_length((window + 1023) / 1024 - 1);
+  const int sv = window <= 512 ? 0 : bit_length((window + 511) / 512 - 1);
   const int k = 16 - bit_length(Z);
   const uint32_t z = k >= 0 ? static_cast<uint32_t>(Z) << k : static_cast<uint32_t>(Z) >> -k;
   const I32 R = set32(static_cast<int32_t>(((1u << 30) - 1) / z));
-  const int s = 19 - k - sv + attention.memory_shift;
-  const I32 four = set32(4);
+  const int s = 22 - k - sv;  // Q7.8, in steps of the memory's channels
   for (int i = 0; i < d; i += kLanes16) {
     const I16 mean = sat16(scale(load32(scratch.sums + i) >> sv, R, s),
                            scale(load32(scratch.sums + i + kLanes32) >> sv, R, s));
     const Wide own = affine(load16(n + i), attention.mid, i);
     const Wide read = affine(mean, attention.value, i);
-    store16(y + i, sat16((own.low + read.low + four) >> 3, (own.high + read.high + four) >> 3));
+    store16(y + i, narrowed({own.low + read.low, own.high + read.high}, attention.output_shift));
   }
 }
 
@@ -470,13 +478,14 @@ void attention_block(const Model& model, const Attention& attention, const Layer
     const size_t at = static_cast<size_t>(r) * d;
     normalize(scratch.y + at, scratch.n + at, d, model.root);
     for (int i = 0; i < d; i += kLanes16) {
-      const I16 m8 = quant(load16(scratch.n + at + i), attention.memory_shift);
+      const I16 m8 = quant(load16(scratch.n + at + i), attention.memory_scale + i);
       store_bytes(scratch.position + at + i, m8);
       store_operand(scratch.operand + at + i, m8);
     }
   }
   product_narrow(attention.query, d, d, scratch.operand, rows, scratch.products);
-  const I32 half = set32(1 << (attention.fold_shift - 1));
+  const int fold_shift = attention.fold.shift;
+  const I32 half = set32(1 << (fold_shift - 1));
   for (int r = 0; r < rows; r++) {
     const size_t at = static_cast<size_t>(r) * d;
     int16_t* const v = scratch.products + at;
@@ -487,7 +496,7 @@ void attention_block(const Model& model, const Attention& attention, const Layer
       const I32 first = mul16(low(n), low(gain)) + load32(attention.fold.bias + i) + half;
       const I32 second = mul16(high(n), high(gain)) + load32(attention.fold.bias + i + kLanes32) + half;
       store_operand(scratch.operand + at + i,
-                    sat8(narrow(first >> attention.fold_shift, second >> attention.fold_shift)));
+                    sat8(narrow(first >> fold_shift, second >> fold_shift)));
     }
   }
   for (int s = 0; s < batch.count; s++) {
@@ -512,7 +521,7 @@ void feed_forward(const Model& model, const Layer& layer, const Batch& batch, co
   for (int r = 0; r < rows; r++) {
     const size_t at = static_cast<size_t>(r) * d;
     normalize(scratch.y + at, scratch.n + at, d, model.root);
-    store_quantized(scratch.n + at, d, layer.boom_shift, scratch.operand + at);
+    store_quantized(scratch.n + at, d, layer.boom_scale, scratch.operand + at);
   }
   product_narrow(layer.boom, boom * d, d, scratch.operand, rows, scratch.products);
   const Sigmoid sigmoid = Sigmoid::make();
@@ -520,35 +529,33 @@ void feed_forward(const Model& model, const Layer& layer, const Batch& batch, co
     const size_t at = static_cast<size_t>(r) * d;
     const int16_t* const products = scratch.products + at * boom;
     for (int i = 0; i < d; i += kLanes16) {
-      Wide sum = {set32(2), set32(2)};  // half of the rounding term
+      Wide sum = {set32(0), set32(0)};
       for (int chunk = 0; chunk < boom; chunk++) {
-        const I16 u = load16(products + chunk * d + i);
-        const I16 v = mul15(u, set16(27886));  // 0.851 u
-        const I16 v2 = add_saturated(v, v);
-        const I16 gelu = mul15(u, sigmoid(sat16(add_saturated(v2, v2))));
-        sum = {sum.low + low(gelu), sum.high + high(gelu)};
+        const I16 g = gelu(sigmoid, load16(products + chunk * d + i));
+        sum = {sum.low + low(g), sum.high + high(g)};
       }
       const Wide residual = affine(load16(scratch.n + at + i), layer.residual, i);
+      // Q7.8 to Q.10
       store16(scratch.y + at + i,
-              sat16((residual.low + (sum.low << 1)) >> 3, (residual.high + (sum.high << 1)) >> 3));
+              narrowed({residual.low + (sum.low << 2), residual.high + (sum.high << 2)}, layer.output_shift));
     }
   }
 }
 
 /** Normalized and quantized rows of scratch.y, as the input of a product. */
-void quantize_rows(const Model& model, int shift, int rows, const Scratch& scratch) {
+void quantize_rows(const Model& model, const int16_t* scale, int rows, const Scratch& scratch) {
   const int d = model.shape.width;
   for (int r = 0; r < rows; r++) {
     const size_t at = static_cast<size_t>(r) * d;
     normalize(scratch.y + at, scratch.n + at, d, model.root);
-    store_quantized(scratch.n + at, d, shift, scratch.operand + at);
+    store_quantized(scratch.n + at, d, scale, scratch.operand + at);
   }
 }
 
 /** @param out where each row's 256 frequencies go */
 void output_layer(const Model& model, const Batch& batch, uint32_t* const* out, const Scratch& scratch) {
   const int d = model.shape.width;
-  quantize_rows(model, model.output_shift, batch.rows(), scratch);
+  quantize_rows(model, model.output_scale, batch.rows(), scratch);
   const I32 limit = set32(kLogitLimit);
   const I32 least = set32(-kLogitLimit);
   // The logits wait where their frequencies will be.
@@ -577,7 +584,7 @@ void forward(const Model& model, const State& state, const Batch& batch, const u
   for (int l = 0; l < model.shape.layers; l++) {
     const Layer& layer = model.layers[l];
     if (l > 0) {
-      quantize_rows(model, layer.start_shift, rows, scratch);
+      quantize_rows(model, layer.start_scale, rows, scratch);
       product_wide(layer.input, 4 * d, d, scratch.operand, rows, scratch.input);
       for (int r = 0; r < rows; r++) input[r] = scratch.input + static_cast<size_t>(r) * 4 * d;
     }

@@ -24,7 +24,19 @@ struct TrainLayout {
   std::uint64_t weights, gradient, m, v, ema;
   /** what the sequences carry from segment to segment, as bytes */
   std::uint64_t state, state_bytes;
+  /** float32 [workers][ranges_length]: see RangeVector */
+  std::uint64_t ranges, ranges_length;
 };
+
+/**
+ * `kEvaluate` raises these to the largest magnitudes that it meets, for calibration. Per layer, by channel, the normalized inputs of
+ * the LSTM, the memory, the query (after its norm) and the boom layer: 4 d; then the layer's output, the attention's
+ * output, the query before its norm, the boom layer's sums, the cell: 5 numbers. At the end the normalized input of the
+ * softmax layer: d.
+ */
+constexpr int kRangeVectors = 4, kRangeScalars = 5;
+enum RangeVector { kStartRange, kMemoryRange, kQueryRange, kBoomRange };
+enum RangeScalar { kOutputReach, kAttentionReach, kQueryReach, kBoomReach, kCellReach };
 
 /** One optimizer step. Everything is per segment; bytes are sequence-major [batch][steps]. */
 struct TrainBatch {
@@ -55,7 +67,9 @@ struct TrainKernel {
    * (`arena_bytes`, `parameters`). Both must be 64-byte aligned, the arena zeroed.
    */
   void (*create)(const TrainConfig&, void* trainer, void* arena, TrainLayout*);
-  void (*run)(void* trainer, Phase, int worker, const TrainBatch&, Source);
+  /** Which weights the phases after it use; not while a worker runs. */
+  void (*use)(void* trainer, Source);
+  void (*run)(void* trainer, Phase, int worker, const TrainBatch&);
   /** Sum of the loss in nats of every sequence in the last segment, [batch]. */
   const double* (*losses)(void* trainer);
   /** Global norm of the last gradient, before clipping. */

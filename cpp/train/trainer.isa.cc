@@ -117,6 +117,7 @@ struct Worker {
   float *x, *y, *dm, *xf, *rf, *column, *s;
   E *a, *b, *wide, *wide_packed, *rows_packed, *small, *small2, *keys_packed, *logits;
   float* gradient;
+  float* ranges;   // largest magnitudes met in evaluation (train.h)
   float* table;    // gradient of the first layer's input products, by symbol
   double squares;  // of this worker's part of the gradient
 };
@@ -137,6 +138,7 @@ struct Trainer {
   float* key_gate[kMaxLayers];
   State<E> train, eval;
   double* losses;
+  float* ranges;   // [workers][ranges_length()]
   const float* w;  // parameters in use: weights or ema
   Worker<E> workers[kMaxWorkers];
 
@@ -232,6 +234,7 @@ struct Trainer {
     train = lay_out_state(arena);
     eval = lay_out_state(arena);
     losses = arena.take<double>(cfg.batch);
+    ranges = arena.take<float>(std::size_t(cfg.workers) * ranges_length());
     for (int i = 0; i < cfg.workers; ++i) lay_out_worker(arena, i);
   }
 
@@ -282,7 +285,11 @@ struct Trainer {
     k.logits = arena.take<E>(rows * kSymbols);
     k.gradient = index == 0 ? gradient : arena.take<float>(count);
     k.table = arena.take<float>(std::size_t(kSymbols) * 4 * d);
+    k.ranges = ranges + std::size_t(index) * ranges_length();
   }
+
+  std::size_t ranges_length() const { return std::size_t(cfg.layers) * (kRangeVectors * d + kRangeScalars) + d; }
+  float* layer_ranges(Worker<E>& k, int l) const { return k.ranges + std::size_t(l) * (kRangeVectors * d + kRangeScalars); }
 
   // ---- shared preparation -------------------------------------------------------------------------------------------
 
@@ -529,6 +536,45 @@ struct Trainer {
     }
   }
 
+  /** Raises to[channel] to the largest magnitudes of rows of d numbers. */
+  void raise_channels(float* to, const float* rows, int count) const {
+    for (int r = 0; r < count; ++r)
+      for (int j = 0; j < d; j += kLanes) {
+        const vf x = load(rows + std::size_t(r) * d + j);
+        store(to + j, max(load(to + j), max(x, 0.0f - x)));
+      }
+  }
+  /** Raises *to to the largest magnitude of n numbers. */
+  static void raise(float* to, const float* x, std::size_t n) {
+    vf most = splat(*to);
+    for (std::size_t j = 0; j < n; j += kLanes) most = max(most, max(load(x + j), 0.0f - load(x + j)));
+    for (int j = 0; j < kLanes; ++j) *to = most[j] > *to ? most[j] : *to;
+  }
+
+  /** What the layer has left behind of its last segment. k.y holds the attention's output, k.x the layer's. */
+  void observe(Worker<E>& k, int l) const {
+    const Activations<E>& a = k.layer[l];
+    float* const vectors = layer_ranges(k, l);
+    float* const scalars = vectors + kRangeVectors * d;
+    const std::size_t n = std::size_t(k.rows) * d;
+    if (l > 0) raise_channels(vectors + kStartRange * d, a.x0, k.rows);
+    if (at[l].attention) {
+      raise_channels(vectors + kMemoryRange * d, a.x1, k.rows);
+      raise_channels(vectors + kQueryRange * d, a.xq, k.rows);
+      // what the norm has made of it, times the deviation: all but the mean
+      for (int r = 0; r < k.rows; ++r) {
+        float reach = 0;
+        raise(&reach, a.xq + std::size_t(r) * d, d);
+        scalars[kQueryReach] = reach / a.rq[r] > scalars[kQueryReach] ? reach / a.rq[r] : scalars[kQueryReach];
+      }
+      raise(scalars + kAttentionReach, k.y, n);
+    }
+    raise_channels(vectors + kBoomRange * d, a.x2, k.rows);
+    raise(scalars + kBoomReach, a.z, n * cfg.boom);
+    raise(scalars + kCellReach, a.c, n + std::size_t(k.share) * d);
+    raise(scalars + kOutputReach, k.x, n);
+  }
+
   void forward(int index, State<E>& s, const TrainBatch& batch, bool training) {
     Worker<E>& k = workers[index];
     if (k.share == 0) return;
@@ -537,8 +583,10 @@ struct Trainer {
       lstm(k, s, l, batch.inputs);
       if (at[l].attention) attention(k, s, l);
       boom(k, l);
+      if (!training) observe(k, l);
     }
     softmax(k, batch.targets, training);
+    if (!training) raise_channels(k.ranges + ranges_length() - d, k.xf, k.rows);
   }
 
   /** Moves the memory on by one segment. */
@@ -823,9 +871,10 @@ struct Trainer {
     }
   }
 
-  void run(Phase phase, int index, const TrainBatch& batch, Source source) {
+  void use(Source source) { w = source == Source::kEma ? ema : weights; }
+
+  void run(Phase phase, int index, const TrainBatch& batch) {
     Worker<E>& k = workers[index];
-    w = source == Source::kEma ? ema : weights;
     switch (phase) {
       case Phase::kPack: pack(index); break;
       case Phase::kTable: input_table(index); break;
@@ -865,13 +914,16 @@ void create(const TrainConfig& config, void* trainer, void* base, TrainLayout* l
   layout->ema = at(t->ema);
   layout->state = at(t->train.h);
   layout->state_bytes = t->train.bytes;
+  layout->ranges = at(t->ranges);
+  layout->ranges_length = t->ranges_length();
 }
 
 template <class E>
 constexpr TrainKernel kernel(const char* name, bool is_bf16) {
   return {name, is_bf16, sizeof(Trainer<E>), create<E>,
-          [](void* t, Phase phase, int worker, const TrainBatch& batch, Source source) {
-            static_cast<Trainer<E>*>(t)->run(phase, worker, batch, source);
+          [](void* t, Source source) { static_cast<Trainer<E>*>(t)->use(source); },
+          [](void* t, Phase phase, int worker, const TrainBatch& batch) {
+            static_cast<Trainer<E>*>(t)->run(phase, worker, batch);
           },
           [](void* t) -> const double* { return static_cast<Trainer<E>*>(t)->losses; },
           [](void* t) { return static_cast<Trainer<E>*>(t)->norm(); }, bare_product<E>};

@@ -101,6 +101,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       'weight',
       'heldOut',
       'name',
+      'bits',
       'engine',
       'threads',
       'overwrite',
@@ -112,7 +113,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'quantize',
     operands: '<checkpoint>',
     summary: 'make a model of a float checkpoint',
-    options: ['modelOutput', 'name', 'calibrate', 'engine', 'threads', 'overwrite', ...TALK],
+    options: ['modelOutput', 'name', 'calibrate', 'bits', 'engine', 'threads', 'overwrite', ...TALK],
     run: async (files, flags) => (await import('./commands/quantize.js')).quantizeFile(files, flags),
   },
 ];

@@ -1,11 +1,16 @@
 /** @file The command line: finds the command, reads its options, runs it, and turns errors into an exit code. */
+import { isatty } from 'node:tty';
 import { Command, CommanderError, Option } from 'commander';
+import { ENVIRONMENT } from '../node/env.js';
+import { losslessWords } from './arguments.js';
 import { COMMANDS, type CommandSpec } from './commands.js';
-import { onPipeError } from './io/files.js';
+import { STDERR, writeMessage } from './io/descriptors.js';
 import { cleanUp, endBySignal, handleSignals, SignalInterrupt } from './io/signals.js';
 import { type Flags, OPTIONS, type OptionSpec } from './options.js';
 import { table } from './terminal/format.js';
-import { EXIT, exitCode, LEVEL, reportError, setVerbosity, UserError } from './terminal/messages.js';
+import { EXIT, exitCode, fail, LEVEL, reportError, setVerbosity, UserError } from './terminal/messages.js';
+import { printableLines } from './terminal/printable.js';
+import { finishResults, writeResult } from './terminal/results.js';
 import { version } from './version.js';
 
 const MORE_HELP = `
@@ -19,13 +24,13 @@ ${table(
 Without files, standard input is compressed or decompressed to standard output; "-" stands for either.
 A file whose name is a command's is given as ./NAME.
 
-Exit codes: 0 all is well, 1 an error, 2 something was skipped.
+Exit codes: 0 all is well, 1 an error, 2 something was skipped or changed while it was read.
 
 Environment:
-  SHACOMP_MODELS  folders with more models, separated as in PATH
-  SHACOMP_ENGINE  engine to use where --engine does not say
-  SHACOMP_LEVEL   level to compress at where no flag says
-  SHACOMP_DEBUG   if set, errors come with a stack trace
+${table(
+  ENVIRONMENT.map(({ name, meaning }) => [`  ${name}`, meaning]),
+  [0, 1],
+)}
 
 Examples:
   shacomp book.txt             writes book.txt.sha
@@ -36,8 +41,8 @@ Examples:
 /** Runs the command line. Sets the exit code; never throws. */
 export async function main(argv: string[]): Promise<void> {
   handleSignals();
-  process.stdout.on('error', onPipeError);
-  process.stderr.on('error', onPipeError);
+  // what a terminal does not show is lost; of a pipe, Node.js would make one that does not block
+  if (isatty(STDERR)) process.stderr.on('error', () => {});
   const unexpected = (error: unknown) => {
     cleanUp();
     reportError(error);
@@ -47,12 +52,8 @@ export async function main(argv: string[]): Promise<void> {
   process.on('unhandledRejection', unexpected);
   try {
     await run(argv);
+    finishResults();
   } catch (error) {
-    if (error instanceof CommanderError) {
-      // commander has printed what it had to say
-      process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.error;
-      return;
-    }
     // its work is saved and said
     if (error instanceof SignalInterrupt) return endBySignal(error.signal);
     cleanUp();
@@ -62,18 +63,31 @@ export async function main(argv: string[]): Promise<void> {
 }
 
 async function run(argv: string[]): Promise<void> {
-  let words = argv;
+  let words = losslessWords(argv);
   // "help COMMAND" is "COMMAND --help"
   if (words[0] === 'help') words = [...words.slice(1, 2), '--help'];
   const named = COMMANDS.find(({ name }) => name !== '' && name === words[0]);
   if (argv[0] === 'help' && !named && words.length > 1)
     throw new UserError(`there is no command "${words[0]}"; see shacomp --help`);
-  const command = build(named ?? COMMANDS[0]);
-  await command.parseAsync(named ? words.slice(1) : words, { from: 'user' });
+  const help: string[] = [];
+  const options = words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
+  // commander takes "-12" for -1 and -2
+  const level = options.find((word) => /^-(?:0|\d\d+)$/.test(word));
+  if (level)
+    throw new UserError(`there is no level ${level.slice(1)}, they go from -1 to -9; a file is ./${level}`);
+  const command = build(named ?? COMMANDS[0], (text) => help.push(text));
+  try {
+    await command.parseAsync(named ? words.slice(1) : words, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // commander has said what is wrong, or made the text of the help or the version
+    if (error.exitCode !== 0) fail();
+    await writeResult(Buffer.from(help.join('')));
+  }
 }
 
-/** The parser of one command. */
-export function build(spec: CommandSpec): Command {
+/** The parser of one command. @param show takes the help and the version */
+export function build(spec: CommandSpec, show: (text: string) => void = () => {}): Command {
   const command = new Command(['shacomp', spec.name].join(' ').trim())
     .description(
       spec.name === '' ? 'Compresses files with a recurrent neural network.' : sentence(spec.summary),
@@ -83,6 +97,8 @@ export function build(spec: CommandSpec): Command {
     .exitOverride()
     .configureHelp({ helpWidth: 100 })
     .configureOutput({
+      writeOut: show,
+      writeErr: (text) => writeMessage(printableLines(text)),
       outputError(text, write) {
         const message = text
           .replace(' is invalid. ', ' is invalid: ')

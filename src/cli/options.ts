@@ -1,15 +1,17 @@
 /** @file Every option, declared once: the parser, the help and the tables of docs/cli.md are made from this list. */
 import { InvalidArgumentError } from 'commander';
-import { CODED_MODES, type Mode } from '../codec/block/modes.js';
-import type { EngineName } from '../engines/engine.js';
-import { ENGINE_NAMES } from '../engines/list.js';
+import { CODED_FORMATS, MAX_BLOCK_SIZE, type Mode } from '../codec/container/format.js';
+import { MIN_BLOCK_SIZE } from '../codec/options.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
+import { ENGINE_NAMES } from '../node/engines.js';
+import { FINE_TUNING_RATE, HELD_OUT_SHARE, TRAIN_DEFAULTS } from '../trainer/defaults.js';
 
 /** What the command line's options say. */
 export interface Flags {
   /** what a line without a command word asks for */
   operation?: 'compress' | 'decompress' | 'test' | 'list';
   output?: string;
+  outputDir?: string;
   stdout?: boolean;
   force?: boolean;
   rm?: boolean;
@@ -23,7 +25,7 @@ export interface Flags {
   level?: number;
   mode?: 'auto' | Mode;
   model?: string;
-  engine: 'auto' | EngineName;
+  engine: string;
   /** 0: as many as the engine sees fit */
   threads: number;
   /** bytes */
@@ -47,6 +49,7 @@ export interface Flags {
   weight?: Weight[];
   heldOut?: string[];
   calibrate?: string[];
+  bits?: number;
 }
 
 export interface OptionSpec {
@@ -98,6 +101,19 @@ const integer =
       );
     return n;
   };
+
+/** @throws InvalidArgumentError */
+function blockSize(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes < MIN_BLOCK_SIZE || bytes > MAX_BLOCK_SIZE)
+    throw new InvalidArgumentError('give a size from 8K to 64M.');
+  return bytes;
+}
+
+const named = (text: string): string => {
+  if (text === '') throw new InvalidArgumentError('give a name.');
+  return text;
+};
 
 const suffix = (text: string): string => {
   if (!/^\.[^/\\]+$/.test(text)) throw new InvalidArgumentError('give a dot and letters, such as .sha.');
@@ -152,9 +168,20 @@ export const OPTIONS = {
   output: {
     flags: '-o, --output <file>',
     description: 'write to this file; only with one input',
-    sets: { stdout: false },
+    parse: named,
+    sets: { stdout: false, outputDir: undefined },
   },
-  stdout: { flags: '-c, --stdout', description: 'write to standard output', sets: { output: undefined } },
+  outputDir: {
+    flags: '--output-dir <folder>',
+    description: 'write outputs below this folder; with -r, in folders like those of the inputs',
+    parse: named,
+    sets: { stdout: false, output: undefined },
+  },
+  stdout: {
+    flags: '-c, --stdout',
+    description: 'write to standard output',
+    sets: { output: undefined, outputDir: undefined },
+  },
   force: {
     flags: '-f, --force',
     description: 'overwrite files, follow symbolic links, write compressed bytes to a terminal',
@@ -177,14 +204,16 @@ export const OPTIONS = {
   },
   ...middleLevels,
   level9: { flags: '-9, --best', description: 'the level of the smallest files', sets: { level: 9 } },
+  level: { flags: '--level <n>', description: 'level, 1 to 9', parse: integer(1, 9) },
   mode: {
     flags: '--mode <mode>',
     description: 'code all blocks this way, instead of as the level finds best',
-    choices: ['auto', 'stored', ...CODED_MODES.map(({ name }) => name)],
+    choices: ['auto', 'stored', ...CODED_FORMATS.map(({ name }) => name)],
   },
   model: {
     flags: '-m, --model <name>',
     description: 'model to use: the name of an installed one, or a .sharnn file',
+    parse: named,
   },
   engine: {
     flags: '-e, --engine <name>',
@@ -206,7 +235,7 @@ export const OPTIONS = {
   blockSize: {
     flags: '--block-size <size>',
     description: 'cut the input into blocks of this size, 8K to 64M, instead of those of the level',
-    parse: parseSize,
+    parse: blockSize,
   },
   quiet: { flags: '-q, --quiet', description: 'print errors only; -qq not even these', verbosity: -1 },
   verbose: { flags: '-v, --verbose', description: 'print more', verbosity: 1 },
@@ -224,7 +253,11 @@ export const OPTIONS = {
     parse: parseDuration,
     default: 1,
   },
-  modelOutput: { flags: '-o, --output <model.sharnn>', description: 'the model to write (required)' },
+  modelOutput: {
+    flags: '-o, --output <model.sharnn>',
+    description: 'the model to write (required)',
+    parse: named,
+  },
   preset: {
     flags: '-p, --preset <name>',
     description: 'size of a new network (default: lite)',
@@ -252,7 +285,7 @@ export const OPTIONS = {
   },
   rate: {
     flags: '--rate <x>',
-    description: 'highest learning rate (default: 0.003, with --from 0.001)',
+    description: `highest learning rate (default: ${TRAIN_DEFAULTS.rate}, with --from ${FINE_TUNING_RATE})`,
     parse: positive,
   },
   seed: {
@@ -269,16 +302,21 @@ export const OPTIONS = {
   },
   heldOut: {
     flags: '--held-out <file>',
-    description:
-      'text to measure on, may be repeated (default: the last 2 % of every input, which is not trained on)',
+    description: `text to measure on, may be repeated (default: the last ${100 * HELD_OUT_SHARE} % of every input, which is not trained on)`,
     parse: repeated,
   },
   name: { flags: '--name <text>', description: 'name in the model file (default: the name of the output)' },
   calibrate: {
     flags: '--calibrate <file>',
     description:
-      'text like that the model is for, may be repeated: rounding is fitted to it, and its cost printed',
+      'text like that the model is for, may be repeated: rounding is fitted to it, and its cost printed (required)',
     parse: repeated,
+  },
+  bits: {
+    flags: '--bits <n>',
+    description: 'bits of a weight: 8, 7 or 6; fewer are faster without VNNI instructions',
+    parse: integer(6, 8),
+    default: 7,
   },
 } satisfies Record<string, OptionSpec>;
 
@@ -299,12 +337,14 @@ export const CODING = [
   'level7',
   'level8',
   'level9',
+  'level',
   'mode',
   'blockSize',
 ] as const satisfies OptionName[];
 /** Options of everything that writes one file per input. */
 export const FILES = [
   'output',
+  'outputDir',
   'stdout',
   'force',
   'keep',

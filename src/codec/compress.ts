@@ -1,8 +1,8 @@
 /** @file Compression: the one implementation under the functions, the streams and the command line. */
 import { ShacompError } from '../errors.js';
 import type { IntegerModel } from '../model/sharnn.js';
-import { loadModel } from '../node/models.js';
-import { concat } from './bytes.js';
+import { checkMemory } from './block/memory.js';
+import { concat, Gathering } from './bytes.js';
 import { ByteReader, type ByteSource } from './container/byte-reader.js';
 import { checksum } from './container/checksum.js';
 import {
@@ -15,29 +15,41 @@ import {
 } from './container/container.js';
 import { Breath } from './event-loop.js';
 import { type CompressOptions, checkCompressOptions } from './options.js';
+import type { Platform } from './platform.js';
 import { Networks } from './session.js';
 import { BlockEncoder, planFor } from './strategy/choose.js';
 import { levelSettings } from './strategy/levels.js';
 
-/**
- * Compresses a source of chunks to a `.sha` file, chunk by chunk, one chunk per block. Memory is bounded by the block
- * size. The result depends on the bytes, the model, the level, the mode and the block size alone: not on the chunks,
- * engine or threads.
- * @throws ShacompError ERR_OPTIONS, ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_ENGINE_UNAVAILABLE, ERR_MEMORY_LIMIT;
- * the signal's reason; whatever the source throws
- */
-export async function* compressChunks(
+/** Compresses a source of chunks to a `.sha` file, chunk by chunk, one chunk per block. */
+export function compressChunks(
   source: ByteSource,
   options: CompressOptions = {},
+  platform: Platform,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
+  return encodeBlocks(source, options, platform, () => 0);
+}
+
+/** @param held bytes that the caller keeps of what was given out, for the memory limit */
+async function* encodeBlocks(
+  source: ByteSource,
+  options: CompressOptions,
+  platform: Platform,
+  held: () => number,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
   checkCompressOptions(options);
   const level = levelSettings(options.level);
   const { blockSize = level.blockSize, size, onProgress, signal } = options;
   const plan = planFor(level, options.mode ?? 'auto');
   const reader = new ByteReader(source);
-  const networks = new Networks(options);
+  const networks = new Networks(options, platform);
   const breath = new Breath(signal);
-  const encoder = new BlockEncoder(plan, networks, breath, options.memoryLimit);
+  const encoder = new BlockEncoder(plan, networks, breath, (bytes) =>
+    checkMemory(
+      bytes + held(),
+      options.memoryLimit,
+      'raise the limit, or use a lower level or smaller blocks',
+    ),
+  );
   let model: IntegerModel | undefined;
   let modelWritten = false;
   let sum = 0;
@@ -48,7 +60,7 @@ export async function* compressChunks(
   try {
     for (let first = true; ; first = false) {
       await breath.take();
-      const block = await reader.read(blockSize);
+      const block = await reader.read(blockSize, encoder.allow);
       const last = await reader.atEnd();
       if (size !== undefined && (last ? reader.offset !== size : reader.offset > size))
         throw new ShacompError(
@@ -58,10 +70,11 @@ export async function* compressChunks(
       if (block.length === 0 && first) {
         parts.push(endRecord());
       } else {
+        await breath.take();
         sum = checksum(block, sum);
         const { length } = block;
         const start = reader.offset - length;
-        if (plan.mode?.network) model ??= await loadModel(options.model);
+        if (plan.mode?.network) model ??= await platform.loadModel(options.model ?? level.model);
         const coded = await encoder.encode(block, model, (symbols, payload) =>
           onProgress?.({ bytesIn: start + symbols, bytesOut: bytesOut + payload }),
         );
@@ -78,6 +91,7 @@ export async function* compressChunks(
         }
         parts.push(blockTrailer(sum));
       }
+      await breath.take();
       const chunk = concat(parts.splice(0));
       bytesOut += chunk.length;
       onProgress?.({ bytesIn: reader.offset, bytesOut });
@@ -90,13 +104,16 @@ export async function* compressChunks(
   }
 }
 
-/**
- * Compresses bytes to a `.sha` file.
- * @throws as {@link compressChunks}
- */
-export async function compress(data: Uint8Array, options: CompressOptions = {}): Promise<Uint8Array> {
+/** Compresses bytes to a `.sha` file. */
+export async function compress(
+  data: Uint8Array,
+  options: CompressOptions = {},
+  platform: Platform,
+): Promise<Uint8Array> {
   if (!(data instanceof Uint8Array)) throw new ShacompError('ERR_OPTIONS', 'data must be a Uint8Array');
-  const parts: Uint8Array[] = [];
-  for await (const chunk of compressChunks([data], { size: data.length, ...options })) parts.push(chunk);
-  return parts.length === 1 ? parts[0] : concat(parts);
+  const gathered = new Gathering();
+  const whole = { size: data.length, ...options };
+  const blocks = encodeBlocks([data], whole, platform, () => 2 * gathered.length);
+  for await (const chunk of blocks) gathered.add(chunk);
+  return gathered.join();
 }

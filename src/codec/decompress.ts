@@ -1,34 +1,40 @@
 /** @file Decompression: the one implementation under the functions, the streams and the command line. */
 import { ShacompError } from '../errors.js';
 import type { IntegerModel } from '../model/sharnn.js';
-import { findModel } from '../node/models.js';
 import { decodeBlock } from './block/block.js';
 import { blockMemory, checkMemory } from './block/memory.js';
 import { CODED_MODES } from './block/modes.js';
-import { concat } from './bytes.js';
+import { Gathering } from './bytes.js';
 import { ByteReader, type ByteSource } from './container/byte-reader.js';
 import { checksum } from './container/checksum.js';
 import { type BlockRecord, ContainerReader, type ContainerRecord } from './container/container.js';
 import { Breath } from './event-loop.js';
 import { checkDecompressOptions, type DecompressOptions } from './options.js';
-import { Networks } from './session.js';
+import type { Platform } from './platform.js';
+import { ModelFinder, Networks } from './session.js';
 
-/**
- * Decompresses a source of chunks, block by block: a block is given out once its checksum has matched. Members that
- * follow each other decode to the bytes of one after the other.
- * @throws ShacompError ERR_NOT_SHACOMP, ERR_UNSUPPORTED_VERSION, ERR_TRUNCATED, ERR_CORRUPT, ERR_CHECKSUM,
- * ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_ENGINE_UNAVAILABLE, ERR_MEMORY_LIMIT, ERR_OUTPUT_TOO_LARGE, ERR_OPTIONS;
- * the signal's reason; whatever the source throws
- */
-export async function* decompressChunks(
+/** Decompresses a source of chunks, block by block: a block is given out once its checksum has matched. */
+export function decompressChunks(
   source: ByteSource,
   options: DecompressOptions = {},
+  platform: Platform,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
+  return decodeBlocks(source, options, platform, () => 0);
+}
+
+/** @param held bytes that the caller keeps of what was given out, for the memory limit */
+async function* decodeBlocks(
+  source: ByteSource,
+  options: DecompressOptions,
+  platform: Platform,
+  held: () => number,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
   checkDecompressOptions(options);
   const { maxOutputLength = Number.POSITIVE_INFINITY, onProgress, signal } = options;
   const reader = new ByteReader(source);
   const container = new ContainerReader(reader);
-  const networks = new Networks(options);
+  const models = new ModelFinder(options.model, platform);
+  const networks = new Networks(options, platform);
   const breath = new Breath(signal);
   let model: IntegerModel | undefined;
   let sum = 0;
@@ -44,20 +50,20 @@ export async function* decompressChunks(
   const decode = async (record: BlockRecord): Promise<Uint8Array<ArrayBuffer>> => {
     const { length, codedLength, streams } = record;
     const mode = CODED_MODES.find((m) => m.name === record.mode);
-    const architecture = mode?.network ? model?.architecture : undefined;
     checkOutput(length);
+    const network = mode?.network && model ? await networks.memory(model, streams) : undefined;
     const mixing = mode?.profile ? await networks.mixing() : undefined;
     checkMemory(
-      blockMemory({ length, codedLength, streams, mode, architecture, mixing }),
+      blockMemory({ length, codedLength, streams, mode, network, mixing }) + held(),
       options.memoryLimit,
     );
     const start = reader.offset;
     const { payload, checksum: expected } = await container.payload();
+    await breath.take();
     let block = payload;
     if (mode) {
-      const network = mode.network && model ? await networks.open(model, streams) : undefined;
       block = await decodeBlock(payload, length, streams, mode, {
-        network,
+        network: mode.network && model ? await networks.open(model, streams) : undefined,
         mixing,
         breath,
         progress: (symbols, used) => onProgress?.({ bytesIn: start + used, bytesOut: bytesOut + symbols }),
@@ -83,7 +89,7 @@ export async function* decompressChunks(
           checkOutput(record.length);
           break;
         case 'model':
-          model = await findModel(record.id, options.model);
+          model = await models.find(record.id);
           break;
         case 'block': {
           const block = await decode(record);
@@ -99,15 +105,18 @@ export async function* decompressChunks(
   }
 }
 
-/**
- * Decompresses the bytes of a `.sha` file.
- * @throws as {@link decompressChunks}
- */
-export async function decompress(data: Uint8Array, options: DecompressOptions = {}): Promise<Uint8Array> {
+/** Decompresses the bytes of a `.sha` file. */
+export async function decompress(
+  data: Uint8Array,
+  options: DecompressOptions = {},
+  platform: Platform,
+): Promise<Uint8Array> {
   if (!(data instanceof Uint8Array)) throw new ShacompError('ERR_OPTIONS', 'data must be a Uint8Array');
-  const parts: Uint8Array[] = [];
-  for await (const block of decompressChunks([data], options)) parts.push(block);
-  return parts.length === 1 ? parts[0] : concat(parts);
+  const gathered = new Gathering();
+  // twice: what was gathered, and the whole that is made of it in the end
+  for await (const block of decodeBlocks([data], options, platform, () => 2 * gathered.length))
+    gathered.add(block);
+  return gathered.join();
 }
 
 /**

@@ -1,10 +1,9 @@
 /** @file Options of the codec, and what is checked about them. */
-import type { Engine, EngineName } from '../engines/engine.js';
+import type { Engine } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
-import type { ModelSource } from '../node/models.js';
-import { CODED_MODES, type Mode } from './block/modes.js';
-import { MAX_BLOCK_SIZE } from './container/container.js';
-import { levelSettings, MAX_LEVEL } from './strategy/levels.js';
+import { CODED_FORMATS, MAX_BLOCK_SIZE, type Mode } from './container/format.js';
+import type { ModelSource } from './platform.js';
+import { MAX_LEVEL } from './strategy/levels.js';
 
 /** How far a run is. Decoded bytes are counted as they are decoded, before their checksum is known. */
 export interface Progress {
@@ -16,11 +15,14 @@ export interface Progress {
 export interface CodecOptions {
   /** Name, path, bytes or parsed form of the model. When decompressing, tried before the installed ones. */
   model?: ModelSource;
-  /** Engine to run the network on: `auto` (default), a name, or an engine. All give the same bytes. */
-  engine?: 'auto' | EngineName | Engine;
+  /** Engine to code with: `auto` (default), the name of one, or an engine itself. All give the same bytes. */
+  engine?: string | Engine;
   /** Threads of the engine, where it has them; by default as many as it sees fit. */
   threads?: number;
-  /** Most bytes of memory to use beside the model: ERR_MEMORY_LIMIT if a block needs more. */
+  /**
+   * Most bytes of memory to use beside the model and the input: ERR_MEMORY_LIMIT if a block needs more. `compress` and
+   * `decompress` count what they gather of their result as well, and its copy.
+   */
   memoryLimit?: number;
   /** Aborts the run: it throws the signal's reason. */
   signal?: AbortSignal;
@@ -44,7 +46,6 @@ export interface DecompressOptions extends CodecOptions {
   maxOutputLength?: number;
 }
 
-export const DEFAULT_BLOCK_SIZE = levelSettings().blockSize;
 /** Below this, block headers alone would make incompressible data grow by more than 0.1 %. */
 export const MIN_BLOCK_SIZE = 2 ** 13;
 
@@ -71,7 +72,7 @@ export function checkCompressOptions(options: CompressOptions): void {
   checkInteger('blockSize', options.blockSize, MIN_BLOCK_SIZE, MAX_BLOCK_SIZE);
   checkInteger('size', options.size, 0);
   checkInteger('level', options.level, 1, MAX_LEVEL);
-  const modes = ['auto', 'stored', ...CODED_MODES.map((mode) => mode.name)];
+  const modes = ['auto', 'stored', ...CODED_FORMATS.map(({ name }) => name)];
   if (options.mode !== undefined && !modes.includes(options.mode))
     throw new ShacompError('ERR_OPTIONS', `mode must be one of ${modes.join(', ')}, not ${options.mode}`);
 }

@@ -1,17 +1,19 @@
-/** @file Keeps the engine, its mixing kernels and the open network of one run from block to block. */
-import type { Engine, Network } from '../engines/engine.js';
+/** @file What one run keeps from block to block: the engine, the open network, and the models that it found. */
+import type { Engine, MixKernels, Network } from '../engines/engine.js';
+import { shortId } from '../model/id.js';
 import type { IntegerModel } from '../model/sharnn.js';
-import type { MixKernels } from './block/mixing-coder.js';
 import type { CodecOptions } from './options.js';
+import type { ModelSource, Platform } from './platform.js';
 
 export class Networks {
   readonly #options: CodecOptions;
+  readonly #platform: Platform;
   #engine: Promise<Engine> | undefined;
-  #mixing: Promise<MixKernels> | undefined;
   #open: { network: Network; model: IntegerModel } | undefined;
 
-  constructor(options: CodecOptions) {
+  constructor(options: CodecOptions, platform: Platform) {
     this.#options = options;
+    this.#platform = platform;
   }
 
   /** A network of `streams` streams, in any state. It stays open until another one is asked for. */
@@ -24,14 +26,14 @@ export class Networks {
     return network;
   }
 
-  /** The mixing coder that goes with the engine. */
-  mixing(): Promise<MixKernels> {
-    this.#mixing ??= (async () => {
-      const { name } = await this.#select();
-      const { mixKernels } = await import('../engines/mixing.js');
-      return mixKernels(name);
-    })();
-    return this.#mixing;
+  /** Bytes that a network of `streams` streams takes beside the model's own. */
+  async memory({ architecture }: IntegerModel, streams: number): Promise<number> {
+    return (await this.#select()).memory(architecture, streams);
+  }
+
+  /** The engine's mixing coder. */
+  async mixing(): Promise<MixKernels> {
+    return (await this.#select()).mixing;
   }
 
   close(): void {
@@ -40,13 +42,33 @@ export class Networks {
   }
 
   #select(): Promise<Engine> {
-    this.#engine ??= (async () => {
-      const { engine = 'auto', threads } = this.#options;
-      if (typeof engine !== 'string') return engine;
-      // loaded late: files that are only stored need no engine
-      const { selectEngine } = await import('../engines/list.js');
-      return selectEngine(engine, { threads });
-    })();
+    const { engine = 'auto', threads } = this.#options;
+    this.#engine ??=
+      typeof engine === 'string' ? this.#platform.selectEngine(engine, { threads }) : Promise.resolve(engine);
     return this.#engine;
+  }
+}
+
+/** Finds the models that the members of one run need: each is loaded once, however many members name it. */
+export class ModelFinder {
+  #given: ModelSource | undefined;
+  readonly #platform: Platform;
+  readonly #found = new Map<string, IntegerModel>();
+
+  /** @param given tried before those that the platform has */
+  constructor(given: ModelSource | undefined, platform: Platform) {
+    this.#given = given;
+    this.#platform = platform;
+  }
+
+  /** The model whose id begins with these bytes. @throws as `Platform.findModel` */
+  async find(prefix: Uint8Array): Promise<IntegerModel> {
+    const key = shortId(prefix);
+    const known = this.#found.get(key);
+    if (known) return known;
+    if (this.#given !== undefined) this.#given = await this.#platform.loadModel(this.#given);
+    const model = await this.#platform.findModel(prefix, this.#given);
+    this.#found.set(key, model);
+    return model;
   }
 }

@@ -1,19 +1,29 @@
-/** @file The one interface through which the codec sees a network. */
+/**
+ * @file The one interface through which the codec sees an engine: a network that predicts, and a coder that mixes.
+ * Types only. All engines give the same bits.
+ */
+import type { Architecture } from '../model/architecture.js';
 import type { IntegerModel } from '../model/sharnn.js';
 
-export type EngineName = 'reference' | 'native' | 'wasm';
-
-/** A way of running integer networks. All engines give the same bits. */
+/** A way of running integer networks and the mixing coder. */
 export interface Engine {
-  readonly name: EngineName;
-  /** What the engine runs on, for people: "AVX-512 VNNI, 2 threads". */
+  /** What it is called in options and reports; nothing is chosen by it. */
+  readonly name: string;
+  /** What it runs on, for people: "AVX-512 VNNI, 2 threads". */
   readonly detail: string;
+  /** Bytes that an open network of that shape takes, beside the model's own, which its networks share. */
+  memory(architecture: Architecture, streams: number): number;
   /**
    * Opens a network for `streams` lockstep streams, all at the cold state.
-   * @throws ShacompError if the model cannot run here.
+   * @throws ShacompError ERR_OPTIONS, ERR_MODEL_INVALID, ERR_MEMORY_LIMIT
    */
   open(model: IntegerModel, streams: number): Network;
+  /** The mixing coder. An engine without one of its own is lent another engine's: see `lendMixing`. */
+  readonly mixing: MixKernels;
 }
+
+/** An engine that only predicts. */
+export type Predictor = Omit<Engine, 'mixing'>;
 
 /**
  * S streams of one network, advancing together. `step` and `run` may return a promise (engines whose results come
@@ -37,4 +47,51 @@ export interface Network {
   run(bytes: Uint8Array, steps: number, frequencies: Uint32Array): void | Promise<void>;
   /** Frees the state. The network must not be used afterwards. */
   close(): void;
+}
+
+/** An open mixing coder of one block; belongs to the engine that made it. */
+export type MixHandle = object;
+
+/**
+ * The mixing coder of an engine. Symbols come in coding order: symbol i of a block of S streams belongs to
+ * stream i mod S, streams are contiguous slices, the longer ones first. Profiles are the numbers of `MIX_PROFILES`.
+ */
+export interface MixKernels {
+  /** Bytes of memory that a coder needs, 0 where an argument is out of range. Grows with the block, bounded. */
+  mixBytes(profile: number, length: number, streams: number): number;
+  /** Opens an encoder or, with a payload (which is copied), a decoder. */
+  mixOpen(profile: number, length: number, streams: number, payload?: Uint8Array): MixHandle;
+  /**
+   * @param frequencies symbols.length x 256 of the network, each in [1, 2^22], sums below 2^30; or none
+   * @returns bytes of payload so far, Infinity once they are more than the block's length
+   */
+  mixEncode(coder: MixHandle, symbols: Uint8Array, frequencies?: Uint32Array): number;
+  /** @returns the payload, undefined if it would be longer than the block */
+  mixFinish(coder: MixHandle): Uint8Array | undefined;
+  /**
+   * Decodes `count` symbols into the front of `symbols`. Any payload decodes to something.
+   * @returns bytes of payload used so far, Infinity once it is known to be damaged
+   */
+  mixDecode(coder: MixHandle, symbols: Uint8Array, count: number, frequencies?: Uint32Array): number;
+  /** Whether a decoder's payload is exactly the one that an encoder makes of what was decoded so far. */
+  mixEnds(coder: MixHandle): boolean;
+  /**
+   * Has a network predict and codes what it predicts, both at the same time, where the engine can: the bits are
+   * those of the network's `run` or `step` and {@link mixEncode} or {@link mixDecode} in turns.
+   * @param network of any engine
+   * @param rows the network's first input, a byte per stream, and behind it `count` symbols: what an encoder reads and a
+   * decoder writes
+   * @param count symbols; whole steps, except at the end of the block
+   * @param frequencies room for the frequencies of at least one step
+   * @returns as `mixEncode` or `mixDecode`; undefined, and nothing is done, if the network is another engine's
+   */
+  mixSteps?(
+    coder: MixHandle,
+    network: Network,
+    rows: Uint8Array,
+    count: number,
+    frequencies: Uint32Array,
+  ): number | undefined;
+  /** Frees the memory. The coder must not be used afterwards. */
+  mixClose(coder: MixHandle): void;
 }

@@ -1,39 +1,60 @@
-/** @file Which engine to use: the one asked for, or the fastest that runs here. */
+/** @file The engines that run anywhere, in one list: a new engine is a folder and a line here. */
 import { ShacompError } from '../errors.js';
-import type { Engine, EngineName } from './engine.js';
+import type { Engine, Predictor } from './engine.js';
 
-export interface EngineOptions {
-  /** Most threads to use, where the engine has threads. Never changes a result. */
+/** What engines are made of that only the platform can give. */
+export interface EngineResources {
+  /** Most threads to use, where the engine has threads; default: its own choice. Never changes a result. */
   threads?: number;
+  /** The compiled WebAssembly module. @throws ShacompError ERR_ENGINE_UNAVAILABLE */
+  wasm(): Promise<WebAssembly.Module>;
 }
 
-/** How each engine is made, fastest first. Loaded late: an engine that cannot be loaded must not hinder the others. */
-const ENGINES: Record<EngineName, (options: EngineOptions) => Promise<Engine>> = {
-  native: async (options) => (await import('./native/engine.js')).nativeEngine(options),
-  wasm: async () => (await import('./wasm/engine.js')).wasmEngine(),
-  reference: async () => (await import('./reference/network.js')).referenceEngine,
-};
+/** One of several ways to do a thing. */
+export interface Entry<Thing, Resources = EngineResources> {
+  readonly name: string;
+  /**
+   * Makes it. What only this entry needs is imported here, so that one that does not load cannot hinder the others.
+   * @throws ShacompError ERR_ENGINE_UNAVAILABLE with the reason if it does not run here
+   */
+  load(resources: Resources): Promise<Thing>;
+}
 
-/** All engines' names, fastest first. */
-export const ENGINE_NAMES = Object.keys(ENGINES) as EngineName[];
+/** Fastest first. */
+export const ENGINES: readonly Entry<Engine>[] = [
+  { name: 'wasm', load: async ({ wasm }) => (await import('./wasm/engine.js')).wasmEngine(await wasm()) },
+  { name: 'reference', load: async () => (await import('./reference/engine.js')).referenceEngine },
+];
+
+/** An engine made of one that only predicts and the mixing coder of another one, which its detail says. */
+export function lendMixing(predictor: Predictor, lender: Engine): Engine {
+  return {
+    name: predictor.name,
+    detail: `${predictor.detail}; mixing by ${lender.name}`,
+    memory: (architecture, streams) => predictor.memory(architecture, streams),
+    open: (model, streams) => predictor.open(model, streams),
+    mixing: lender.mixing,
+  };
+}
 
 /**
- * The engine of that name; 'auto' is the environment variable SHACOMP_ENGINE if set, else the fastest engine that runs here.
- * @throws ShacompError ERR_ENGINE_UNAVAILABLE with the reason, ERR_OPTIONS for a name that is none
+ * What a list has by that name; for 'auto' the first entry that runs here.
+ * @throws ShacompError ERR_ENGINE_UNAVAILABLE with the reason, ERR_OPTIONS if no entry is called so
  */
-export async function selectEngine(name: 'auto' | EngineName, options: EngineOptions = {}): Promise<Engine> {
-  const wanted = name === 'auto' ? globalThis.process?.env.SHACOMP_ENGINE || 'auto' : name;
-  if (wanted !== 'auto') {
-    if (!Object.hasOwn(ENGINES, wanted))
-      throw new ShacompError(
-        'ERR_OPTIONS',
-        `there is no engine "${wanted}"; use auto, ${ENGINE_NAMES.join(', ')}`,
-      );
-    return ENGINES[wanted as EngineName](options);
+export async function selectEntry<Thing, Resources>(
+  list: readonly Entry<Thing, Resources>[],
+  name: string,
+  resources: Resources,
+): Promise<Thing> {
+  if (name !== 'auto') {
+    const entry = list.find((e) => e.name === name);
+    if (entry) return entry.load(resources);
+    const names = ['auto', ...list.map((e) => e.name)].join(', ');
+    throw new ShacompError('ERR_OPTIONS', `there is no engine "${name}"; use one of ${names}`);
   }
-  for (const candidate of ENGINE_NAMES) {
+  for (const entry of list) {
     try {
-      return await ENGINES[candidate](options);
+      return await entry.load(resources);
     } catch (error) {
       // an option out of range is the caller's mistake, not the engine's
       if (!(error instanceof ShacompError) || error.code !== 'ERR_ENGINE_UNAVAILABLE') throw error;
@@ -42,15 +63,18 @@ export async function selectEngine(name: 'auto' | EngineName, options: EngineOpt
   throw new ShacompError('ERR_ENGINE_UNAVAILABLE', 'no engine runs here');
 }
 
-/** One engine for people: what it runs on, or why it does not run. */
-export type EngineReport = { name: EngineName } & ({ detail: string } | { unavailable: string });
+/** An engine of a list, for people: what it runs on, or why it does not run here. */
+export type EngineReport = { name: string } & ({ detail: string } | { unavailable: string });
 
-/** Every engine, fastest first, with what it would run on or why it does not run here. */
-export async function availableEngines(options: EngineOptions = {}): Promise<EngineReport[]> {
+/** Every engine of a list with what it would run on. */
+export async function reportEngines(
+  list: readonly Entry<Engine>[],
+  resources: EngineResources,
+): Promise<EngineReport[]> {
   return Promise.all(
-    ENGINE_NAMES.map(async (name) => {
+    list.map(async ({ name, load }): Promise<EngineReport> => {
       try {
-        return { name, detail: (await ENGINES[name](options)).detail };
+        return { name, detail: (await load(resources)).detail };
       } catch (error) {
         return { name, unavailable: (error as Error).message };
       }

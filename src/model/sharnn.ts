@@ -1,6 +1,6 @@
 /** @file The integer model and its file format, `.sharnn` (docs/format.md specifies it byte by byte). */
-import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { crc32 } from '../crc32.js';
 import { ShacompError } from '../errors.js';
 import { type Architecture, SYMBOLS } from './architecture.js';
 
@@ -12,17 +12,18 @@ export interface IntegerMatrix {
   shift: number;
 }
 
-/** Elementwise gain (Q3.12) and bias (Q4.11) of a norm. */
+/** Elementwise gain and bias of a norm: `n * gain`, rounded and shifted right by `shift` (1..15), plus `bias` (Q.10). */
 export interface Affine {
   gain: Int16Array;
   bias: Int32Array;
+  shift: number;
 }
 
 /** Attention of one layer; the paper's gates are folded into `query` and `value`. */
 export interface IntegerAttention {
-  /** fractional bits of the int8 memory */
-  memoryShift: number;
-  /** [d][d], result plus bias in Q7.8 */
+  /** int16[d], Q0.15: normalized values (Q5.10) to the int8 memory */
+  memoryScale: Int16Array;
+  /** [d][d], result plus bias in a format of the model's choice: only a norm reads it */
   query: IntegerMatrix;
   queryBias: Int32Array;
   /** maps the normalized query to int8: `sat8((n*gain + bias + half) >> shift)` */
@@ -30,13 +31,16 @@ export interface IntegerAttention {
   /** score differences to Q.12 in units of log 2 */
   score: { multiplier: number; shift: number };
   mid: Affine;
+  /** of the mean memory in Q7.8 */
   value: Affine;
+  /** of the sum of both, Q.10 to int16 (1..8) */
+  outputShift: number;
 }
 
 /** One block of the network. */
 export interface IntegerLayer {
-  /** fractional bits of the LSTM's int8 input (unused in the first layer, whose input is a table) */
-  startShift: number;
+  /** int16[d], Q0.15: normalized values (Q5.10) to the LSTM's int8 input; empty in the first layer, whose input is a table */
+  startScale: Int16Array;
   /** [4d][d], gates i, f, g, o */
   inputWeight: IntegerMatrix;
   /** [4d][d] */
@@ -45,11 +49,13 @@ export interface IntegerLayer {
   gateBias: Int32Array;
   attention: IntegerAttention | null;
   residual: Affine;
-  /** fractional bits of the boom layer's int8 input */
-  boomShift: number;
-  /** [boom*d][d], result plus bias in Q5.10 */
+  /** int16[d], Q0.15: normalized values (Q5.10) to the boom layer's int8 input */
+  boomScale: Int16Array;
+  /** [boom*d][d], result plus bias in Q7.8 */
   boom: IntegerMatrix;
   boomBias: Int32Array;
+  /** of the layer's output, Q.10 to int16 (1..8) */
+  outputShift: number;
 }
 
 /** A quantized SHA-RNN, as {@link parseModel} makes it. Not to be changed; engines take no other objects. */
@@ -59,8 +65,8 @@ export interface IntegerModel {
   /** int8[256][d]: the first layer's normalized input for every byte */
   input: Int8Array;
   layers: IntegerLayer[];
-  /** fractional bits of the softmax layer's int8 input */
-  outputShift: number;
+  /** int16[d], Q0.15: normalized values (Q5.10) to the softmax layer's int8 input */
+  outputScale: Int16Array;
   /** [256][d], result plus bias in Q.12 in units of log 2 */
   output: IntegerMatrix;
   outputBias: Int32Array;
@@ -71,7 +77,7 @@ export interface IntegerModel {
 }
 
 const MAGIC = Uint8Array.of(0x8d, 0x53, 0x48, 0x41, 0x52, 0x4e, 0x4e, 0x0a);
-const VERSION = 1;
+const VERSION = 3;
 const HEADER = 64;
 const NAME = 40;
 const RECORD = 16;
@@ -88,8 +94,9 @@ export function checkArchitecture(a: Architecture): void {
   if (!inRange(a.layers, 1, 16)) throw invalid(`${a.layers} layers, expected 1 to 16`);
   if (!inRange(a.boom, 1, 8)) throw invalid(`boom factor ${a.boom}, expected 1 to 8`);
   if (!inRange(a.window, 1, 8192)) throw invalid(`window ${a.window}, expected 1 to 8192`);
-  if (a.attention.some((l) => !inRange(l, 0, a.layers - 1)))
+  if (!Array.isArray(a.attention) || a.attention.some((l) => !inRange(l, 0, a.layers - 1)))
     throw invalid('attention in a layer that is not there');
+  if (new Set(a.attention).size !== a.attention.length) throw invalid('attention in a layer twice');
 }
 
 /**
@@ -104,7 +111,7 @@ interface Visitor {
   int32(length: number, value?: Int32Array): Int32Array;
 }
 
-type Body = Pick<IntegerModel, 'input' | 'layers' | 'outputShift' | 'output' | 'outputBias'>;
+type Body = Pick<IntegerModel, 'input' | 'layers' | 'outputScale' | 'output' | 'outputBias'>;
 
 function walk(a: Architecture, v: Visitor, from?: Body): Body {
   const d = a.width;
@@ -113,67 +120,81 @@ function walk(a: Architecture, v: Visitor, from?: Body): Body {
   for (let l = 0; l < a.layers; l++) {
     const f = from?.layers[l];
     const fa = f?.attention;
-    const [startShift, sx, sh, boomShift, sb, memoryShift, sq, foldShift, scoreShift, scoreLow, scoreHigh] =
-      v.record([
-        f?.startShift ?? 0,
-        f?.inputWeight.shift ?? 0,
-        f?.stateWeight.shift ?? 0,
-        f?.boomShift ?? 0,
-        f?.boom.shift ?? 0,
-        fa?.memoryShift ?? 0,
-        fa?.query.shift ?? 0,
-        fa?.queryFold.shift ?? 0,
-        fa?.score.shift ?? 0,
-        (fa?.score.multiplier ?? 0) & 0xff,
-        (fa?.score.multiplier ?? 0) >> 8,
-      ]);
+    const shifts = [
+      f?.inputWeight.shift,
+      f?.stateWeight.shift,
+      f?.boom.shift,
+      f?.residual.shift,
+      f?.outputShift,
+      fa?.query.shift,
+      fa?.queryFold.shift,
+      fa?.mid.shift,
+      fa?.value.shift,
+      fa?.outputShift,
+      fa?.score.shift,
+      fa && fa.score.multiplier & 0xff,
+      fa && fa.score.multiplier >> 8,
+    ];
+    const [sx, sh, sb, sr, so, sq, foldShift, midShift, valueShift, sy, scoreShift, scoreLow, scoreHigh] =
+      v.record(shifts.map((shift) => shift ?? 0));
+    if (
+      !a.attention.includes(l) &&
+      [sq, foldShift, midShift, valueShift, sy, scoreShift, scoreLow, scoreHigh].some((x) => x !== 0)
+    )
+      throw invalid('reserved bytes are not zero');
     const matrix = (rows: number, shift: number, m?: IntegerMatrix): IntegerMatrix => ({
       weight: v.int8(rows * d, m?.weight),
       multiplier: v.uint16(rows, m?.multiplier),
       shift,
     });
-    const affine = (m?: Affine): Affine => ({ gain: v.int16(d, m?.gain), bias: v.int32(d, m?.bias) });
+    const affine = (shift: number, m?: Affine): Affine => ({
+      gain: v.int16(d, m?.gain),
+      bias: v.int32(d, m?.bias),
+      shift,
+    });
+    const startScale = v.int16(l === 0 ? 0 : d, f?.startScale);
     const inputWeight = matrix(4 * d, sx, f?.inputWeight);
     const stateWeight = matrix(4 * d, sh, f?.stateWeight);
     const gateBias = v.int32(4 * d, f?.gateBias);
     let attention: IntegerAttention | null = null;
     if (a.attention.includes(l)) {
-      const query = matrix(d, sq, fa?.query);
-      const queryBias = v.int32(d, fa?.queryBias);
-      const fold = affine(fa?.queryFold);
       attention = {
-        memoryShift,
-        query,
-        queryBias,
-        queryFold: { ...fold, shift: foldShift },
+        memoryScale: v.int16(d, fa?.memoryScale),
+        query: matrix(d, sq, fa?.query),
+        queryBias: v.int32(d, fa?.queryBias),
+        queryFold: affine(foldShift, fa?.queryFold),
         score: { multiplier: scoreLow | (scoreHigh << 8), shift: scoreShift },
-        mid: affine(fa?.mid),
-        value: affine(fa?.value),
+        mid: affine(midShift, fa?.mid),
+        value: affine(valueShift, fa?.value),
+        outputShift: sy,
       };
     }
-    const residual = affine(f?.residual);
+    const residual = affine(sr, f?.residual);
+    const boomScale = v.int16(d, f?.boomScale);
     const boom = matrix(a.boom * d, sb, f?.boom);
     const boomBias = v.int32(a.boom * d, f?.boomBias);
     layers.push({
-      startShift,
+      startScale,
       inputWeight,
       stateWeight,
       gateBias,
       attention,
       residual,
-      boomShift,
+      boomScale,
       boom,
       boomBias,
+      outputShift: so,
     });
   }
-  const [outputShift, se] = v.record([from?.outputShift ?? 0, from?.output.shift ?? 0]);
+  const [se] = v.record([from?.output.shift ?? 0]);
+  const outputScale = v.int16(d, from?.outputScale);
   const output: IntegerMatrix = {
     weight: v.int8(SYMBOLS * d, from?.output.weight),
     multiplier: v.uint16(SYMBOLS, from?.output.multiplier),
     shift: se,
   };
   const outputBias = v.int32(SYMBOLS, from?.outputBias);
-  return { input, layers, outputShift, output, outputBias };
+  return { input, layers, outputScale, output, outputBias };
 }
 
 /** Length in bytes of a model file of this shape. */
@@ -243,8 +264,18 @@ export function encodeModel(model: Body & { name: string; architecture: Architec
   return bytes;
 }
 
-/** Reads only the header: enough to name a model or to say how large it is. */
-export function parseModelHeader(bytes: Uint8Array): { name: string; architecture: Architecture } {
+/** Bytes of a file that {@link parseModelHeader} reads. */
+export const MODEL_HEADER_LENGTH = HEADER;
+
+/**
+ * Reads only the header: enough to name a model or to say how large it is.
+ * @param length bytes of the whole file, if they are to be those of the header's shape
+ * @throws ShacompError ERR_MODEL_INVALID or ERR_UNSUPPORTED_VERSION
+ */
+export function parseModelHeader(
+  bytes: Uint8Array,
+  length?: number,
+): { name: string; architecture: Architecture } {
   if (bytes.length < HEADER || MAGIC.some((x, i) => bytes[i] !== x))
     throw invalid('this is not a .sharnn file');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -252,7 +283,9 @@ export function parseModelHeader(bytes: Uint8Array): { name: string; architectur
   if (version !== VERSION)
     throw new ShacompError(
       'ERR_UNSUPPORTED_VERSION',
-      `model format version ${version}; this program reads version ${VERSION}: update shacomp`,
+      version < VERSION
+        ? `model format version ${version} is older than the first published one, ${VERSION}: make the model again from its checkpoint`
+        : `model format version ${version}; this program reads version ${VERSION}: update shacomp`,
     );
   const bits = view.getUint32(16, true);
   const architecture: Architecture = {
@@ -263,27 +296,39 @@ export function parseModelHeader(bytes: Uint8Array): { name: string; architectur
     attention: Array.from({ length: 32 }, (_, l) => l).filter((l) => (bits >>> l) & 1),
   };
   checkArchitecture(architecture);
+  const expected = modelFileLength(architecture);
+  if (length !== undefined && length !== expected)
+    throw invalid(`${length} bytes long, its header says ${expected}`);
   const end = bytes.subarray(24, 24 + NAME).indexOf(0);
   const name = new TextDecoder().decode(bytes.subarray(24, end < 0 ? 24 + NAME : 24 + end));
   return { name, architecture };
 }
 
+/** SHA-256. Platforms have faster ones than portable JavaScript, the default. */
+export type Sha256 = (bytes: Uint8Array) => Uint8Array;
+
 /**
  * Parses and validates a `.sharnn` file: everything that engines rely on holds afterwards.
  * @throws ShacompError ERR_MODEL_INVALID or ERR_UNSUPPORTED_VERSION
  */
-export function parseModel(file: Uint8Array): IntegerModel {
-  const { name, architecture } = parseModelHeader(file);
-  // a copy: engines rely on what was checked, whatever becomes of the caller's array
-  const bytes = new Uint8Array(file);
-  const length = modelFileLength(architecture);
-  if (bytes.length !== length) throw invalid(`${bytes.length} bytes long, its header says ${length}`);
+export function parseModel(file: Uint8Array, hash: Sha256 = sha256): IntegerModel {
+  // nothing is left of an array whose buffer was transferred
+  if (file.length < HEADER) throw invalid('this is not a .sharnn file');
+  // what is no model is refused before it is copied
+  parseModelHeader(new Uint8Array(file.subarray(0, HEADER)), file.length);
+  // all checks are made on a copy: another thread may write to the caller's array meanwhile
+  return parseOwnModel(new Uint8Array(file), hash);
+}
+
+/** {@link parseModel} without a copy, for bytes that nobody else has. */
+export function parseOwnModel(bytes: Uint8Array<ArrayBuffer>, hash: Sha256 = sha256): IntegerModel {
+  const { length } = bytes;
+  const { name, architecture } = parseModelHeader(bytes, length);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint32(20, true) !== length) throw invalid('its length field is wrong');
   if (view.getUint32(length - 4, true) !== crc32(bytes.subarray(0, length - 4)))
     throw invalid('its checksum is wrong, the file is damaged');
   let at = HEADER;
-  const shiftOk = (s: number, low: number, high: number) => s >= low && s <= high;
   const read =
     <T extends { [i: number]: number; length: number }>(
       make: new (n: number) => T,
@@ -313,42 +358,43 @@ export function parseModel(file: Uint8Array): IntegerModel {
     uint16: read(Uint16Array, 2, (o) => view.getUint16(o, true), 32768),
     int32: read(Int32Array, 4, (o) => view.getInt32(o, true), BIAS_LIMIT),
   });
-  const products = body.layers.flatMap((l) => [l.inputWeight, l.stateWeight, l.boom]).concat(body.output);
-  const sites = body.layers.map((l) => l.boomShift).concat(body.outputShift);
-  body.layers.forEach((l, i) => {
-    if (i > 0) sites.push(l.startShift);
-    if (!l.attention) return;
-    sites.push(l.attention.memoryShift);
-    products.push(l.attention.query);
-    if (!shiftOk(l.attention.queryFold.shift, 1, 24)) throw invalid('a query shift is out of range');
-    if (!shiftOk(l.attention.score.shift, 9, 31) || l.attention.score.multiplier >= 32768)
-      throw invalid('a score scale is out of range');
-  });
-  if (products.some((p) => !shiftOk(p.shift, 9, 31))) throw invalid('a rescale shift is out of range');
-  if (sites.some((s) => !shiftOk(s, 3, 6))) throw invalid('an activation shift is out of range');
-  const id = createHash('sha256').update(bytes).digest();
+  const inRange = (what: string, low: number, high: number, shifts: number[]) => {
+    if (shifts.some((s) => s < low || s > high)) throw invalid(`${what} is out of range`);
+  };
+  inRange('a rescale shift', 9, 31, [body.output.shift]);
+  for (const { inputWeight, stateWeight, boom, residual, outputShift, attention } of body.layers) {
+    inRange('a rescale shift', 9, 31, [inputWeight.shift, stateWeight.shift, boom.shift]);
+    inRange('a gain shift', 1, 15, [residual.shift]);
+    inRange('an output shift', 1, 8, [outputShift]);
+    if (!attention) continue;
+    inRange('a rescale shift', 9, 31, [attention.query.shift, attention.score.shift]);
+    inRange('a query shift', 1, 24, [attention.queryFold.shift]);
+    inRange('a gain shift', 1, 15, [attention.mid.shift, attention.value.shift]);
+    inRange('an output shift', 1, 8, [attention.outputShift]);
+    inRange('a score multiplier', 0, 32767, [attention.score.multiplier]);
+  }
+  const id = hash(bytes);
+  Object.freeze(architecture.attention);
+  Object.freeze(architecture);
   const model: IntegerModel = Object.freeze({ name, architecture, ...body, bytes, id });
-  parsedModels.add(model);
+  parsedModels.set(model, { hash, digest: id.slice() });
   return model;
 }
 
-/** What `parseModel` has made. */
-const parsedModels = new WeakSet<IntegerModel>();
+/** What `parseModel` has made, with the SHA-256 of the bytes that it has checked. */
+const parsedModels = new WeakMap<IntegerModel, { hash: Sha256; digest: Uint8Array }>();
 
 /**
  * The bytes of a model for kernels outside JavaScript, which trust them.
  * @throws ShacompError ERR_MODEL_INVALID if it is an object that was not parsed, or its bytes were changed since
  */
 export function trustedBytes(model: IntegerModel): Uint8Array {
-  if (!parsedModels.has(model))
+  const checked = parsedModels.get(model);
+  if (checked === undefined)
     throw invalid('it was not read from a .sharnn file; give its bytes, or what loadModel gives');
-  const { bytes } = model;
-  const body = bytes.length - 4;
-  // none are left if the caller has given the buffer to another thread
-  if (
-    body < 0 ||
-    new DataView(bytes.buffer, bytes.byteOffset).getUint32(body, true) !== crc32(bytes.subarray(0, body))
-  )
+  // the bytes that the caller can write to, or give to another thread; another model's would have a right checksum too
+  const now = checked.hash(model.bytes);
+  if (checked.digest.some((byte, i) => byte !== now[i]))
     throw invalid('its bytes were changed after it was read');
-  return bytes;
+  return model.bytes;
 }

@@ -1,9 +1,8 @@
 /** @file Compression and decompression as streams of the web and of Node. */
 import { Duplex } from 'node:stream';
-import { compressChunks } from '../codec/compress.js';
 import type { ByteSource } from '../codec/container/byte-reader.js';
-import { decompressChunks } from '../codec/decompress.js';
 import type { CompressOptions, DecompressOptions } from '../codec/options.js';
+import { compressChunks, decompressChunks } from './codec.js';
 
 type Coder = (source: ByteSource) => AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined>;
 

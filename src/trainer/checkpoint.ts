@@ -8,6 +8,7 @@ import { checkArchitecture } from '../model/sharnn.js';
 import type { SamplerState } from './data.js';
 import { type TrainingNetwork, tensorsOf } from './network.js';
 import { readSafetensors, type Tensor, writeSafetensors } from './safetensors.js';
+import { parseShallowJson } from './shallow-json.js';
 
 /** Where a run stands, beside the vectors of its network. */
 export interface Progress {
@@ -34,7 +35,10 @@ const describeShape = ({ width, layers, boom, window, attention }: Architecture)
 /** @throws ShacompError ERR_CHECKPOINT_INVALID */
 function architectureOf(path: string, metadata: Record<string, string>): Architecture {
   try {
-    const { width, layers, boom, window, attention } = JSON.parse(metadata.architecture);
+    const { width, layers, boom, window, attention } = parseShallowJson(
+      metadata.architecture,
+      2,
+    ) as Architecture;
     const arch: Architecture = { width, layers, boom, window, attention };
     checkArchitecture(arch);
     return arch;
@@ -50,8 +54,12 @@ function architectureOf(path: string, metadata: Record<string, string>): Archite
 export async function readCheckpoint(
   path: string,
 ): Promise<{ arch: Architecture; values: Map<string, Float32Array>; metadata: Record<string, string> }> {
-  const { tensors, metadata } = await readSafetensors(path);
-  const arch = architectureOf(path, metadata);
+  let arch!: Architecture;
+  const { tensors, metadata } = await readSafetensors(path, (metadata) => {
+    arch = architectureOf(path, metadata);
+    const shapes = new Map(parameters(arch).map(({ name, shape }) => [name, shape.join()]));
+    return (name, shape) => shapes.get(name) === shape.join();
+  });
   const values = new Map<string, Float32Array>();
   for (const { name, shape } of parameters(arch)) {
     const tensor = tensors.get(name);
@@ -106,14 +114,19 @@ export async function writeState(path: string, network: TrainingNetwork, progres
  */
 export async function resume(path: string, network: TrainingNetwork): Promise<Progress> {
   const file = statePath(path);
-  const { tensors, metadata } = await readSafetensors(file);
+  const vectors = { ...VECTORS, state: 'state' } as const;
+  const lengths = new Map(Object.entries(vectors).map(([name, key]) => [name, network[key].length]));
+  const { tensors, metadata } = await readSafetensors(
+    file,
+    () => (name, shape) => lengths.get(name) === elements(shape),
+  );
   if (!sameShape(architectureOf(file, metadata), network.arch))
     throw invalid(file, 'the run to resume trains a network of another shape; leave the preset out');
   const { steps, batch } = network.options;
   if ((metadata.segment ?? String(steps)) !== String(steps))
     throw invalid(file, `the run to resume had segments of ${metadata.segment} bytes, not ${steps}`);
   const copies: (() => void)[] = [];
-  for (const [name, key] of Object.entries({ ...VECTORS, state: 'state' as const })) {
+  for (const [name, key] of Object.entries(vectors)) {
     const to = network[key];
     const data = tensors.get(name)?.data;
     if (data?.length !== to.length || data.BYTES_PER_ELEMENT !== to.BYTES_PER_ELEMENT)
@@ -133,7 +146,7 @@ export async function resume(path: string, network: TrainingNetwork): Promise<Pr
 /** @throws ShacompError ERR_CHECKPOINT_INVALID */
 function progressOf(file: string, metadata: Record<string, string>): Progress {
   try {
-    const progress = JSON.parse(metadata.progress) as Progress;
+    const progress = parseShallowJson(metadata.progress, 4) as Progress;
     const { step, bytes, elapsed, sampler } = progress;
     const numbers = [step, bytes, elapsed, sampler.random];
     const streams = sampler.streams.flatMap(({ file, at, left }) => [file, at, left]);

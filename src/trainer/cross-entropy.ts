@@ -1,6 +1,9 @@
-/** @file What a network thinks a text costs, without coding it. */
+/** @file What a network's predictions cost, without coding. */
+import { predictRows } from '../codec/block/predict.js';
+import type { SymbolSink } from '../codec/block/symbol-coder.js';
+import { Breath } from '../codec/event-loop.js';
 import type { Engine } from '../engines/engine.js';
-import { INITIAL_BYTE, SYMBOLS } from '../model/architecture.js';
+import { SYMBOLS } from '../model/architecture.js';
 import type { IntegerModel } from '../model/sharnn.js';
 
 /** Length of the streams that a text is cut into: long enough that cold starts hardly count. */
@@ -10,34 +13,26 @@ const STREAM_LENGTH = 4096;
 export const streamsOf = (length: number): number =>
   Math.max(1, Math.min(64, Math.floor(length / STREAM_LENGTH)));
 
+/** Sums -log2 of the probability of every symbol. */
+export class CrossEntropy implements SymbolSink {
+  bits = 0;
+
+  encode(symbols: Uint8Array, frequencies: Uint32Array): void {
+    for (let i = 0; i < symbols.length; i++) this.bits += cost(frequencies, i * SYMBOLS, symbols[i]);
+  }
+}
+
 /**
- * Bits that the model gives to `text`, cut into equal lockstep streams that all start cold.
+ * Bits that the model gives to `text`, cut into lockstep streams that all start cold.
  * @returns the sum of -log2 of the probability of every byte
  */
 export async function crossEntropy(engine: Engine, model: IntegerModel, text: Uint8Array): Promise<number> {
   const streams = streamsOf(text.length);
-  const steps = Math.ceil(text.length / streams);
   const network = engine.open(model, streams);
+  const sum = new CrossEntropy();
   try {
-    const chunk = 16;
-    const input = new Uint8Array(chunk * streams);
-    const frequencies = new Uint32Array(chunk * streams * SYMBOLS);
-    let bits = 0;
-    for (let t = 0; t < steps; t += chunk) {
-      const count = Math.min(chunk, steps - t);
-      for (let i = 0; i < count; i++)
-        for (let s = 0; s < streams; s++)
-          input[i * streams + s] = t + i === 0 ? INITIAL_BYTE : (text[s * steps + t + i - 1] ?? INITIAL_BYTE);
-      const pending = network.run(input, count, frequencies);
-      if (pending) await pending;
-      for (let i = 0; i < count; i++)
-        for (let s = 0; s < streams; s++) {
-          const at = s * steps + t + i;
-          if (at >= text.length) continue;
-          bits += cost(frequencies, (i * streams + s) * SYMBOLS, text[at]);
-        }
-    }
-    return bits;
+    await predictRows({ block: text, streams, network, breath: new Breath() }, sum);
+    return sum.bits;
   } finally {
     network.close();
   }

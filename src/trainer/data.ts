@@ -3,6 +3,9 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { ShacompError } from '../errors.js';
 import { INITIAL_BYTE } from '../model/architecture.js';
 import { fileError } from '../node/file-errors.js';
+import { systemName } from '../node/names.js';
+import { READ } from '../node/regular-file.js';
+import { HELD_OUT_SHARE } from './defaults.js';
 import type { Segment } from './network.js';
 import { Random } from './random.js';
 
@@ -61,7 +64,7 @@ export class TextFile {
 
 function withFile<T>(path: string, use: (fd: number) => T): T {
   try {
-    const fd = openSync(path, 'r');
+    const fd = openSync(systemName(path), READ);
     try {
       return use(fd);
     } finally {
@@ -192,8 +195,7 @@ export class Sampler {
   }
 }
 
-/** Share of every file that is held out where no held-out files are given, and of how many of them it is measured. */
-const HELD_OUT_SHARE = 0.02;
+/** Of how many files the held-out ends are measured. */
 const MOST_MEASURED = 64;
 
 /** Divides files into what is trained on and their ends, on some of which the network is measured. */

@@ -62,6 +62,8 @@ export interface Vectors {
   readonly ema: Float32Array;
   /** what the sequences carry from segment to segment */
   readonly state: Uint8Array;
+  /** [workers][...]: largest magnitudes met by `evaluate` (cpp/train/train.h) */
+  readonly ranges: Float32Array;
 }
 
 /** Memory and code of one run. Arguments are checked by `TrainingNetwork`. */

@@ -1,6 +1,6 @@
 /** @file The training kernels in the native addon. */
 
-import { nativeAddon } from '../engines/native/engine.js';
+import { nativeAddon } from '../engines/native/addon.js';
 import { chooseIsa, type IsaLists } from '../engines/native/isa.js';
 import type { Segment, StepResult, TrainConfig, TrainKernels, Update } from './kernels.js';
 
@@ -30,6 +30,9 @@ export interface TrainAddon {
     ema: number;
     state: number;
     stateBytes: number;
+    ranges: number;
+    /** of one worker */
+    rangesLength: number;
   };
   trainStep(
     session: Handle,
@@ -85,6 +88,7 @@ export function nativeTraining(isa?: string): TrainKernels {
           v: view(made.v),
           ema: view(made.ema),
           state: new Uint8Array(arena, made.state, made.stateBytes),
+          ranges: new Float32Array(arena, made.ranges, n * made.rangesLength),
         },
         detail: `${used}, ${made.bf16 ? 'bfloat16' : 'float32'} products, ${n} thread${n > 1 ? 's' : ''}`,
         step: ({ inputs, targets, resets }: Segment, update) =>

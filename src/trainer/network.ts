@@ -1,9 +1,10 @@
 /** @file The network in training: forward, backward and AdamW by the training kernels. */
 import { totalmem } from 'node:os';
-import type { EngineName } from '../engines/engine.js';
+import { type Entry, selectEntry } from '../engines/list.js';
 import { ShacompError } from '../errors.js';
 import { type Architecture, elements, parameterCount, parameters } from '../model/architecture.js';
 import { checkArchitecture } from '../model/sharnn.js';
+import { wantedEngine } from '../node/engines.js';
 import type { Segment, StepResult, TrainKernels, TrainSession, Update, Vectors } from './kernels.js';
 import { nativeTraining } from './native.js';
 import { wasmTraining } from './wasm.js';
@@ -33,22 +34,20 @@ export const LARGEST_NORM = 1e30;
 /** Longest batch. */
 const MOST_SEQUENCES = 4096;
 
-/** What trains: the addon, else its kernels in WebAssembly. */
-async function trainingKernels(engine: 'auto' | EngineName): Promise<TrainKernels> {
-  const wanted = engine === 'auto' ? process.env.SHACOMP_ENGINE || 'auto' : engine;
-  if (wanted === 'native') return nativeTraining();
-  if (wanted === 'wasm') return wasmTraining();
-  if (wanted !== 'auto')
+/** What trains, fastest first. */
+const TRAINERS: readonly Entry<TrainKernels, void>[] = [
+  { name: 'native', load: async () => nativeTraining() },
+  { name: 'wasm', load: wasmTraining },
+];
+
+async function trainingKernels(engine: string): Promise<TrainKernels> {
+  const wanted = wantedEngine(engine);
+  if (wanted !== 'auto' && !TRAINERS.some(({ name }) => name === wanted))
     throw new ShacompError(
       'ERR_ENGINE_UNAVAILABLE',
-      `the engine "${wanted}" does not train; use native or wasm`,
+      `the engine "${wanted}" does not train; use ${TRAINERS.map(({ name }) => name).join(' or ')}`,
     );
-  try {
-    return nativeTraining();
-  } catch (error) {
-    if (!(error instanceof ShacompError) || error.code !== 'ERR_ENGINE_UNAVAILABLE') throw error;
-    return wasmTraining();
-  }
+  return selectEntry(TRAINERS, wanted, undefined);
 }
 
 /** Weights, moments and state of one training run. */
@@ -59,6 +58,7 @@ export class TrainingNetwork implements Vectors {
   readonly v: Float32Array;
   readonly ema: Float32Array;
   readonly state: Uint8Array;
+  readonly ranges: Float32Array;
   /** what it runs on, for people */
   readonly detail: string;
   private readonly session: TrainSession;
@@ -68,11 +68,7 @@ export class TrainingNetwork implements Vectors {
    * A network on the engine of that name; 'auto' is SHACOMP_ENGINE if set, else the fastest that runs here.
    * @throws ShacompError ERR_ENGINE_UNAVAILABLE, and as the constructor
    */
-  static async open(
-    arch: Architecture,
-    options: NetworkOptions,
-    engine: 'auto' | EngineName = 'auto',
-  ): Promise<TrainingNetwork> {
+  static async open(arch: Architecture, options: NetworkOptions, engine = 'auto'): Promise<TrainingNetwork> {
     return new TrainingNetwork(arch, options, await trainingKernels(engine));
   }
 
@@ -112,7 +108,8 @@ export class TrainingNetwork implements Vectors {
     try {
       this.session = kernels.open(config, parameterCount(arch));
     } catch (error) {
-      throw tooLarge(error as Error);
+      const short = error instanceof ShacompError && error.code === 'ERR_MEMORY_LIMIT';
+      throw short ? tooLarge(error) : error;
     }
     ({
       weights: this.weights,
@@ -121,6 +118,7 @@ export class TrainingNetwork implements Vectors {
       v: this.v,
       ema: this.ema,
       state: this.state,
+      ranges: this.ranges,
     } = this.session.vectors);
     this.losses = new Float64Array(batch);
     this.detail = this.session.detail;
@@ -140,7 +138,7 @@ export class TrainingNetwork implements Vectors {
   }
 
   /**
-   * Forward only, with a state of its own. Returns the loss of each sequence in nats (the array is reused).
+   * Forward only, with a state of its own; raises `ranges`. Returns the loss of each sequence in nats (the array is reused).
    * @param ema with the averaged weights
    * @param prepare the weights have changed since the last call, or this is the first since a step
    */

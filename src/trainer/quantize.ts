@@ -3,9 +3,12 @@
  *
  * Weights become int8 with one scale per output row. The gain and bias of a norm that only feeds a matrix are folded into
  * that matrix, the paper's attention gates into the query and the value, so that the integer network has fewer steps than
- * the float one. The number of fractional bits of each int8 activation is chosen by measurement (`calibrate`).
+ * the float one. An int8 activation has a step per channel, as large as the channel needs on calibration text: a few channels of a
+ * trained network are several times as large as the others (Dettmers et al. 2022, arXiv:2208.07339). The steps go into the
+ * columns of the matrix that reads it, as in SmoothQuant (Xiao et al. 2022, arXiv:2211.10438).
+ *
+ * Constants are never clipped: one that does not fit is an error.
  */
-import type { Engine } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
 import { type Architecture, elements, parameters, SYMBOLS } from '../model/architecture.js';
 import {
@@ -18,105 +21,90 @@ import {
   type IntegerModel,
   parseModel,
 } from '../model/sharnn.js';
-import { crossEntropy } from './cross-entropy.js';
+import { nodeSha256 } from '../node/hash.js';
+import type { ActivationRanges, LayerRanges } from './ranges.js';
 
 /** Float parameters by name, as `parameters(arch)` lists them. */
 export type FloatParameters = ReadonlyMap<string, Float32Array>;
 
-/** Fractional bits (3..6) of every int8 activation that is a normalized vector. */
-export interface ActivationShifts {
-  /** per layer: LSTM input */
-  start: number[];
-  /** per layer: attention memory */
-  memory: number[];
-  /** per layer: boom input */
-  boom: number[];
-  /** softmax input */
-  output: number;
+export interface QuantizeOptions {
+  /** Bits of a weight: 8 (up to 127 in magnitude), 7 (63, the default) or 6 (31). Fewer are faster where there is no VNNI. */
+  bits?: 6 | 7 | 8;
 }
 
-/** Every site at the same number of fractional bits. */
-export const uniformShifts = (arch: Architecture, shift: number): ActivationShifts => ({
-  start: Array(arch.layers).fill(shift),
-  memory: Array(arch.layers).fill(shift),
-  boom: Array(arch.layers).fill(shift),
-  output: shift,
-});
-
-/** int8 values within [-3.97, 3.97]: wide enough for most normalized vectors. */
-const DEFAULT_SHIFT = 5;
-const STATE_SHIFT = 7; // h8 is Q0.7
+/** Room above what calibration has met. */
+const MARGIN = 1.1;
+/** Room for a sum whose mean is not known; it costs precision that an int16 has to spare. */
+const WIDE_MARGIN = 2;
+const BIAS_LIMIT = 2 ** 24 - 1;
+const Q7 = 2 ** 7;
 const Q8 = 2 ** 8;
 const Q10 = 2 ** 10;
 const Q11 = 2 ** 11;
 const Q12 = 2 ** 12;
-const BIAS_LIMIT = 2 ** 24 - 1;
 
-const clamp = (x: number, limit: number) => Math.max(-limit, Math.min(limit, Math.round(x)));
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+const magnitude = (x: ArrayLike<number>): number => {
+  let most = 0;
+  for (let i = 0; i < x.length; i++) most = Math.max(most, Math.abs(x[i]));
+  return most;
+};
 
-/**
- * Quantizes a matrix [rows][d] whose int8 input has `inputShift` fractional bits, so that the rescaled product of row r
- * has the value of the float product times `unit(r)`.
- */
-function quantizeMatrix(
-  weight: Float64Array,
-  d: number,
-  inputShift: number,
-  unit: (row: number) => number,
-): IntegerMatrix {
-  const rows = weight.length / d;
-  const factor = (row: number) => unit(row) * 2 ** -inputShift;
-  const steps = Float64Array.from({ length: rows }, (_, r) => bestStep(weight.subarray(r * d, (r + 1) * d)));
-  const largest = steps.reduce((max, step, r) => Math.max(max, step * factor(r)), 1e-12);
-  const shift = Math.max(9, Math.min(31, Math.floor(Math.log2(32767 / largest))));
-  const multiplier = Uint16Array.from(steps, (step, r) =>
-    Math.max(1, Math.min(32767, Math.round(step * factor(r) * 2 ** shift))),
+const refuse = (what: string) =>
+  new ShacompError('ERR_CHECKPOINT_INVALID', `this network cannot be rounded to integers: ${what}`);
+
+/** Rounded constants that must be at most `limit` in magnitude. */
+function rounded(x: number, limit: number, what: string): number {
+  const n = Math.round(x);
+  if (Math.abs(n) <= limit) return n;
+  throw refuse(`${what} is too large (${(Math.abs(n) / limit).toPrecision(3)} times what the format holds)`);
+}
+
+/** A step per channel, for an int8 activation. */
+interface Steps {
+  /** int16, Q0.15: normalized values in Q5.10 to int8 */
+  scale: Int16Array;
+  /** what one unit of the int8 stands for, exactly */
+  step: Float64Array;
+}
+
+function stepsFor(ranges: Float32Array): Steps {
+  // int8 = n * 2^10 * scale / 2^15
+  const scale = Int16Array.from(ranges, (most) =>
+    Math.max(1, Math.min(32767, Math.round((127 * 32) / Math.max(MARGIN * most, 1e-3)))),
   );
-  const int8 = new Int8Array(weight.length);
-  for (let r = 0; r < rows; r++) {
-    // The step that the rounded multiplier really stands for.
-    const step = multiplier[r] / (factor(r) * 2 ** shift);
-    for (let k = r * d; k < (r + 1) * d; k++) int8[k] = clamp(weight[k] / step, 127);
-  }
-  return { weight: int8, multiplier, shift };
+  return { scale, step: Float64Array.from(scale, (s) => 32 / s) };
 }
 
-/** Step of one row: clipping the few largest weights can lower the squared error of all. */
-function bestStep(row: Float64Array): number {
-  const top = row.reduce((max, w) => Math.max(max, Math.abs(w)), 0);
-  if (top === 0) return 1e-9;
-  let best = top / 127;
-  let bestError = Number.POSITIVE_INFINITY;
-  for (let clip = 1; clip > 0.55; clip -= 0.05) {
-    const step = (top * clip) / 127;
-    let error = 0;
-    for (const w of row) error += (w - step * clamp(w / step, 127)) ** 2;
-    if (error < bestError) {
-      bestError = error;
-      best = step;
-    }
-  }
-  return best;
+/** W diag(step): the matrix of an input that counts in steps. */
+function withSteps(weight: Float64Array, step: Float64Array): Float64Array {
+  const d = step.length;
+  return weight.map((w, i) => w * step[i % d]);
 }
 
-/** Reads parameters with their shapes checked. */
+/** Reads parameters with their shapes checked, and rounds matrices. */
 class Parameters {
   private readonly shapes: Map<string, number>;
+  /** largest magnitude of a weight */
+  private readonly limit: number;
 
   constructor(
     readonly arch: Architecture,
     private readonly values: FloatParameters,
+    bits: number,
   ) {
     this.shapes = new Map(parameters(arch).map((p) => [p.name, elements(p.shape)]));
+    this.limit = 2 ** (bits - 1) - 1;
   }
 
+  /** @throws ShacompError ERR_CHECKPOINT_INVALID if it is missing, misshapen or not finite */
   get(name: string): Float32Array {
     const value = this.values.get(name);
-    if (!value || value.length !== this.shapes.get(name))
+    const length = this.shapes.get(name);
+    if (length === undefined || value?.length !== length)
       throw new ShacompError(
         'ERR_CHECKPOINT_INVALID',
-        `checkpoint: ${name} is missing or has the wrong shape`,
+        `checkpoint: ${name} is missing or does not have ${length} values`,
       );
     if (!value.every(Number.isFinite))
       throw new ShacompError(
@@ -141,107 +129,177 @@ class Parameters {
     }
     return { weight, bias };
   }
+
+  /**
+   * Rounds a matrix [rows][d] of an int8 input, so that the rescaled product of row r has the value of the float
+   * product times `unit(r)`.
+   * @param weight for inputs that count in int8 units
+   */
+  matrix(what: string, weight: Float64Array, unit: (row: number) => number): IntegerMatrix {
+    const { limit } = this;
+    const d = this.arch.width;
+    const rows = weight.length / d;
+    const row = (r: number) => weight.subarray(r * d, (r + 1) * d);
+    // value of one unit of the row's integer product
+    const factor = Float64Array.from({ length: rows }, (_, r) => (magnitude(row(r)) / limit) * unit(r));
+    const largest = Math.max(magnitude(factor), 1e-12);
+    const shift = Math.min(31, Math.floor(Math.log2(32767 / largest)));
+    if (shift < 9) throw refuse(`${what} is too large`);
+    const int8 = new Int8Array(weight.length);
+    const multiplier = new Uint16Array(rows);
+    for (let r = 0; r < rows; r++) {
+      // rounded up, so that the largest weight still fits
+      multiplier[r] = Math.max(1, Math.min(32767, Math.ceil(factor[r] * 2 ** shift)));
+      const step = multiplier[r] / (unit(r) * 2 ** shift);
+      for (let k = r * d; k < (r + 1) * d; k++) int8[k] = rounded(weight[k] / step, limit, what);
+    }
+    return { weight: int8, multiplier, shift };
+  }
 }
 
-const toBias = (bias: ArrayLike<number>, unit: (i: number) => number): Int32Array =>
-  Int32Array.from({ length: bias.length }, (_, i) => clamp(bias[i] * unit(i), BIAS_LIMIT));
+const toBias = (what: string, bias: ArrayLike<number>, unit: (i: number) => number): Int32Array =>
+  Int32Array.from({ length: bias.length }, (_, i) => rounded(bias[i] * unit(i), BIAS_LIMIT, what));
 
-/** Gain in Q3.12 and bias in Q4.11. */
-const toAffine = (gain: ArrayLike<number>, bias: ArrayLike<number>): Affine => ({
-  gain: Int16Array.from({ length: gain.length }, (_, i) => clamp(gain[i] * Q12, 32767)),
-  bias: toBias(bias, () => Q11),
-});
-
-function quantizeAttention(p: Parameters, prefix: string, memoryShift: number): IntegerAttention {
-  const d = p.arch.width;
-  const query = p.fold(
-    `${prefix}.attention.query.weight`,
-    `${prefix}.attention.query.bias`,
-    `${prefix}.norm_mid`,
-  );
-  const memoryGain = p.get(`${prefix}.norm_memory.weight`);
-  const memoryBias = p.get(`${prefix}.norm_memory.bias`);
-  const gates = ['gate_query', 'gate_key'].map((g) => p.get(`${prefix}.attention.${g}`));
-  const valueGate = Float64Array.from(p.get(`${prefix}.attention.gate_value`), sigmoid);
-  // The memory's own bias adds the same to every score, so softmax does not see it.
-  const key = Float64Array.from(memoryGain, (g, i) => g * sigmoid(gates[0][i]) * sigmoid(gates[1][i]));
-  const gain = Float64Array.from(p.get(`${prefix}.attention.norm_query.weight`), (g, i) => g * key[i]);
-  const bias = Float64Array.from(p.get(`${prefix}.attention.norm_query.bias`), (b, i) => b * key[i]);
-  // A normalized query rarely leaves [-4, 4].
-  const reach = gain.reduce((max, g, i) => Math.max(max, 4 * Math.abs(g) + Math.abs(bias[i])), 1e-9);
-  const step = reach / 127;
-  const shift = 16;
-  const unit = 2 ** shift / step;
-  const perScore = ((step * 2 ** -memoryShift) / Math.sqrt(d)) * Math.LOG2E * Q12;
-  const scoreShift = Math.max(9, Math.min(31, Math.floor(Math.log2(32767 / perScore))));
+/**
+ * Gain and bias of an input with `inputBits` fractional bits, for a result in Q.10: the gain gets as many fractional bits
+ * as its largest value leaves in an int16.
+ */
+function toAffine(what: string, gain: ArrayLike<number>, bias: ArrayLike<number>, inputBits: number): Affine {
+  // shift = inputBits + fractional bits of the gain - 10
+  const most = Math.max(magnitude(gain), 1e-9);
+  const shift = Math.min(15, Math.floor(Math.log2(32767 / most)) + inputBits - 10);
+  if (shift < 1) throw refuse(`${what} is too large`);
+  const unit = 2 ** (shift + 10 - inputBits);
   return {
-    memoryShift,
-    query: quantizeMatrix(query.weight, d, memoryShift, () => Q8),
-    queryBias: toBias(query.bias, () => Q8),
-    queryFold: {
-      gain: Int16Array.from(gain, (g) => clamp((g * unit) / Q11, 32767)),
-      bias: toBias(bias, () => unit),
-      shift,
-    },
-    score: { multiplier: clamp(perScore * 2 ** scoreShift, 32767), shift: scoreShift },
-    mid: toAffine(p.get(`${prefix}.norm_mid.weight`), p.get(`${prefix}.norm_mid.bias`)),
-    value: toAffine(
-      memoryGain.map((g, i) => g * valueGate[i]),
-      memoryBias.map((b, i) => b * valueGate[i]),
-    ),
+    gain: Int16Array.from(gain, (g) => rounded(g * unit, 32767, what)),
+    bias: toBias(what, bias, () => Q10),
+    shift,
   };
 }
 
-function quantizeLayer(p: Parameters, l: number, shifts: ActivationShifts): IntegerLayer {
+/** Right shift that brings a sum in Q.10 into int16. */
+function outputShift(what: string, reach: number): number {
+  const shift = Math.max(1, Math.ceil(Math.log2((MARGIN * reach * Q10) / 32767)));
+  if (shift > 8) throw refuse(`${what} is too large`);
+  return shift;
+}
+
+function quantizeAttention(p: Parameters, prefix: string, ranges: LayerRanges): IntegerAttention {
+  const d = p.arch.width;
+  const name = `${prefix}.attention`;
+  const query = p.fold(`${name}.query.weight`, `${name}.query.bias`, `${prefix}.norm_mid`);
+  const memory = stepsFor(ranges.memory);
+  const memoryGain = p.get(`${prefix}.norm_memory.weight`);
+  const memoryBias = p.get(`${prefix}.norm_memory.bias`);
+  const gates = ['gate_query', 'gate_key'].map((g) => p.get(`${name}.${g}`));
+  const valueGate = Float64Array.from(p.get(`${name}.gate_value`), sigmoid);
+  // The memory's own bias adds the same to every score, so softmax does not see it.
+  const key = Float64Array.from(
+    memoryGain,
+    (g, i) => g * sigmoid(gates[0][i]) * sigmoid(gates[1][i]) * memory.step[i],
+  );
+  const gain = Float64Array.from(p.get(`${name}.norm_query.weight`), (g, i) => g * key[i]);
+  const bias = Float64Array.from(p.get(`${name}.norm_query.bias`), (b, i) => b * key[i]);
+  const reach = gain.reduce(
+    (most, g, i) => Math.max(most, MARGIN * ranges.query[i] * Math.abs(g) + Math.abs(bias[i])),
+    1e-9,
+  );
+  const step = reach / 127;
+  const shift = Math.min(16, Math.floor(Math.log2((32767 * Q10 * step) / Math.max(magnitude(gain), 1e-9))));
+  if (shift < 1) throw refuse(`${name}.norm_query is too uneven`);
+  const unit = 2 ** shift / step;
+  const perScore = (step / Math.sqrt(d)) * Math.LOG2E * Q12;
+  const scoreShift = Math.min(31, Math.floor(Math.log2(32767 / perScore)));
+  if (scoreShift < 9) throw refuse(`${name}: the scores are too large`);
+  // Only a norm reads the query: any unit that fits will do.
+  const queryUnit = 2 ** Math.floor(Math.log2(32767 / Math.max(WIDE_MARGIN * ranges.queryReach, 1e-3)));
+  return {
+    memoryScale: memory.scale,
+    query: p.matrix(`${name}.query`, withSteps(query.weight, memory.step), () => queryUnit),
+    queryBias: toBias(`${name}.query.bias`, query.bias, () => queryUnit),
+    queryFold: {
+      gain: Int16Array.from(gain, (g) => rounded((g * unit) / Q10, 32767, `${name}.norm_query`)),
+      bias: toBias(`${name}.norm_query.bias`, bias, () => unit),
+      shift,
+    },
+    score: { multiplier: rounded(perScore * 2 ** scoreShift, 32767, `${name}: a score`), shift: scoreShift },
+    mid: toAffine(
+      `${prefix}.norm_mid`,
+      p.get(`${prefix}.norm_mid.weight`),
+      p.get(`${prefix}.norm_mid.bias`),
+      10,
+    ),
+    value: toAffine(
+      `${name}.gate_value`,
+      memoryGain.map((g, i) => g * valueGate[i] * memory.step[i]),
+      memoryBias.map((b, i) => b * valueGate[i]),
+      8,
+    ),
+    outputShift: outputShift(`${name}: the output`, ranges.attentionReach),
+  };
+}
+
+function quantizeLayer(p: Parameters, l: number, ranges: LayerRanges, input: Steps): IntegerLayer {
   const d = p.arch.width;
   const prefix = `layers.${l}`;
   const start = p.fold(`${prefix}.lstm.weight_ih`, `${prefix}.lstm.bias`, `${prefix}.norm_start`);
   const gateUnit = (row: number) => (row >= 2 * d && row < 3 * d ? Q12 : Q11);
   const boom = p.fold(`${prefix}.boom.weight`, `${prefix}.boom.bias`, `${prefix}.norm_boom`);
+  const boomInput = stepsFor(ranges.boom);
+  const recurrent = Float64Array.from(p.get(`${prefix}.lstm.weight_hh`), (w) => w / Q7); // h8 is Q0.7
   return {
-    startShift: l === 0 ? 0 : shifts.start[l],
-    inputWeight: quantizeMatrix(start.weight, d, shifts.start[l], gateUnit),
-    stateWeight: quantizeMatrix(
-      Float64Array.from(p.get(`${prefix}.lstm.weight_hh`)),
-      d,
-      STATE_SHIFT,
-      gateUnit,
+    startScale: l === 0 ? new Int16Array(0) : input.scale,
+    inputWeight: p.matrix(`${prefix}.lstm.weight_ih`, withSteps(start.weight, input.step), gateUnit),
+    stateWeight: p.matrix(`${prefix}.lstm.weight_hh`, recurrent, gateUnit),
+    gateBias: toBias(`${prefix}.lstm.bias`, start.bias, gateUnit),
+    attention: p.arch.attention.includes(l) ? quantizeAttention(p, prefix, ranges) : null,
+    residual: toAffine(
+      `${prefix}.norm_residual`,
+      p.get(`${prefix}.norm_residual.weight`),
+      p.get(`${prefix}.norm_residual.bias`),
+      10,
     ),
-    gateBias: toBias(start.bias, gateUnit),
-    attention: p.arch.attention.includes(l) ? quantizeAttention(p, prefix, shifts.memory[l]) : null,
-    residual: toAffine(p.get(`${prefix}.norm_residual.weight`), p.get(`${prefix}.norm_residual.bias`)),
-    boomShift: shifts.boom[l],
-    boom: quantizeMatrix(boom.weight, d, shifts.boom[l], () => Q10),
-    boomBias: toBias(boom.bias, () => Q10),
+    boomScale: boomInput.scale,
+    boom: p.matrix(`${prefix}.boom.weight`, withSteps(boom.weight, boomInput.step), () => Q8),
+    boomBias: toBias(`${prefix}.boom.bias`, boom.bias, () => Q8),
+    outputShift: outputShift(`${prefix}: the output`, ranges.outputReach),
   };
 }
 
-/** The first layer's normalized input for every byte, as int8. */
-function inputTable(embedding: Float32Array, d: number, shift: number): Int8Array {
-  const table = new Int8Array(SYMBOLS * d);
+/** The first layer's normalized input for every byte, as int8, and its steps. */
+function inputTable(embedding: Float32Array, d: number): { table: Int8Array; step: Float64Array } {
+  const normal = new Float64Array(SYMBOLS * d);
+  const step = new Float64Array(d).fill(1e-9);
   for (let s = 0; s < SYMBOLS; s++) {
     const row = embedding.subarray(s * d, (s + 1) * d);
     const mean = row.reduce((a, b) => a + b, 0) / d;
     const deviation = Math.sqrt(row.reduce((a, b) => a + (b - mean) ** 2, 0) / d + 1e-12);
-    for (let k = 0; k < d; k++) table[s * d + k] = clamp(((row[k] - mean) / deviation) * 2 ** shift, 127);
+    for (let k = 0; k < d; k++) {
+      normal[s * d + k] = (row[k] - mean) / deviation;
+      step[k] = Math.max(step[k], Math.abs(normal[s * d + k]) / 127);
+    }
   }
-  return table;
+  return { table: Int8Array.from(normal, (n, i) => Math.round(n / step[i % d])), step };
 }
 
 /**
- * Quantizes a checkpoint with the given activation shifts.
- * @throws ShacompError ERR_CHECKPOINT_INVALID if a parameter is missing, misshapen or not finite
+ * Rounds a checkpoint to integers.
+ * @param ranges how large its activations become (`activationRanges`)
+ * @throws ShacompError ERR_CHECKPOINT_INVALID if a parameter is missing, misshapen or not finite, or does not fit the format
  */
 export function quantize(
   arch: Architecture,
   values: FloatParameters,
   name: string,
-  shifts: ActivationShifts = uniformShifts(arch, DEFAULT_SHIFT),
+  ranges: ActivationRanges,
+  { bits = 7 }: QuantizeOptions = {},
 ): IntegerModel {
   checkArchitecture(arch);
-  const p = new Parameters(arch, values);
+  const p = new Parameters(arch, values, bits);
   const d = arch.width;
   const embedding = p.get('embedding.weight');
+  const { table, step } = inputTable(embedding, d);
+  const outputInput = stepsFor(ranges.output);
   const outputWeight = Float64Array.from(embedding);
   const gain = p.get('norm_final.weight');
   const shift = p.get('norm_final.bias');
@@ -253,60 +311,43 @@ export function quantize(
     }
   }
   const logitUnit = () => Math.LOG2E * Q12;
+  const tableSteps: Steps = { scale: new Int16Array(0), step };
   return parseModel(
     encodeModel({
       name,
       architecture: arch,
-      input: inputTable(embedding, d, shifts.start[0]),
-      layers: Array.from({ length: arch.layers }, (_, l) => quantizeLayer(p, l, shifts)),
-      outputShift: shifts.output,
-      output: quantizeMatrix(outputWeight, d, shifts.output, logitUnit),
-      outputBias: toBias(bias, logitUnit),
+      input: table,
+      layers: ranges.layers.map((layer, l) =>
+        quantizeLayer(p, l, layer, l === 0 ? tableSteps : stepsFor(layer.start)),
+      ),
+      outputScale: outputInput.scale,
+      output: p.matrix('embedding.weight', withSteps(outputWeight, outputInput.step), logitUnit),
+      outputBias: toBias('output.bias', bias, logitUnit),
     }),
+    nodeSha256,
   );
 }
 
-/** What `calibrate` found. */
-export interface Calibration {
-  model: IntegerModel;
-  shifts: ActivationShifts;
-  /** bits per byte of the integer network on the calibration text */
-  bitsPerByte: number;
-}
-
-/**
- * Quantizes with the activation shifts that code `text` in the fewest bits, found one site at a time.
- * @param text some ten kilobytes like those the model is for, not seen in training
- * @param engine a fast one: the text is coded about four times per site
- */
-export async function calibrate(
-  arch: Architecture,
-  values: FloatParameters,
-  name: string,
-  text: Uint8Array,
-  engine: Engine,
-): Promise<Calibration> {
-  const measure = async (shifts: ActivationShifts): Promise<Calibration> => {
-    const model = quantize(arch, values, name, shifts);
-    return { model, shifts, bitsPerByte: (await crossEntropy(engine, model, text)) / text.length };
+/** How many channels or sums go beyond what a model was calibrated for, by site: what is clipped on other text. */
+export function beyond(calibrated: ActivationRanges, met: ActivationRanges): Map<string, number> {
+  const found = new Map<string, number>();
+  const note = (site: string, room: ArrayLike<number>, most: ArrayLike<number>) => {
+    let count = 0;
+    for (let i = 0; i < most.length; i++) if (most[i] > MARGIN * room[i]) count++;
+    if (count > 0) found.set(site, count);
   };
-  let best = await measure(uniformShifts(arch, DEFAULT_SHIFT));
-  const sites: ((s: ActivationShifts, shift: number) => void)[] = [];
-  for (let l = 0; l < arch.layers; l++) {
-    sites.push(
-      (s, x) => (s.start[l] = x),
-      (s, x) => (s.boom[l] = x),
+  met.layers.forEach((layer, l) => {
+    const room = calibrated.layers[l];
+    for (const site of ['start', 'memory', 'query', 'boom'] as const)
+      note(`layer ${l} ${site}`, room[site], layer[site]);
+    note(
+      `layer ${l} sums`,
+      [room.outputReach, room.attentionReach],
+      [layer.outputReach, layer.attentionReach],
     );
-    if (arch.attention.includes(l)) sites.push((s, x) => (s.memory[l] = x));
-  }
-  sites.push((s, x) => (s.output = x));
-  for (const set of sites) {
-    for (const shift of [4, 6]) {
-      const shifts = structuredClone(best.shifts);
-      set(shifts, shift);
-      const tried = await measure(shifts);
-      if (tried.bitsPerByte < best.bitsPerByte) best = tried;
-    }
-  }
-  return best;
+    note(`layer ${l} boom sums`, [2 ** 7 / MARGIN], [layer.boomReach]);
+    note(`layer ${l} cell`, [2 ** 9 / MARGIN], [layer.cellReach]);
+  });
+  note('softmax input', calibrated.output, met.output);
+  return found;
 }

@@ -11,6 +11,9 @@ import { endianness } from 'node:os';
 import { ShacompError } from '../errors.js';
 import { elements } from '../model/architecture.js';
 import { fileError } from '../node/file-errors.js';
+import { systemName } from '../node/names.js';
+import { withRegularFile } from '../node/regular-file.js';
+import { parseShallowJson } from './shallow-json.js';
 
 /** Element types read and written here. */
 const TYPES = { F32: Float32Array, U8: Uint8Array } as const;
@@ -26,31 +29,87 @@ export interface SafeTensors {
   metadata: Record<string, string>;
 }
 
-/** Longest header that is read. */
-const MAX_HEADER = 16 << 20;
+/** Longest header that is read and written. */
+const MAX_HEADER = 4 << 20;
+/** Levels of nesting in a header: names, their entries, shapes and offsets. */
+const HEADER_DEPTH = 3;
 
-const invalid = (what: string) =>
-  new ShacompError('ERR_CHECKPOINT_INVALID', `not a usable safetensors file: ${what}`);
+const invalid = (what: string, cause?: unknown) =>
+  new ShacompError('ERR_CHECKPOINT_INVALID', `not a usable safetensors file: ${what}`, { cause });
 
 interface Entry {
+  name: string;
   dtype: TypeName;
   shape: number[];
   data_offsets: [number, number];
 }
 
+interface Header {
+  /** in the order of their data */
+  entries: Entry[];
+  metadata: Record<string, string>;
+}
+
+/** Text of the file in a message: short, on one line. */
+const quoted = (text: string): string =>
+  `"${text.length > 60 ? `${text.slice(0, 60)}…` : text}"`.replace(/[\p{C}\u2028\u2029]/gu, '?');
+
 function checkEntry(name: string, value: unknown, size: number): Entry {
+  const about = quoted(name);
   const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Partial<Entry>;
   if (typeof dtype !== 'string' || !Object.hasOwn(TYPES, dtype))
-    throw invalid(`${name} has the type ${String(dtype)}; F32 and U8 are supported`);
+    throw invalid(
+      `${about} has ${typeof dtype === 'string' ? `the type ${quoted(dtype)}` : 'no type'}; F32 and U8 are supported`,
+    );
   const naturals = (x: unknown): x is number[] =>
     Array.isArray(x) && x.every((n) => Number.isSafeInteger(n) && n >= 0);
   if (!naturals(shape) || !naturals(offsets) || offsets.length !== 2)
-    throw invalid(`${name} has no proper shape or offsets`);
+    throw invalid(`${about} has no proper shape or offsets`);
   const length = elements(shape) * TYPES[dtype].BYTES_PER_ELEMENT;
   if (offsets[1] - offsets[0] !== length || offsets[1] > size)
-    throw invalid(`${name} does not lie within the file as its shape says`);
-  return { dtype, shape, data_offsets: offsets };
+    throw invalid(`${about} does not lie within the file as its shape says`);
+  return { name, dtype, shape, data_offsets: offsets };
 }
+
+/** Length of the header that the first 8 bytes of a file of `size` bytes tell. */
+function headerLength(start: Uint8Array, size: number): number {
+  if (size < 8) throw invalid('it is too short');
+  const length = Number(new DataView(start.buffer, start.byteOffset).getBigUint64(0, true));
+  if (length > size - 8) throw invalid('the header is longer than the file');
+  if (length > MAX_HEADER) throw invalid(`the header is longer than ${MAX_HEADER >> 20} MiB`);
+  return length;
+}
+
+/** @param size bytes of data after the header */
+function parseHeader(bytes: Uint8Array, size: number): Header {
+  let header: unknown;
+  try {
+    header = parseShallowJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes), HEADER_DEPTH);
+  } catch (error) {
+    throw invalid('the header is not JSON of the kind expected', error);
+  }
+  const isObject = (x: unknown) => typeof x === 'object' && x !== null && !Array.isArray(x);
+  if (!isObject(header)) throw invalid('the header is not an object');
+  const { __metadata__: given = {}, ...rest } = header as Record<string, unknown>;
+  if (!isObject(given) || Object.values(given as object).some((v) => typeof v !== 'string'))
+    throw invalid('the metadata are not text');
+  const entries = Object.entries(rest).map(([name, value]) => checkEntry(name, value, size));
+  entries.sort(({ data_offsets: a }, { data_offsets: b }) => a[0] - b[0] || a[1] - b[1]);
+  let end = 0;
+  for (const { name, data_offsets } of entries) {
+    if (data_offsets[0] !== end)
+      throw invalid(`${quoted(name)} does not begin where the tensor before it ends`);
+    end = data_offsets[1];
+  }
+  if (end !== size) throw invalid('the data is longer than its tensors');
+  return { entries, metadata: given as Record<string, string> };
+}
+
+/** @param data of the tensor, which nobody else has */
+const tensorOf = ({ dtype, shape }: Entry, data: Uint8Array<ArrayBuffer>): Tensor => ({
+  shape,
+  data: dtype === 'U8' ? data : new Float32Array(littleEndian(data).buffer, 0, data.length / 4),
+});
 
 /** Bytes of float32 numbers in the file's order for this machine, or the other way round. */
 const littleEndian = (floats: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> =>
@@ -61,49 +120,24 @@ const littleEndian = (floats: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> 
  * @throws ShacompError ERR_CHECKPOINT_INVALID
  */
 export function parseSafetensors(bytes: Uint8Array): SafeTensors {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < 8) throw invalid('it is too short');
-  const length = Number(view.getBigUint64(0, true));
-  if (length > MAX_HEADER || length > bytes.length - 8) throw invalid('the header is longer than the file');
-  let header: Record<string, unknown>;
-  try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, 8 + length)));
-  } catch (error) {
-    throw new ShacompError(
-      'ERR_CHECKPOINT_INVALID',
-      'not a usable safetensors file: the header is not JSON',
-      { cause: error },
-    );
-  }
-  if (typeof header !== 'object' || header === null || Array.isArray(header))
-    throw invalid('the header is not an object');
-  // Not subarray: the slice() of a Buffer would not copy.
-  const body = new Uint8Array(bytes.buffer, bytes.byteOffset + 8 + length, bytes.length - 8 - length);
-  const { __metadata__: given = {}, ...rest } = header;
-  if (typeof given !== 'object' || given === null || Object.values(given).some((v) => typeof v !== 'string'))
-    throw invalid('the metadata are not text');
-  const entries = Object.entries(rest).map(
-    ([name, value]) => [name, checkEntry(name, value, body.length)] as const,
-  );
-  entries.sort(([, { data_offsets: a }], [, { data_offsets: b }]) => a[0] - b[0] || a[1] - b[1]);
+  const start = 8 + headerLength(bytes.subarray(0, 8), bytes.length);
+  const { entries, metadata } = parseHeader(bytes.subarray(8, start), bytes.length - start);
   const tensors = new Map<string, Tensor>();
-  let end = 0;
-  for (const [name, { dtype, shape, data_offsets }] of entries) {
-    if (data_offsets[0] !== end) throw invalid(`${name} does not begin where the tensor before it ends`);
-    end = data_offsets[1];
-    const copy = body.slice(...data_offsets); // aligned
-    tensors.set(name, {
-      shape,
-      data: dtype === 'U8' ? copy : new Float32Array(littleEndian(copy).buffer, 0, copy.length / 4),
-    });
+  for (const entry of entries) {
+    const [begin, end] = entry.data_offsets;
+    // a copy is aligned; the slice() of a Buffer would not copy
+    tensors.set(entry.name, tensorOf(entry, new Uint8Array(bytes.subarray(start + begin, start + end))));
   }
-  if (end !== body.length) throw invalid('the data is longer than its tensors');
-  return { tensors, metadata: given as Record<string, string> };
+  return { tensors, metadata };
 }
 
-/** The file as pieces to be written one after the other. The header is padded to a multiple of 8 bytes. */
+/**
+ * The file as pieces to be written one after the other. The header is padded to a multiple of 8 bytes.
+ * @throws ShacompError ERR_CHECKPOINT_INVALID if the header is longer than is read
+ */
 export function encodeSafetensors({ tensors, metadata }: SafeTensors): Uint8Array[] {
-  const header: Record<string, unknown> = { __metadata__: metadata };
+  // without a prototype: a tensor may have any name
+  const header: Record<string, unknown> = Object.assign(Object.create(null), { __metadata__: metadata });
   let at = 0;
   for (const [name, { shape, data }] of tensors) {
     header[name] = {
@@ -115,6 +149,7 @@ export function encodeSafetensors({ tensors, metadata }: SafeTensors): Uint8Arra
   }
   const json = JSON.stringify(header);
   const text = new TextEncoder().encode(json + ' '.repeat(-Buffer.byteLength(json) & 7));
+  if (text.length > MAX_HEADER) throw invalid(`the header is longer than ${MAX_HEADER >> 20} MiB`);
   const length = new Uint8Array(8);
   new DataView(length.buffer).setBigUint64(0, BigInt(text.length), true);
   const parts = [...tensors.values()].map(({ data }) => {
@@ -125,23 +160,43 @@ export function encodeSafetensors({ tensors, metadata }: SafeTensors): Uint8Arra
 }
 
 /**
- * @throws ShacompError ERR_FILE, ERR_CHECKPOINT_INVALID
+ * Reads a file's metadata and the tensors wanted, all of them by default. Memory is taken for these alone.
+ * @param wanted makes of the metadata what tells, by name and shape, the tensors to read
+ * @throws ShacompError ERR_FILE, ERR_CHECKPOINT_INVALID; what `wanted` throws
  */
-export async function readSafetensors(path: string): Promise<SafeTensors> {
-  let bytes: Uint8Array;
+export async function readSafetensors(
+  path: string,
+  wanted: (metadata: Record<string, string>) => (name: string, shape: readonly number[]) => boolean = () =>
+    () =>
+      true,
+): Promise<SafeTensors> {
   try {
-    const file = await open(path);
-    try {
-      if (!(await file.stat()).isFile()) throw new Error('is not a regular file');
-      bytes = await file.readFile();
-    } finally {
-      await file.close();
-    }
+    return await withRegularFile(path, async ({ size, read }) => {
+      const start = new Uint8Array(Math.min(8, size));
+      await read(start, 0);
+      const length = named(path, () => headerLength(start, size));
+      const header = new Uint8Array(length);
+      await read(header, 8);
+      const { entries, metadata } = named(path, () => parseHeader(header, size - 8 - length));
+      const isWanted = wanted(metadata);
+      const tensors = new Map<string, Tensor>();
+      for (const entry of entries.filter(({ name, shape }) => isWanted(name, shape))) {
+        const [begin, end] = entry.data_offsets;
+        const data = new Uint8Array(end - begin);
+        await read(data, 8 + length + begin);
+        tensors.set(entry.name, tensorOf(entry, data));
+      }
+      return { tensors, metadata };
+    });
   } catch (error) {
-    throw fileError(path, error);
+    throw error instanceof ShacompError ? error : fileError(path, error);
   }
+}
+
+/** What `run` gives; its errors tell the file. */
+function named<T>(path: string, run: () => T): T {
   try {
-    return parseSafetensors(bytes);
+    return run();
   } catch (error) {
     if (!(error instanceof ShacompError)) throw error;
     throw new ShacompError(error.code, `${path}: ${error.message}`, { cause: error });
@@ -155,16 +210,16 @@ export async function readSafetensors(path: string): Promise<SafeTensors> {
 export async function writeSafetensors(path: string, content: SafeTensors): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.part`;
   try {
-    const file = await open(temporary, 'wx');
+    const file = await open(systemName(temporary), 'wx');
     try {
       for (const part of encodeSafetensors(content)) await file.writeFile(part);
       await file.sync();
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
+    await rename(systemName(temporary), systemName(path));
   } catch (error) {
-    await rm(temporary, { force: true });
-    throw fileError(path, error);
+    await rm(systemName(temporary), { force: true });
+    throw error instanceof ShacompError ? error : fileError(path, error);
   }
 }

@@ -4,10 +4,10 @@ import { access } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import type { EngineName } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
 import type { Architecture } from '../model/architecture.js';
 import { fileError } from '../node/file-errors.js';
+import { systemName } from '../node/names.js';
 import {
   fill,
   readCheckpoint,
@@ -19,6 +19,7 @@ import {
 } from './checkpoint.js';
 import { costs } from './cost.js';
 import { type HeldOut, heldOutPieces, holdOut, Sampler, TextFile, type TextSource } from './data.js';
+import { TRAIN_DEFAULTS } from './defaults.js';
 import { grow } from './grow.js';
 import { initialize } from './initialize.js';
 import { LARGEST_NORM, TrainingNetwork } from './network.js';
@@ -45,7 +46,7 @@ export interface TrainOptions {
   /** default: the processors available */
   threads?: number;
   /** what trains: native or wasm (auto) */
-  engine?: 'auto' | EngineName;
+  engine?: string;
   /** bfloat16 products where the processor has them (true) */
   bf16?: boolean;
   /** of the initial weights and of the text's order (1) */
@@ -104,25 +105,6 @@ export interface TrainResult extends TrainReport {
   stopped: boolean;
 }
 
-const DEFAULTS = {
-  batch: 32,
-  segment: 128,
-  bf16: true,
-  seed: 1,
-  rate: 3e-3,
-  warmup: 0.02,
-  decay: 'linear' as Schedule['decay'],
-  weightDecay: 0.01,
-  clip: 1,
-  beta1: 0.9,
-  beta2: 0.99,
-  ema: 0.998,
-  reportSeconds: 20,
-  checkpointSeconds: 120,
-  evaluateSeconds: 180,
-  evaluateBytes: 32768,
-};
-
 /** Least and greatest value of options that nothing else checks. */
 const RANGES = {
   seed: [0, 2 ** 32 - 1],
@@ -142,7 +124,7 @@ const RANGES = {
  *   ERR_TRAINING_DIVERGED if the loss becomes infinite or no number (what was saved before stays)
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const set = { ...DEFAULTS, ...defined(options) };
+  const set = { ...TRAIN_DEFAULTS, ...defined(options) };
   const { seconds, steps, output } = options;
   if (!(seconds && seconds > 0) && !(steps && steps > 0))
     throw new ShacompError('ERR_OPTIONS', 'give the length of the training run in time or in steps');
@@ -168,7 +150,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 /** An hour of training must not end with a folder that is not there. */
 async function checkFolder(output: string): Promise<void> {
   try {
-    await access(dirname(output), constants.W_OK);
+    await access(systemName(dirname(output)), constants.W_OK);
   } catch (error) {
     throw fileError(output, error);
   }
@@ -184,7 +166,7 @@ class Run {
   private recent = new Recent(0);
 
   constructor(
-    private readonly set: typeof DEFAULTS & TrainOptions,
+    private readonly set: typeof TRAIN_DEFAULTS & TrainOptions,
     private readonly network: TrainingNetwork,
     private readonly sampler: Sampler,
     private readonly heldOut: HeldOut[],
@@ -238,7 +220,7 @@ class Run {
   /** Weights and state to begin or to go on with. */
   private async start(): Promise<void> {
     const { set, network } = this;
-    if (set.resume && existsSync(statePath(this.output))) {
+    if (set.resume && existsSync(systemName(statePath(this.output)))) {
       const at = await resume(this.output, network);
       this.step = at.step;
       this.bytes = at.bytes;

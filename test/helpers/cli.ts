@@ -1,5 +1,5 @@
 /** @file Runs the built command line, in a folder of its own. */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,10 @@ import { afterEach, beforeEach } from 'vitest';
 import { lettersModel } from './letters-model.js';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/shacomp.js', import.meta.url));
+
+/** A shell command in which `shacomp` is the built program. */
+const withProgram = (command: string) =>
+  command.replaceAll(/\bshacomp\b/g, `'${process.execPath}' '${PROGRAM}'`);
 
 export interface Run {
   stdout: Buffer;
@@ -19,6 +23,8 @@ export interface Run {
 export interface RunOptions {
   input?: Uint8Array;
   env?: Record<string, string>;
+  /** The user to run as. */
+  uid?: number;
   /** Sees the running process. */
   during?: (child: ChildProcess) => void | Promise<void>;
 }
@@ -64,11 +70,34 @@ export class Folder {
 
   /** Runs `shacomp` with these arguments in the folder. Standard input is empty unless given. */
   run(args: string[], options: RunOptions = {}): Promise<Run> {
+    return this.#run(process.execPath, [PROGRAM, ...args], options);
+  }
+
+  /** Runs a shell command with `shacomp` in it, as {@link run}. */
+  shell(command: string, options: RunOptions = {}): Promise<Run> {
+    return this.#run('/bin/sh', ['-c', withProgram(command)], options);
+  }
+
+  /** Runs `shacomp` with other standard descriptors; gives its exit code. */
+  runWith(args: string[], stdio: StdioOptions): Promise<number | null> {
     return new Promise((resolve, reject) => {
       const child = spawn(process.execPath, [PROGRAM, ...args], {
         cwd: this.path,
+        env: this.#environment(),
+        stdio,
+      });
+      child.on('error', reject);
+      child.on('close', resolve);
+    });
+  }
+
+  #run(file: string, args: string[], options: RunOptions): Promise<Run> {
+    return new Promise((resolve, reject) => {
+      const child = spawn(file, args, {
+        cwd: this.path,
         env: this.#environment(options.env),
         stdio: ['pipe', 'pipe', 'pipe'],
+        uid: options.uid,
       });
       const stdout: Buffer[] = [];
       const stderr: Buffer[] = [];
@@ -89,7 +118,7 @@ export class Folder {
 
   /** Runs a shell command with `shacomp` in it on a terminal of its own; gives what the terminal showed. */
   terminal(command: string, keys = ''): Promise<{ screen: string; code: number | null }> {
-    const line = command.replaceAll(/\bshacomp\b/g, `'${process.execPath}' '${PROGRAM}'`);
+    const line = withProgram(command);
     return new Promise((resolve, reject) => {
       const child = spawn('script', ['-qec', line, '/dev/null'], {
         cwd: this.path,

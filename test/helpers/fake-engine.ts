@@ -1,6 +1,7 @@
 /** @file A small deterministic network for tests of the codec: its frequencies come from a hash of the last byte. */
 import { createHash } from 'node:crypto';
-import type { Engine, Network } from '../../src/engines/engine.js';
+import type { Engine, MixKernels, Network } from '../../src/engines/engine.js';
+import { referenceMixing } from '../../src/engines/reference/mixer.js';
 import { INITIAL_BYTE } from '../../src/model/architecture.js';
 import type { IntegerModel } from '../../src/model/sharnn.js';
 
@@ -18,6 +19,8 @@ export interface FakeOptions {
   async?: boolean;
   /** `skewed`: a few likely bytes; `extreme`: only the smallest and largest frequencies; `flat`: all alike */
   shape?: 'skewed' | 'extreme' | 'flat';
+  /** instead of the slow reference's */
+  mixing?: MixKernels;
 }
 
 /** Counts of what is open, to find leaks. */
@@ -27,7 +30,11 @@ export interface FakeEngine extends Engine {
   rows: Uint32Array;
 }
 
-export function fakeEngine({ async = false, shape = 'skewed' }: FakeOptions = {}): FakeEngine {
+export function fakeEngine({
+  async = false,
+  shape = 'skewed',
+  mixing = referenceMixing,
+}: FakeOptions = {}): FakeEngine {
   const rows = new Uint32Array(PHASES * 256 * 256);
   for (let row = 0; row < PHASES * 256; row++) {
     for (let k = 0; k < 256; k++) {
@@ -37,11 +44,13 @@ export function fakeEngine({ async = false, shape = 'skewed' }: FakeOptions = {}
     }
   }
   const engine: FakeEngine = {
-    name: 'reference',
-    detail: 'fake',
+    name: 'fake',
+    detail: 'frequencies from a hash',
+    mixing,
     opened: 0,
     closed: 0,
     rows,
+    memory: (_architecture, streams) => 1000 * streams,
     open(_model: IntegerModel, streams: number): Network {
       engine.opened++;
       let steps = 0;

@@ -1,5 +1,5 @@
 /** @file A block through mixing kernels and back. */
-import type { MixKernels } from '../../src/codec/block/mixing-coder.js';
+import type { MixKernels } from '../../src/engines/engine.js';
 
 /** The payload of symbols in coding order; undefined if it would be longer than they are. */
 export function encode(

@@ -68,7 +68,6 @@ export function randomModel(options: RandomModelOptions): IntegerModel {
     Int16Array.from({ length: n }, () => (extreme ? 32767 * sign() : around(center, spread)));
   const int32 = (n: number, spread: number) =>
     Int32Array.from({ length: n }, () => (extreme ? (2 ** 24 - 1) * sign() : around(0, spread)));
-  const shift = () => (extreme === 'ones' ? 3 : between(3, 6));
 
   /** `size`: standard deviation of the rescaled product, whose int8 input has one of about 40. */
   const matrix = (rows: number, size: number): IntegerMatrix => {
@@ -91,14 +90,22 @@ export function randomModel(options: RandomModelOptions): IntegerModel {
       shift: s,
     };
   };
-  const affine = (size: number): Affine => ({ gain: int16(d, 4096 * size, 2048), bias: int32(d, 1024) });
+  const affine = (size: number): Affine => ({
+    gain: int16(d, 4096 * size, 2048),
+    bias: int32(d, 1024),
+    shift: extreme ? (extreme === 'ones' ? 1 : between(1, 15)) : 12,
+  });
+  /** Q0.15 scale of an int8 activation: a channel ends at 2 to 8 */
+  const activation = () =>
+    Int16Array.from({ length: d }, () => (extreme ? 32767 * sign() : Math.round(4064 / (2 + 6 * random()))));
+  const outputShift = () => (extreme ? (extreme === 'ones' ? 1 : between(1, 8)) : 3);
 
   const randomAttention = (): IntegerAttention => ({
-    memoryShift: shift(),
+    memoryScale: activation(),
     query: matrix(d, 3000),
     queryBias: int32(d, 1000),
     queryFold: {
-      gain: int16(d, 0, 8000),
+      gain: int16(d, 0, 16000),
       bias: int32(d, 2 ** 18),
       shift: extreme ? (extreme === 'ones' ? 1 : between(1, 24)) : 18,
     },
@@ -113,17 +120,19 @@ export function randomModel(options: RandomModelOptions): IntegerModel {
     },
     mid: affine(1),
     value: affine(0.5),
+    outputShift: outputShift(),
   });
   const randomLayer = (l: number): IntegerLayer => ({
-    startShift: shift(),
+    startScale: l === 0 ? new Int16Array(0) : activation(),
     inputWeight: matrix(4 * d, 2500),
     stateWeight: matrix(4 * d, 2500),
     gateBias: int32(4 * d, 2000),
     attention: attention.includes(l) ? randomAttention() : null,
     residual: affine(1),
-    boomShift: shift(),
-    boom: matrix(boom * d, 2500),
-    boomBias: int32(boom * d, 1000),
+    boomScale: activation(),
+    boom: matrix(boom * d, 700),
+    boomBias: int32(boom * d, 250),
+    outputShift: outputShift(),
   });
 
   return parseModel(
@@ -132,7 +141,7 @@ export function randomModel(options: RandomModelOptions): IntegerModel {
       architecture,
       input: int8(SYMBOLS * d),
       layers: Array.from({ length: layers }, (_, l) => randomLayer(l)),
-      outputShift: shift(),
+      outputScale: activation(),
       output: matrix(SYMBOLS, 12000),
       outputBias: int32(SYMBOLS, 8000),
     }),

@@ -19,7 +19,13 @@ struct MixHandle {
   uint8_t* payload = nullptr;  // the decoder's input; null in encoders
   int64_t reported = 0;
 
-  bool allocate(size_t wanted);
+  MixHandle() = default;
+  MixHandle(const MixHandle&) = delete;
+  MixHandle& operator=(const MixHandle&) = delete;
+  ~MixHandle() { release(); }
+
+  /** Zeroed memory. @throws std::bad_alloc */
+  void allocate(size_t wanted);
   void* aligned() const { return reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(memory) + 63) & ~uintptr_t{63}); }
   void release();
 };
@@ -29,5 +35,8 @@ MixHandle* mix_handle(napi_env env, napi_value value);
 
 /** Bytes of output so far, Infinity once it is longer than the block. */
 napi_value encoded_size(napi_env env, const MixHandle& coder);
+
+/** Bytes of payload used so far, Infinity once it is known to be damaged. */
+napi_value decoded_position(napi_env env, const MixHandle& coder);
 
 }  // namespace shacomp

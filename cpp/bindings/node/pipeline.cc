@@ -123,15 +123,11 @@ napi_value mix_steps_js(napi_env env, napi_callback_info info) {
     steps.code(rows, count, static_cast<int>(std::clamp<size_t>(a.size(5), 1, network->scratch.size())));
   else
     steps.code_at_best(rows, count);
-  return steps.decodes() ? number(env, static_cast<double>(mix_position(coder->mix))) : encoded_size(env, *coder);
+  return steps.decodes() ? decoded_position(env, *coder) : encoded_size(env, *coder);
 }
 
 }  // namespace
 
-void register_pipeline(napi_env env, napi_value exports) {
-  napi_value function = nullptr;
-  if (napi_create_function(env, "mixSteps", NAPI_AUTO_LENGTH, mix_steps_js, nullptr, &function) == napi_ok)
-    napi_set_named_property(env, exports, "mixSteps", function);
-}
+void register_pipeline(napi_env env, napi_value exports) { add_export<mix_steps_js>(env, exports, "mixSteps"); }
 
 }  // namespace shacomp

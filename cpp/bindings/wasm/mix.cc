@@ -6,7 +6,7 @@
 namespace shacomp {
 namespace {
 
-/** A size as JavaScript wants it: infinite where the coder says "too long". */
+/** A size as JavaScript wants it: infinite where the coder says "too long" or "damaged". */
 double number(size_t size) { return size == SIZE_MAX ? __builtin_inf() : static_cast<double>(size); }
 
 }  // namespace
@@ -40,6 +40,8 @@ double mixing_decode(Mix* mix, uint8_t* symbols, size_t count, const uint32_t* f
   mix_decode(mix, symbols, count, frequencies);
   return number(mix_position(mix));
 }
+
+EXPORT(mixing_ends) int mixing_ends(const Mix* mix) { return mix_ends(mix); }
 
 }  // extern "C"
 }  // namespace shacomp

@@ -35,7 +35,8 @@ struct Session {
   }
 
   void run(Phase phase, const TrainBatch& batch, Source source) const {
-    wasm::train_kernel(false)->run(trainer, phase, 0, batch, source);
+    wasm::train_kernel(false)->use(trainer, source);
+    wasm::train_kernel(false)->run(trainer, phase, 0, batch);
   }
 };
 
@@ -70,14 +71,16 @@ EXPORT(train_open) void train_open(Session* s) {
 /** Where the bytes of a segment go. */
 EXPORT(train_bytes) std::uint8_t* train_bytes(const Session* s) { return s->bytes; }
 
-/** Where the vectors lie: weights, gradient, m, v, ema, state. */
+/** Where the vectors lie: weights, gradient, m, v, ema, state, ranges. */
 EXPORT(train_vector) const void* train_vector(const Session* s, int which) {
   const TrainLayout& l = s->layout;
-  const std::uint64_t at[] = {l.weights, l.gradient, l.m, l.v, l.ema, l.state};
+  const std::uint64_t at[] = {l.weights, l.gradient, l.m, l.v, l.ema, l.state, l.ranges};
   return s->arena + at[which];
 }
 
 EXPORT(train_state_bytes) std::size_t train_state_bytes(const Session* s) { return s->layout.state_bytes; }
+
+EXPORT(train_ranges_length) std::size_t train_ranges_length(const Session* s) { return s->layout.ranges_length; }
 
 /** Loss of every sequence in the last segment, nats. */
 EXPORT(train_losses) const double* train_losses(const Session* s) {

@@ -1,12 +1,16 @@
 /** @file The command `bench`: size and speed beside other compressors, on the user's own files. */
 import { readFile } from 'node:fs/promises';
 import { DEFAULT_LEVEL } from '../../codec/strategy/levels.js';
+import { systemName } from '../../node/names.js';
 import { type Compressor, compressors } from '../io/compressors.js';
+import { writeMessage } from '../io/descriptors.js';
 import { compressOptions, forEachFile } from '../io/inputs.js';
 import type { Flags } from '../options.js';
 import { bothBytes, count, rate, table } from '../terminal/format.js';
-import { detail, reportError, result, resultJson, UserError } from '../terminal/messages.js';
-import { showsProgress } from '../terminal/progress.js';
+import { detail, reportError, UserError } from '../terminal/messages.js';
+import { printable } from '../terminal/printable.js';
+import { hasCursor, showsProgress } from '../terminal/progress.js';
+import { result, resultJson } from '../terminal/results.js';
 
 /** What one compressor made of one file; null where it failed. */
 interface Measurement {
@@ -23,7 +27,7 @@ export async function bench(files: string[], flags: Flags): Promise<void> {
   const options = await compressOptions(flags);
   const { engine, model } = options;
   const how = flags.mode ?? `level ${options.level ?? DEFAULT_LEVEL}`;
-  const settings = `${how}, ${model ? `model ${model.name}, ` : ''}engine ${engine.name} (${engine.detail})`;
+  const settings = `${how}, ${model ? `model ${printable(model.name)}, ` : ''}engine ${engine.name} (${engine.detail})`;
   const all = await compressors(options, settings);
   const unknown = flags.only?.filter((name) => !all.some((c) => c.name === name)) ?? [];
   if (unknown.length > 0)
@@ -37,11 +41,11 @@ export async function bench(files: string[], flags: Flags): Promise<void> {
       detail(`${c.name}: ${c.settings}${c.program ? ' (times include starting it)' : ''}`);
 
   await forEachFile(files, flags, async (path) => {
-    const data = await readFile(path);
+    const data = await readFile(systemName(path));
     if (data.length === 0) throw new UserError('is empty: there is nothing to measure');
     const measurements: Measurement[] = [];
     for (const compressor of chosen) {
-      tell(`${path}: ${compressor.name} ...`, flags);
+      tell(`${printable(path)}: ${compressor.name} ...`, flags);
       try {
         measurements.push(await measure(compressor, data, flags.time));
       } catch (error) {
@@ -51,7 +55,8 @@ export async function bench(files: string[], flags: Flags): Promise<void> {
     }
     tell('', flags);
     measured.push({ file: path, measurements });
-    if (!flags.json) print(`${path}, ${bothBytes(data.length)}`, measurements, measured.length > 1);
+    if (!flags.json)
+      await print(`${printable(path)}, ${bothBytes(data.length)}`, measurements, measured.length > 1);
   });
 
   const totals = chosen.map((c) =>
@@ -62,13 +67,13 @@ export async function bench(files: string[], flags: Flags): Promise<void> {
   );
   const complete = totals.filter((total) => total !== undefined);
   if (flags.json) {
-    resultJson({
+    await resultJson({
       compressors: chosen.map(({ name, settings, program }) => ({ name, settings, program })),
       files: measured.map(({ file, measurements }) => ({ file, measurements: measurements.map(derived) })),
       total: complete.map(derived),
     });
   } else if (measured.length > 1 && complete.length > 0) {
-    print(`${count(measured.length, 'file')}, ${bothBytes(complete[0].bytes)}`, complete, true);
+    await print(`${count(measured.length, 'file')}, ${bothBytes(complete[0].bytes)}`, complete, true);
   }
 }
 
@@ -117,7 +122,7 @@ const derived = (m: Measurement) => ({
   bitsPerByte: (8 * m.compressedBytes) / m.bytes,
 });
 
-function print(title: string, measurements: Measurement[], separate: boolean): void {
+async function print(title: string, measurements: Measurement[], separate: boolean): Promise<void> {
   const rows = measurements.map((m) => [
     `  ${m.compressor}`,
     String(m.compressedBytes),
@@ -127,10 +132,10 @@ function print(title: string, measurements: Measurement[], separate: boolean): v
     rate(m.bytes, m.decompressSeconds),
   ]);
   const head = ['  compressor', 'bytes', 'ratio', 'bits/byte', 'compress', 'decompress'];
-  result(`${separate ? '\n' : ''}${title}\n${table([head, ...rows])}`);
+  await result(`${separate ? '\n' : ''}${title}\n${table([head, ...rows])}`);
 }
 
 /** Says what is being measured, on a line that the next one replaces. */
 function tell(text: string, flags: Flags): void {
-  if (process.stderr.isTTY && showsProgress(flags.progress)) process.stderr.write(`\r\x1b[K${text}`);
+  if (hasCursor() && showsProgress(flags.progress)) writeMessage(`\r\x1b[K${text}`);
 }

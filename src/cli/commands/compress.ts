@@ -1,31 +1,40 @@
 /** @file The command `compress`. */
 import { type CompressOptions, compressChunks, inspect, type Mode } from '../../index.js';
-import { shortId } from '../../node/models.js';
+import { shortId } from '../../model/id.js';
 import { fileChunks, openOutput, removeInput, STANDARD, standardOutput } from '../io/files.js';
-import { checkSingleOutput, compressOptions, forEachFile, openWithTarget, operands } from '../io/inputs.js';
+import {
+  checkSingleOutput,
+  compressOptions,
+  displayName,
+  forEachFile,
+  openWithTarget,
+  operands,
+} from '../io/inputs.js';
 import { Tally, verifiedChunks, verifyCompressed } from '../io/verify.js';
+import type { Worklist } from '../io/worklist.js';
 import type { Flags } from '../options.js';
 import { count, longest, percent, rate } from '../terminal/format.js';
 import { detail, note, verbose, warn } from '../terminal/messages.js';
+import { printable } from '../terminal/printable.js';
 import { inputProgress, Progress } from '../terminal/progress.js';
 
 export async function compressFiles(operandFiles: string[], flags: Flags): Promise<void> {
   const files = operands(operandFiles);
   checkSingleOutput(files, flags);
   const options = await compressOptions(flags);
-  const width = longest(files);
+  const width = longest(files.map(displayName));
   const totals = { files: 0, before: 0, after: 0 };
   await forEachFile(
     files,
     flags,
-    async (path) => {
-      const sizes = await compressFile(path, flags, options, width);
+    async (path, run) => {
+      const sizes = await compressFile(path, run, flags, options, width);
       if (!sizes) return;
       totals.files++;
       totals.before += sizes.before;
       totals.after += sizes.after;
     },
-    (name) => flags.force === true || !name.endsWith(flags.suffix),
+    (name) => !name.endsWith(flags.suffix),
   );
   if (totals.files > 1) note(summary(count(totals.files, 'file'), totals.before, totals.after, width));
 }
@@ -34,11 +43,12 @@ type Options = Awaited<ReturnType<typeof compressOptions>>;
 
 async function compressFile(
   path: string,
+  run: Worklist,
   flags: Flags,
   options: Options,
   width: number,
 ): Promise<{ before: number; after: number } | undefined> {
-  const opened = await openWithTarget(path, flags, {
+  const opened = await openWithTarget(path, run, flags, {
     compressed: true,
     derive(name) {
       if (!name.endsWith(flags.suffix) || flags.force) return name + flags.suffix;
@@ -75,12 +85,15 @@ async function compressFile(
         await verifyOutput(output.readBack(), plain, decoding, input.name, flags);
       }
       await output.commit();
+      if (toFile) await run.wrote(target.path, path);
     } catch (error) {
       await output.discard();
       throw error;
     }
     progress.stop();
     if (removes && output.readBack) await removeInput(input.path!, input.stats!);
+    else if (await input.changed())
+      warn('has changed while it was read; the output holds what was read', path);
     const line = summary(input.name, plain.length, after, width, output.name);
     if (toFile) note(line);
     else detail(line);
@@ -124,7 +137,7 @@ async function describeRun(
   written: string | undefined,
   verified: boolean,
 ): Promise<void> {
-  const network = model ? `model ${model.name} (${shortId(model.id)}), ` : '';
+  const network = model ? `model ${printable(model.name)} (${shortId(model.id)}), ` : '';
   detail(`  ${network}engine ${engine.name} (${engine.detail})`);
   const modes = written === undefined ? '' : `${await describeBlocks(written)}, `;
   detail(`  ${modes}${rate(length, seconds)}, ${verified ? 'verified' : 'not verified'}`);

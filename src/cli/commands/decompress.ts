@@ -1,4 +1,5 @@
 /** @file The commands `decompress` and `test`. */
+import { MAGIC } from '../../codec/container/format.js';
 import { type DecompressOptions, decompressChunks } from '../../index.js';
 import { type Input, openInput, openOutput, removeInput, STANDARD, standardOutput } from '../io/files.js';
 import {
@@ -10,13 +11,11 @@ import {
   operands,
 } from '../io/inputs.js';
 import { Tally, verifyWritten } from '../io/verify.js';
+import type { Worklist } from '../io/worklist.js';
 import type { Flags } from '../options.js';
 import { longest, rate } from '../terminal/format.js';
 import { detail, note, warn } from '../terminal/messages.js';
 import { inputProgress } from '../terminal/progress.js';
-
-/** How every `.sha` file begins. */
-const MAGIC = Uint8Array.of(0x8d, 0x53, 0x48, 0x41);
 
 type Options = DecompressOptions & { engine: { name: string; detail: string } };
 
@@ -24,22 +23,29 @@ export async function decompressFiles(operandFiles: string[], flags: Flags): Pro
   const files = operands(operandFiles);
   checkSingleOutput(files, flags);
   const options = await codecOptions(flags);
-  const width = longest(files);
+  const width = longest(files.map(displayName));
   await forEachFile(
     files,
     flags,
-    (path) => decompressFile(path, flags, options, width),
+    (path, run) => decompressFile(path, run, flags, options, width),
     (name) => name.endsWith(flags.suffix),
   );
 }
 
-async function decompressFile(path: string, flags: Flags, options: Options, width: number): Promise<void> {
-  const opened = await openWithTarget(path, flags, {
+async function decompressFile(
+  path: string,
+  run: Worklist,
+  flags: Flags,
+  options: Options,
+  width: number,
+): Promise<void> {
+  const opened = await openWithTarget(path, run, flags, {
     compressed: false,
     derive(name) {
       if (name.endsWith(flags.suffix) && !/(^|[/\\])\.[^/\\.]+$/.test(name))
         return name.slice(0, -flags.suffix.length);
-      return void warn(`does not end in ${flags.suffix}; skipped (name the output with -o, or use -c)`, name);
+      const why = name.endsWith(flags.suffix) ? 'has nothing before' : 'does not end in';
+      return void warn(`${why} ${flags.suffix}; skipped (name the output with -o, or use -c)`, name);
     },
   });
   if (!opened) return;
@@ -68,6 +74,7 @@ async function decompressFile(path: string, flags: Flags, options: Options, widt
       await output.finish(input.stats);
       if (output.readBack && (flags.verify || flags.rm)) await verifyWritten(output.readBack(), written);
       await output.commit();
+      if (toFile) await run.wrote(target.path, path);
     } catch (error) {
       await output.discard();
       throw error;
@@ -76,6 +83,8 @@ async function decompressFile(path: string, flags: Flags, options: Options, widt
     progress.stop();
     if (flags.rm && output.readBack && input.path !== undefined && input.stats?.isFile())
       await removeInput(input.path, input.stats);
+    else if (await input.changed())
+      warn('has changed while it was read; the output holds what was read', path);
     const line = `${input.name.padEnd(width)} : ${String(written.length).padStart(6)} bytes`;
     if (toFile) note(`${line} (${output.name})`);
     else detail(line);
@@ -110,7 +119,7 @@ async function peek(
 export async function testFiles(operandFiles: string[], flags: Flags): Promise<void> {
   const files = operands(operandFiles);
   const options = await codecOptions(flags);
-  const width = longest(files);
+  const width = longest(files.map(displayName));
   await forEachFile(
     files,
     flags,

@@ -1,7 +1,7 @@
 /** @file The command `eval`: what the model thinks a file costs beside what coding it really takes. */
-import { BATCH_SYMBOLS } from '../../codec/block/block.js';
-import { interleave, stepCount, streamCount } from '../../codec/block/slices.js';
-import { levelSettings, type StreamDensity } from '../../codec/strategy/levels.js';
+import { predictRows } from '../../codec/block/predict.js';
+import { Breath } from '../../codec/event-loop.js';
+import { levelSettings, type StreamDensity, streamCount } from '../../codec/strategy/levels.js';
 import {
   compressChunks,
   type Engine,
@@ -10,15 +10,15 @@ import {
   loadModel,
   type Network,
 } from '../../index.js';
-import { SYMBOLS } from '../../model/architecture.js';
-import { shortId } from '../../node/models.js';
-import { cost } from '../../trainer/cross-entropy.js';
-import { type Input, openInput } from '../io/files.js';
+import { shortId } from '../../model/id.js';
+import { CrossEntropy } from '../../trainer/cross-entropy.js';
+import { type Input, openInput, STANDARD } from '../io/files.js';
 import { codecOptions, displayName, forEachFile, levelOf, operands } from '../io/inputs.js';
 import type { Flags } from '../options.js';
 import { table } from '../terminal/format.js';
-import { result, resultJson } from '../terminal/messages.js';
+import { printable } from '../terminal/printable.js';
 import { Progress } from '../terminal/progress.js';
+import { result, resultJson } from '../terminal/results.js';
 
 /** What was measured of one file, or of all. */
 interface Evaluation {
@@ -34,10 +34,10 @@ interface Evaluation {
 
 export async function evaluate(operandFiles: string[], flags: Flags): Promise<void> {
   const files = operands(operandFiles);
-  const model = await loadModel(flags.model);
-  const options = { ...(await codecOptions(flags)), model };
   const level = levelOf(flags);
   const settings = levelSettings(level);
+  const model = await loadModel(flags.model ?? settings.model);
+  const options = { ...(await codecOptions(flags)), model };
   const blockSize = flags.blockSize ?? settings.blockSize;
   const found: ({ file: string } & Evaluation)[] = [];
   await forEachFile(files, flags, async (path) => {
@@ -83,7 +83,7 @@ export async function evaluate(operandFiles: string[], flags: Flags): Promise<vo
         evaluation.codedBits += 8 * record.codedLength;
         if (record.mode === 'stored') evaluation.storedBlocks++;
       }
-      found.push({ file: displayName(path), ...evaluation });
+      found.push({ file: path === STANDARD ? 'standard input' : path, ...evaluation });
     } finally {
       progress.stop();
     }
@@ -97,27 +97,32 @@ export async function evaluate(operandFiles: string[], flags: Flags): Promise<vo
       total: measures(total),
     });
   if (found.length === 0) return;
-  result(`model ${model.name} (${shortId(model.id)}), bits per byte; blocks of ${blockSize} bytes\n`);
+  await result(
+    `model ${printable(model.name)} (${shortId(model.id)}), bits per byte; blocks of ${blockSize} bytes\n`,
+  );
   const rows = [['File', 'Bytes', 'Model', 'Coded', 'Difference', '.sha bytes', '.sha']];
-  for (const f of found) rows.push(row(f.file, f));
+  for (const f of found) rows.push(row(printable(f.file), f));
   if (found.length > 1) rows.push(row('total', total));
-  result(table(rows));
+  await result(table(rows));
   if (total.storedBlocks > 0)
-    result('\n* blocks that coding would not make smaller are stored: 8 bits per byte, not the model’s');
+    await result(
+      '\n* blocks that coding would not make smaller are stored: 8 bits per byte, not the model’s',
+    );
 }
 
 /**
  * Bits the model gives to bytes cut as the codec cuts them, into blocks and streams: the sum of -log2 of the probability
  * of every byte.
  */
-async function modelCost(
+export async function modelCost(
   engine: Engine,
   model: IntegerModel,
   bytes: Uint8Array,
   { blockSize, density }: { blockSize: number; density: StreamDensity },
   progress: (done: number) => void,
 ): Promise<number> {
-  let bits = 0;
+  const sum = new CrossEntropy();
+  const breath = new Breath();
   let network: Network | undefined;
   try {
     for (let start = 0; start < bytes.length; start += blockSize) {
@@ -128,25 +133,15 @@ async function modelCost(
         network = engine.open(model, streams);
       }
       network.reset();
-      const rows = interleave(block, streams);
-      const steps = stepCount(block.length, streams);
-      const batch = Math.max(1, Math.floor(BATCH_SYMBOLS / streams));
-      const frequencies = new Uint32Array(batch * streams * SYMBOLS);
-      for (let step = 0; step < steps; step += batch) {
-        const n = Math.min(batch, steps - step);
-        await network.run(rows.subarray(step * streams, (step + n) * streams), n, frequencies);
-        const symbols = Math.min(n * streams, block.length - step * streams);
-        for (let i = 0; i < symbols; i++)
-          bits += cost(frequencies, i * SYMBOLS, rows[(step + 1) * streams + i]);
-        progress(start + step * streams + symbols);
-        // lets signals and the progress bar in
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+      await predictRows({ block, streams, network, breath }, sum, (done) => {
+        progress(start + done);
+        return true;
+      });
     }
   } finally {
     network?.close();
   }
-  return bits;
+  return sum.bits;
 }
 
 async function readAll(input: Input): Promise<Uint8Array> {

@@ -1,19 +1,20 @@
 /** @file The command `info`: what is in a `.sha` or `.sharnn` file, and what this installation can do. */
-import { readFile } from 'node:fs/promises';
 import { blockMemory, streamMemory } from '../../codec/block/memory.js';
 import { CODED_MODES } from '../../codec/block/modes.js';
-import { availableEngines, selectEngine } from '../../engines/list.js';
-import { mixKernels } from '../../engines/mixing.js';
 import { humanBytes } from '../../format-bytes.js';
 import { type Architecture, inspect, listModels, type Mode, ShacompError } from '../../index.js';
 import { parameterCount } from '../../model/architecture.js';
-import { parseModel } from '../../model/sharnn.js';
-import { modelFolders, shortId } from '../../node/models.js';
+import { shortId } from '../../model/id.js';
+import { engines, selectEngine } from '../../node/engines.js';
+import { ENVIRONMENT, environment } from '../../node/env.js';
+import { modelFolders, readModelFile } from '../../node/models.js';
 import { openInput, STANDARD } from '../io/files.js';
 import { forEachFile, operands } from '../io/inputs.js';
 import type { Flags } from '../options.js';
 import { bothBytes, count, percent, table } from '../terminal/format.js';
-import { result, resultJson, verbose } from '../terminal/messages.js';
+import { verbose } from '../terminal/messages.js';
+import { printable } from '../terminal/printable.js';
+import { result, resultJson } from '../terminal/results.js';
 import { version } from '../version.js';
 
 /** What is known about a compressed file without decompressing it. */
@@ -49,9 +50,9 @@ export async function info(files: string[], flags: Flags): Promise<void> {
   await forEachFile(files, flags, async (path) => {
     const facts = await examine(path);
     found.push(facts);
-    if (!flags.json) result((found.length > 1 ? '\n' : '') + describeFile(facts));
+    if (!flags.json) await result((found.length > 1 ? '\n' : '') + describeFile(facts));
   });
-  if (flags.json) resultJson(found);
+  if (flags.json) await resultJson(found);
 }
 
 /** A table of compressed files, one per line. */
@@ -79,7 +80,11 @@ export async function list(operandFiles: string[], flags: Flags): Promise<void> 
   ];
   const rows = [
     ['Blocks', 'Compressed', '', 'Original', '', 'Ratio', 'Model', 'File'],
-    ...found.map((f) => [...row(f, f.blocks.length), f.model?.name ?? f.model?.id ?? '-', f.file]),
+    ...found.map((f) => [
+      ...row(f, f.blocks.length),
+      printable(f.model?.name ?? f.model?.id ?? '-'),
+      printable(f.file),
+    ]),
   ];
   if (found.length > 1) {
     const sum = (of: (f: CompressedInfo) => number) => found.reduce((total, f) => total + of(f), 0);
@@ -96,7 +101,7 @@ export async function list(operandFiles: string[], flags: Flags): Promise<void> 
       count(found.length, 'file'),
     ]);
   }
-  result(table(rows, [6, 7]));
+  await result(table(rows, [6, 7]));
 }
 
 /** Reads what a file is. @throws ShacompError if it is neither a compressed file nor a model */
@@ -116,7 +121,7 @@ async function examine(path: string): Promise<CompressedInfo | ModelInfo> {
 }
 
 async function examineModel(file: string): Promise<ModelInfo> {
-  const { name, id, bytes, architecture } = parseModel(await readFile(file));
+  const { name, id, bytes, architecture } = await readModelFile(file);
   return {
     kind: 'model',
     file,
@@ -125,14 +130,14 @@ async function examineModel(file: string): Promise<ModelInfo> {
     bytes: bytes.length,
     parameters: parameterCount(architecture),
     architecture,
-    memoryPerStream: streamMemory(architecture),
+    memoryPerStream: streamMemory(await selectEngine('auto'), architecture),
   };
 }
 
 async function examineCompressed(path: string): Promise<CompressedInfo> {
   const input = await openInput(path);
   try {
-    return await readRecords(input.name, input.chunks());
+    return await readRecords(path === STANDARD ? input.name : path, input.chunks());
   } finally {
     await input.close();
   }
@@ -164,8 +169,11 @@ async function readRecords(file: string, chunks: AsyncIterable<Uint8Array>): Pro
       facts.blocks.push({ offset, mode: name, originalBytes: length, codedBytes: codedLength, streams });
       const mode = CODED_MODES.find((m) => m.name === name);
       const known = !mode?.network || architecture !== undefined;
-      const mixing = mode?.profile ? await mixKernels((await selectEngine('auto')).name) : undefined;
-      const need = blockMemory({ length, codedLength, streams, mode, architecture, mixing });
+      const engine = mode && (await selectEngine());
+      const network =
+        mode?.network && architecture && engine ? engine.memory(architecture, streams) : undefined;
+      const mixing = mode?.profile && engine ? engine.mixing : undefined;
+      const need = blockMemory({ length, codedLength, streams, mode, network, mixing });
       facts.memory = known && facts.memory !== null ? Math.max(facts.memory, need) : null;
     } else if (record.kind === 'end') {
       facts.originalBytes += record.length;
@@ -185,7 +193,7 @@ function describeCompressed(f: CompressedInfo): string {
   const bits =
     f.originalBytes > 0 ? `, ${((8 * f.compressedBytes) / f.originalBytes).toFixed(3)} bits per byte` : '';
   const model =
-    f.model && (f.model.name ? `${f.model.name} (${f.model.id})` : `${f.model.id}, not installed`);
+    f.model && (f.model.name ? `${printable(f.model.name)} (${f.model.id})` : `${f.model.id}, not installed`);
   const lines = [
     ['compressed', bothBytes(f.compressedBytes)],
     ['original', bothBytes(f.originalBytes)],
@@ -204,15 +212,15 @@ function describeCompressed(f: CompressedInfo): string {
     count(b.streams, 'stream'),
   ]);
   return [
-    heading(f.file, lines),
+    heading(printable(f.file), lines),
     ...(verbose() && blocks.length > 0 ? [table(blocks, [0, 1, 2, 3, 4])] : []),
   ].join('\n');
 }
 
 function describeModel(m: ModelInfo): string {
   const { width, layers, boom, window, attention } = m.architecture;
-  return heading(m.file, [
-    ['model', m.name],
+  return heading(printable(m.file), [
+    ['model', printable(m.name)],
     ['id', m.id],
     ['size', bothBytes(m.bytes)],
     ['parameters', String(m.parameters)],
@@ -234,14 +242,16 @@ const heading = (title: string, lines: string[][]) =>
   )}`;
 
 async function describeInstallation(flags: Flags): Promise<void> {
-  const engines = await availableEngines();
+  const available = await engines();
+  const variables = ENVIRONMENT.map(({ name }) => [name, environment(name)] as const);
   const models = await listModels();
   const platform = { node: process.version, platform: `${process.platform}-${process.arch}` };
   if (flags.json) {
     return resultJson({
       version,
       ...platform,
-      engines,
+      engines: available,
+      environment: Object.fromEntries(variables.map(([name, value]) => [name, value ?? null])),
       modelFolders: modelFolders(),
       models: models.map((m) => ({
         name: m.name,
@@ -253,27 +263,36 @@ async function describeInstallation(flags: Flags): Promise<void> {
       })),
     });
   }
-  result(`shacomp ${version}, Node.js ${platform.node}, ${platform.platform}`);
-  result('\nengines');
-  result(
+  await result(`shacomp ${version}, Node.js ${platform.node}, ${platform.platform}`);
+  await result('\nengines');
+  await result(
     table(
-      engines.map((e) => [`  ${e.name}`, 'detail' in e ? e.detail : `not available: ${e.unavailable}`]),
+      available.map((e) => [`  ${e.name}`, 'detail' in e ? e.detail : `not available: ${e.unavailable}`]),
       [0, 1],
     ),
   );
-  result('\nmodels');
-  if (models.length === 0) result(`  none in ${modelFolders().join(', ')}`);
+  await result('\nmodels');
+  if (models.length === 0) await result(`  none in ${modelFolders().join(', ')}`);
   else
-    result(
+    await result(
       table(
         models.map((m) => [
-          `  ${m.name}`,
+          `  ${printable(m.name)}`,
           shortId(m.id),
           `${(parameterCount(m.architecture) / 1e6).toFixed(2)} M parameters`,
           bothBytes(m.size),
-          m.path,
+          printable(m.path),
         ]),
         [0, 1, 4],
       ),
     );
+  const set = variables.filter(([, value]) => value !== undefined);
+  if (set.length === 0) return;
+  result('\nenvironment');
+  result(
+    table(
+      set.map(([name, value]) => [`  ${name}`, `${value}`]),
+      [0, 1],
+    ),
+  );
 }

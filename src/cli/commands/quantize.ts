@@ -1,32 +1,40 @@
 /** @file The command `quantize`, and the last step of `train`: a float checkpoint becomes a model. */
-import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
-import { selectEngine } from '../../engines/list.js';
-import { type Architecture, ShacompError } from '../../index.js';
 import { parameterCount } from '../../model/architecture.js';
-import { shortId } from '../../node/models.js';
+import { shortId } from '../../model/id.js';
+import { selectEngine } from '../../node/engines.js';
 import { readCheckpoint } from '../../trainer/checkpoint.js';
-import { floatCrossEntropy, wholeSegments } from '../../trainer/cost.js';
 import { heldOutPieces, TextFile } from '../../trainer/data.js';
-import { calibrate, quantize } from '../../trainer/quantize.js';
+import { beyond, type QuantizeOptions, quantize } from '../../trainer/quantize.js';
+import { activationRanges } from '../../trainer/ranges.js';
+import { type Bits, percent, type RoundingLoss, roundingLoss, total } from '../../trainer/rounding-loss.js';
 import { alreadyExists, exists, writeFileSafely } from '../io/files.js';
 import type { Flags } from '../options.js';
 import { bothBytes } from '../terminal/format.js';
-import { note, UserError } from '../terminal/messages.js';
+import { detail, note, UserError } from '../terminal/messages.js';
 import { Progress } from '../terminal/progress.js';
 
-/** Most text that rounding is fitted to: coding it some dozens of times should take seconds. */
-const CALIBRATION_BYTES = 65536;
-/** Least text that says anything. */
+/** Text that ranges are fitted to: pieces that start cold and are long enough to fill the memory of a model. */
+const CALIBRATION_BYTES = 2 ** 19;
+const CALIBRATION_PIECES = 32;
+/** Most text of a file that the loss is measured on, as one stream. */
+const STREAM_BYTES = 60 * 1024;
+/** Most files that the loss is measured on. */
+const MOST_FILES = 16;
+/** Least text of a file that says anything. */
 const LEAST_TEXT = 64;
+
+/** Text that a model is fitted to and measured on: a part of a file. */
+export type Sample = TextFile;
 
 export async function quantizeFile(operands: string[], flags: Flags): Promise<void> {
   if (operands.length !== 1)
     throw new UserError('quantize takes one checkpoint: shacomp quantize FILE.safetensors -o MODEL.sharnn');
   const output = requireOutput(flags);
+  if (!flags.calibrate)
+    throw new UserError('quantize fits the rounding to text like that the model is for: --calibrate FILE');
   if (!flags.force && (await exists(output))) throw alreadyExists(output);
-  const text = flags.calibrate ? textOf(flags.calibrate, 0) : undefined;
-  await writeModel(operands[0], output, text, flags);
+  await writeModel(operands[0], output, samplesOf(flags.calibrate, 0), flags);
 }
 
 /** @throws UserError unless -o names a model file */
@@ -38,80 +46,79 @@ export function requireOutput(flags: Flags): string {
 }
 
 /**
- * Some text of files, spread over them.
+ * The ends of some of the files.
  * @param from where to begin in each file, as a share of it
  */
-export function textOf(paths: readonly string[], from: number): Uint8Array {
-  // some of many files will do
-  const every = Math.ceil(paths.length / 64);
-  const chosen = paths.filter((_, i) => i % every === 0);
-  const pieces: Uint8Array[] = [];
-  for (const path of chosen) {
-    const file = TextFile.open(path);
-    const [, text] = file.split(Math.ceil(file.length * from));
-    const [held] = heldOutPieces([text], Math.ceil(CALIBRATION_BYTES / chosen.length), 4, LEAST_TEXT);
-    if (held) pieces.push(...held.pieces);
-  }
-  return Buffer.concat(pieces);
+export function samplesOf(paths: readonly string[], from: number): Sample[] {
+  return paths
+    .map((path) => TextFile.open(path))
+    .map((file) => file.split(Math.ceil(file.length * from))[1])
+    .filter((text) => text.length >= LEAST_TEXT);
 }
 
-/** Quantizes a checkpoint, fits the rounding of activations to `text` if there is some, and says what that cost. */
+/** Rounds a checkpoint to integers, fitted to the samples, and says what that costs. */
 export async function writeModel(
   checkpoint: string,
   output: string,
-  text: Uint8Array | undefined,
+  samples: readonly Sample[],
   flags: Flags,
 ): Promise<void> {
+  if (samples.length === 0)
+    throw new UserError(`there is too little text to fit the rounding to; give some with --held-out FILE`);
+  const every = Math.ceil(samples.length / CALIBRATION_PIECES);
+  const chosen = samples.filter((_, i) => i % every === 0);
+  const each = Math.ceil(CALIBRATION_BYTES / chosen.length);
+  const count = Math.floor(CALIBRATION_PIECES / chosen.length);
+  const pieces = chosen.flatMap((file) => heldOutPieces([file], each, count, LEAST_TEXT)[0]?.pieces ?? []);
+  const texts = samples.slice(0, MOST_FILES).map((file) => {
+    const text = new Uint8Array(Math.min(STREAM_BYTES, file.length));
+    file.read(0, text);
+    return { path: file.path, text };
+  });
+
   const { arch, values } = await readCheckpoint(checkpoint);
-  const name = flags.name ?? basename(output, '.sharnn');
-  const sample = text && text.length >= LEAST_TEXT ? wholeSegments(text) : undefined;
-  let model = quantize(arch, values, name);
-  let loss = 'its cost is not known: give text with --calibrate';
-  if (sample) {
-    const progress = new Progress({
-      verb: 'quantizing',
-      name: checkpoint,
-      flag: flags.progress,
-      describe: () => 'fitting the rounding',
-    });
-    try {
-      progress.update(0);
-      const threads = flags.threads || undefined;
-      const engine = await selectEngine(flags.engine, { threads });
-      const fitted = await calibrate(arch, values, name, sample, engine);
-      model = fitted.model;
-      const float = await floatBits(arch, values, sample, threads);
-      loss = quantizationLoss(fitted.bitsPerByte, float === undefined ? undefined : float / sample.length);
-    } finally {
-      progress.stop();
-    }
-  }
-  await writeFileSafely(output, model.bytes, true);
-  note(
-    `${output} : ${parameterCount(arch)} parameters, ${bothBytes(model.bytes.length)}, id ${shortId(model.id)}`,
-  );
-  note(`quantized: ${loss}`);
-}
-
-/** undefined where float networks do not run. */
-async function floatBits(
-  arch: Architecture,
-  values: ReadonlyMap<string, Float32Array>,
-  text: Uint8Array,
-  threads: number | undefined,
-): Promise<number | undefined> {
+  const threads = flags.threads || undefined;
+  const engine = await selectEngine(flags.engine, { threads });
+  let doing = 'measuring ranges';
+  const progress = new Progress({
+    verb: 'quantizing',
+    name: checkpoint,
+    total: 2000,
+    flag: flags.progress,
+    describe: () => doing,
+  });
   try {
-    return await floatCrossEntropy(arch, values, text, threads ?? availableParallelism());
-  } catch (error) {
-    if (error instanceof ShacompError && ['ERR_ENGINE_UNAVAILABLE', 'ERR_OPTIONS'].includes(error.code))
-      return undefined;
-    throw error;
+    progress.update(0);
+    const ranges = await activationRanges(arch, values, pieces, threads, (share) =>
+      progress.update(1000 * share),
+    );
+    const name = flags.name ?? basename(output, '.sharnn');
+    const model = quantize(arch, values, name, ranges, { bits: flags.bits as QuantizeOptions['bits'] });
+    await writeFileSafely(output, model.bytes, true);
+    doing = 'measuring the loss';
+    const loss = await roundingLoss(arch, values, model, engine, texts, threads, (share) =>
+      progress.update(1000 + 1000 * share),
+    );
+    progress.stop();
+    const size = bothBytes(model.bytes.length);
+    note(`${output} : ${parameterCount(arch)} parameters, ${size}, id ${shortId(model.id)}`);
+    report(loss, beyond(ranges, loss.ranges));
+  } finally {
+    progress.stop();
   }
 }
 
-function quantizationLoss(integer: number, float: number | undefined): string {
-  const bits = `${integer.toFixed(4)} bits per byte`;
-  if (float === undefined) return `${bits} (the float network does not run here to compare)`;
-  const loss = 100 * (integer / float - 1);
-  return `${bits}, ${float.toFixed(4)} before, a loss of ${loss.toFixed(2)}%`;
+function report({ texts }: RoundingLoss, clipped: ReadonlyMap<string, number>): void {
+  for (const text of texts) {
+    if (texts.length > 1) note(`  ${text.path}: ${describe(text)}`);
+    for (const part of text.positions)
+      detail(`    to byte ${Math.min(part.end, text.bytes)}: ${describe(part)}`);
+  }
+  for (const [site, count] of clipped) detail(`  ${site}: ${count} beyond the calibrated range`);
+  note(`quantized: ${describe(total(texts))}`);
+}
+
+function describe(bits: Bits): string {
+  const each = (sum: number) => (sum / bits.bytes).toFixed(4);
+  return `${each(bits.integer)} bits per byte, ${each(bits.float)} before, a loss of ${percent(bits).toFixed(2)}%`;
 }

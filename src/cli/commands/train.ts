@@ -4,29 +4,29 @@ import { PRESETS } from '../../model/architecture.js';
 import { modelFolders } from '../../node/models.js';
 import { readCheckpoint } from '../../trainer/checkpoint.js';
 import type { TextSource } from '../../trainer/data.js';
+import { FINE_TUNING_RATE, HELD_OUT_SHARE } from '../../trainer/defaults.js';
 import { type Evaluation, type TrainReport, train } from '../../trainer/train.js';
-import { alreadyExists, exists, expand } from '../io/files.js';
+import { alreadyExists, exists } from '../io/files.js';
 import { interruptibly, SignalInterrupt } from '../io/signals.js';
+import { expand, type Found } from '../io/walk.js';
+import { Worklist } from '../io/worklist.js';
 import type { Flags, Weight } from '../options.js';
 import { bothBytes, clock, count, rate } from '../terminal/format.js';
 import { detail, note, quiet, UserError } from '../terminal/messages.js';
 import { Progress, showsProgress } from '../terminal/progress.js';
-import { requireOutput, textOf, writeModel } from './quantize.js';
+import { requireOutput, samplesOf, writeModel } from './quantize.js';
 
 const DEFAULT_SECONDS = 3600;
 const DEFAULT_PRESET = 'lite';
-/** Trained weights are moved more gently than random ones. */
-const FINE_TUNING_RATE = 1e-3;
-/** Share of every input that is not trained on, where no held-out files are given: its end. */
-const HELD_OUT_FROM = 0.98;
 /** Seconds between lines where no bar is shown. */
 const LINE_SECONDS = 60;
 
 export async function trainModel(operands: string[], flags: Flags): Promise<void> {
   const output = requireOutput(flags);
   if (operands.length === 0) throw new UserError('train needs text: name files or folders');
-  const inputs: string[] = [];
-  for await (const path of expand(operands, { recursive: true, hidden: false })) inputs.push(path);
+  const found: Found[] = [];
+  for await (const file of expand(operands, { recursive: true, hidden: false })) found.push(file);
+  const inputs = found.map(({ path }) => path);
   if (inputs.length === 0) throw new UserError('there are no files to train on');
 
   const sources = weigh(inputs, flags.weight);
@@ -34,6 +34,9 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
   const base = output.replace(/\.sharnn$/, '');
   const checkpoint = `${base}.safetensors`;
   const state = `${base}.state.safetensors`;
+  for (const product of [checkpoint, state, output])
+    if ((await new Worklist(found).claim(product, '')) !== undefined)
+      throw new UserError('is an input and would be replaced; name another output', product);
   const resumes = flags.resume === true;
   if (resumes && !(await exists(state)))
     throw new UserError('is not there: there is no run to resume', state);
@@ -105,8 +108,8 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
     `trained ${result.step} steps on ${bothBytes(result.bytes)} in ${clock(result.elapsed)}` +
       (evaluation ? `; held out: ${evaluation.mean.toFixed(4)} bits per byte` : ''),
   );
-  const text = flags.heldOut ? textOf(flags.heldOut, 0) : textOf(inputs, HELD_OUT_FROM);
-  await writeModel(checkpoint, output, text, flags);
+  const samples = flags.heldOut ? samplesOf(flags.heldOut, 0) : samplesOf(inputs, 1 - HELD_OUT_SHARE);
+  await writeModel(checkpoint, output, samples, flags);
 }
 
 /** A float checkpoint by its path, or by the name of a model that is installed with its checkpoint. */

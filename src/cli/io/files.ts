@@ -1,21 +1,23 @@
 /** @file All file input and output: inputs of every kind, outputs that appear only when complete, folders, metadata. */
 import { randomBytes } from 'node:crypto';
-import type { Stats } from 'node:fs';
-import {
-  constants,
-  type FileHandle,
-  link,
-  lstat,
-  mkdir,
-  open,
-  readdir,
-  rename,
-  stat,
-  unlink,
-} from 'node:fs/promises';
+import type { BigIntStats } from 'node:fs';
+import { constants, type FileHandle, link, lstat, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { describe, UserError, warn } from '../terminal/messages.js';
-import { addPartialFile, endBySignal, removePartialFile } from './signals.js';
+import { isatty } from 'node:tty';
+import { systemName } from '../../node/names.js';
+import { describe, UserError } from '../terminal/messages.js';
+import { printable } from '../terminal/printable.js';
+import { requireStandardOutput, writeResult } from '../terminal/results.js';
+import { isStream, readAll, STDIN, wasClosed, writeFully } from './descriptors.js';
+import { addPartialFile, endByBrokenPipe, removePartialFile } from './signals.js';
+
+/** How outputs are called until they are complete. */
+const PARTIAL = { prefix: '.shacomp-', suffix: '.part' };
+
+/** Whether a name is that of an output in the making, or of what a killed run left of one. */
+export function isPartialFile(name: string): boolean {
+  return name.startsWith(PARTIAL.prefix) && name.endsWith(PARTIAL.suffix);
+}
 
 /** The operand that stands for standard input, and with -o for standard output. */
 export const STANDARD = '-';
@@ -29,58 +31,78 @@ export interface Input {
   /** undefined for standard input */
   readonly path: string | undefined;
   /** undefined for standard input */
-  readonly stats: Stats | undefined;
+  readonly stats: BigIntStats | undefined;
   /** bytes, if known before reading */
   readonly size: number | undefined;
   /** The bytes, once; a chunk is valid until the next one is asked for. */
   chunks(): AsyncGenerator<Uint8Array>;
+  /** Whether it is not any more what it was when it was opened. */
+  changed(): Promise<boolean>;
   close(): Promise<void>;
 }
 
 /** Opens a file, or standard input for "-". @throws system errors, UserError */
 export async function openInput(path: string): Promise<Input> {
   if (path === STANDARD) return standardInput();
-  const handle = await open(path, constants.O_RDONLY);
-  const stats = await handle.stat();
+  const handle = await open(systemName(path), constants.O_RDONLY);
+  const stats = await handle.stat({ bigint: true });
   if (stats.isDirectory()) {
     await handle.close();
     throw new UserError('is a folder; give files, or use -r');
   }
-  // files of /proc say 0 and hold something
-  const size = stats.isFile() && stats.size > 0 ? stats.size : undefined;
-  return { name: path, path, stats, size, chunks: () => readChunks(handle), close: () => handle.close() };
+  // files of /proc say 0 and hold something, those of /sys say 4096 and hold less
+  const told = stats.isFile() && stats.size > 0n && (stats.size > 4096n || stats.blocks > 0n);
+  const size = told ? Number(stats.size) : undefined;
+  return {
+    name: printable(path),
+    path,
+    stats,
+    size,
+    chunks: () => (size === undefined ? readAll(handle.fd, CHUNK) : readFile(handle.fd, size)),
+    async changed() {
+      const now = await handle.stat({ bigint: true });
+      return stats.isFile() && (now.size !== stats.size || now.mtimeNs !== stats.mtimeNs);
+    },
+    close: () => handle.close(),
+  };
+}
+
+/** As much of a file as there was when it was opened: one that grows is cut there. @throws system errors, UserError */
+async function* readFile(fd: number, size: number): AsyncGenerator<Uint8Array> {
+  let left = size;
+  for await (const chunk of readAll(fd, CHUNK)) {
+    yield chunk.subarray(0, left);
+    left -= chunk.length;
+    if (left <= 0) return;
+  }
+  throw new UserError('became shorter while it was read');
 }
 
 function standardInput(): Input {
-  const { stdin } = process;
+  const streams = process.platform === 'win32' || isatty(STDIN) || isStream(STDIN);
   return {
     name: 'standard input',
     path: undefined,
     stats: undefined,
     size: undefined,
     async *chunks() {
-      for await (const chunk of stdin) yield chunk;
+      if (wasClosed(STDIN)) throw new UserError('is closed');
+      // of what it does not know (folders, disks) the stream of Node.js makes an empty one
+      if (streams) for await (const chunk of process.stdin) yield chunk;
+      else yield* readAll(STDIN, CHUNK);
     },
+    changed: async () => false,
     async close() {
-      stdin.destroy();
+      if (streams) process.stdin.destroy();
     },
   };
 }
 
-async function* readChunks(handle: FileHandle): AsyncGenerator<Uint8Array> {
-  const buffer = Buffer.allocUnsafe(CHUNK);
-  for (;;) {
-    const { bytesRead } = await handle.read(buffer, 0, CHUNK);
-    if (bytesRead === 0) return;
-    yield buffer.subarray(0, bytesRead);
-  }
-}
-
 /** The chunks of a file that was just written. */
 export async function* fileChunks(path: string): AsyncGenerator<Uint8Array> {
-  const handle = await open(path, constants.O_RDONLY);
+  const handle = await open(systemName(path), constants.O_RDONLY);
   try {
-    yield* readChunks(handle);
+    yield* readAll(handle.fd, CHUNK);
   } finally {
     await handle.close();
   }
@@ -92,7 +114,7 @@ export interface Output {
   readonly name: string | undefined;
   write(chunk: Uint8Array): Promise<void>;
   /** All is written: gives it the metadata of its source and has it on the disk. */
-  finish(source: Stats | undefined): Promise<void>;
+  finish(source: BigIntStats | undefined): Promise<void>;
   /** The bytes as they lie on the disk, after `finish`; undefined where they cannot be read back. */
   readBack: (() => AsyncGenerator<Uint8Array>) | undefined;
   /** Gives it its name. */
@@ -101,25 +123,17 @@ export interface Output {
   discard(): Promise<void>;
 }
 
-/** Standard output. A reader that goes away ends the run quietly: `main` listens for that. */
+/** Standard output. @throws StandardOutputError */
 export function standardOutput(): Output {
-  const { stdout } = process;
+  requireStandardOutput();
   return {
     name: undefined,
     readBack: undefined,
-    write: (chunk) =>
-      new Promise((resolve, reject) => {
-        stdout.write(chunk, (error) => (error ? reject(error) : resolve()));
-      }),
+    write: writeResult,
     async finish() {},
     async commit() {},
     async discard() {},
   };
-}
-
-/** Ends the process by SIGPIPE if nobody reads its output any more. */
-export function onPipeError(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') endBySignal('SIGPIPE');
 }
 
 /**
@@ -129,15 +143,15 @@ export function onPipeError(error: NodeJS.ErrnoException): void {
  * @throws system errors, UserError
  */
 export async function openOutput(path: string, overwrite: boolean): Promise<Output> {
-  const present = await stat(path).catch(() => undefined);
+  const present = await stat(systemName(path)).catch(() => undefined);
   if (present?.isDirectory()) throw new UserError('is a folder; name a file', path);
   if (present && !present.isFile()) return specialOutput(path);
 
   const folder = dirname(path);
-  const temporary = join(folder, `.shacomp-${randomBytes(6).toString('hex')}.part`);
+  const temporary = join(folder, `${PARTIAL.prefix}${randomBytes(6).toString('hex')}${PARTIAL.suffix}`);
   // registered first: a signal may come at any time
   addPartialFile(temporary);
-  const handle = await open(temporary, 'wx', 0o600).catch((error) => {
+  const handle = await open(systemName(temporary), 'wx', 0o600).catch((error) => {
     removePartialFile(temporary);
     throw about(path, error);
   });
@@ -147,17 +161,13 @@ export async function openOutput(path: string, overwrite: boolean): Promise<Outp
     closed = true;
   };
   return {
-    name: path,
+    name: printable(path),
     async write(chunk) {
-      await writeAll(handle, chunk).catch((error) => {
-        throw about(path, error);
-      });
+      await writeFully(handle.fd, chunk).catch(blame(path));
     },
     async finish(source) {
       await copyMetadata(source, handle);
-      await handle.sync().catch((error) => {
-        throw about(path, error);
-      });
+      await handle.sync().catch(blame(path));
       await close();
     },
     readBack: () => fileChunks(temporary),
@@ -169,26 +179,30 @@ export async function openOutput(path: string, overwrite: boolean): Promise<Outp
     },
     async discard() {
       await close();
-      await unlink(temporary).catch(() => {});
+      await unlink(systemName(temporary)).catch(() => {});
       removePartialFile(temporary);
     },
   };
 }
 
-async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let at = 0; at < chunk.length; ) at += (await handle.write(chunk, at)).bytesWritten;
-}
-
 /** An error of the output: messages are about the input unless told otherwise. */
 const about = (path: string, error: unknown) => new UserError(describe(error), path, { cause: error });
 
+const blame = (path: string) => (error: unknown) => {
+  throw about(path, error);
+};
+
 async function specialOutput(path: string): Promise<Output> {
-  const handle = await open(path, 'w');
+  const handle = await open(systemName(path), 'w').catch(blame(path));
   return {
-    name: path,
+    name: printable(path),
     readBack: undefined,
-    write: (chunk) => writeAll(handle, chunk),
-    finish: () => handle.close(),
+    write: (chunk) =>
+      writeFully(handle.fd, chunk).catch((error) => {
+        if (error.code === 'EPIPE') endByBrokenPipe();
+        throw about(path, error);
+      }),
+    finish: () => handle.close().catch(blame(path)),
     async commit() {},
     discard: () => handle.close().catch(() => {}),
   };
@@ -196,16 +210,17 @@ async function specialOutput(path: string): Promise<Output> {
 
 /** Gives a complete file its name. Where it must not overwrite, a link does so without a gap between test and act. */
 async function giveName(temporary: string, path: string, overwrite: boolean): Promise<void> {
-  if (overwrite) return rename(temporary, path);
+  const [from, to] = [systemName(temporary), systemName(path)];
+  if (overwrite) return rename(from, to);
   try {
-    await link(temporary, path);
+    await link(from, to);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw alreadyExists(path);
     // a file system without links
     if (await exists(path)) throw alreadyExists(path);
-    return rename(temporary, path);
+    return rename(from, to);
   }
-  await unlink(temporary);
+  await unlink(from);
 }
 
 export const alreadyExists = (path: string): UserError =>
@@ -213,7 +228,7 @@ export const alreadyExists = (path: string): UserError =>
 
 /** Whether there is anything by this name, a broken link included. */
 export async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
+  return lstat(systemName(path)).then(
     () => true,
     () => false,
   );
@@ -222,51 +237,73 @@ export async function exists(path: string): Promise<boolean> {
 /** Whether a regular file (or a link) is there that writing would replace. */
 export async function wouldOverwrite(path: string): Promise<boolean> {
   if (!(await exists(path))) return false;
-  const target = await stat(path).catch(() => undefined);
+  const target = await stat(systemName(path)).catch(() => undefined);
   return target === undefined || target.isFile();
 }
 
 /** Whether two paths lead to one file. */
-export async function sameFile(a: Stats | undefined, path: string): Promise<boolean> {
-  const b = await stat(path).catch(() => undefined);
+export async function sameFile(a: BigIntStats | undefined, path: string): Promise<boolean> {
+  const b = await stat(systemName(path), { bigint: true }).catch(() => undefined);
   return a !== undefined && b !== undefined && a.isFile() && a.dev === b.dev && a.ino === b.ino;
 }
 
 /** Permissions, times and, where allowed, the owner of the source; without one, what a new file has. */
-async function copyMetadata(source: Stats | undefined, handle: FileHandle): Promise<void> {
+async function copyMetadata(source: BigIntStats | undefined, handle: FileHandle): Promise<void> {
   if (!source?.isFile()) return handle.chmod(0o666 & ~process.umask());
-  let mode = source.mode & 0o777;
-  const own = await handle.stat();
+  let mode = Number(source.mode) & 0o777;
+  const own = await handle.stat({ bigint: true });
   if (own.uid !== source.uid || own.gid !== source.gid) {
     try {
-      await handle.chown(source.uid, source.gid);
+      await handle.chown(Number(source.uid), Number(source.gid));
     } catch {
       // another group: it gets no more than everybody
       if (own.gid !== source.gid) mode &= 0o707 | ((mode & 0o007) << 3);
     }
   }
   await handle.chmod(mode);
-  await handle.utimes(source.atime, source.mtime);
+  await setTimes(handle, source);
+}
+
+/**
+ * Gives a file the times of its source; its time of change is that one or as little later as can be, so that `make` does
+ * not find it outdated. Node.js takes seconds as a double and libuv cuts them to microseconds; some file systems keep
+ * whole seconds, or every second one.
+ */
+async function setTimes(handle: FileHandle, source: BigIntStats): Promise<void> {
+  const wanted = Number(source.mtimeNs) / 1e9;
+  const ulp = 2 ** (Math.floor(Math.log2(Math.abs(wanted) || 1)) - 52);
+  const later = (grain: number) => (Math.floor(wanted / grain) + 1) * grain;
+  const attempts = [0, 1, 2, 3, 4, 5].map((n) => wanted + n * ulp);
+  for (const time of [...attempts, later(1e-3), later(1), later(2)]) {
+    // a negative number would be taken for the present
+    await handle.utimes(source.atime, time < 0 ? new Date(Math.ceil(1000 * time)) : time);
+    if ((await handle.stat({ bigint: true })).mtimeNs >= source.mtimeNs) return;
+  }
 }
 
 /** Puts a folder's entries on the disk, where the system can. */
 async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, constants.O_RDONLY).catch(() => undefined);
+  const handle = await open(systemName(folder), constants.O_RDONLY).catch(() => undefined);
   await handle?.sync().catch(() => {});
   await handle?.close();
 }
 
 /** Removes an input, if it is still the file that was read. @throws system errors, UserError */
-export async function removeInput(path: string, read: Stats): Promise<void> {
-  const now = await stat(path);
-  if (now.dev !== read.dev || now.ino !== read.ino || now.size !== read.size || now.mtimeMs !== read.mtimeMs)
+export async function removeInput(path: string, read: BigIntStats): Promise<void> {
+  const now = await stat(systemName(path), { bigint: true });
+  if (now.dev !== read.dev || now.ino !== read.ino || now.size !== read.size || now.mtimeNs !== read.mtimeNs)
     throw new UserError('has changed since it was read; it was not removed');
-  await unlink(path);
+  await unlink(systemName(path));
+}
+
+/** Makes a folder, and those that it is in, unless they are there. @throws UserError */
+export async function makeFolder(path: string): Promise<void> {
+  await mkdir(systemName(path), { recursive: true }).catch(blame(path));
 }
 
 /** Writes a small file whole: a temporary file, then its name. */
 export async function writeFileSafely(path: string, bytes: Uint8Array, overwrite: boolean): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolder(dirname(path));
   const output = await openOutput(path, overwrite);
   try {
     await output.write(bytes);
@@ -277,42 +314,3 @@ export async function writeFileSafely(path: string, bytes: Uint8Array, overwrite
     throw error;
   }
 }
-
-export interface Expansion {
-  /** go into folders */
-  recursive: boolean;
-  /** which of a folder's files are taken */
-  accept?: (name: string) => boolean;
-  /** whether to take files and folders whose names begin with a dot (default: yes) */
-  hidden?: boolean;
-}
-
-/** The operands with folders replaced by the files in them, in order of name; folders are warned about without -r. */
-export async function* expand(
-  paths: readonly string[],
-  { recursive, accept = () => true, hidden = true }: Expansion,
-): AsyncGenerator<string> {
-  const wanted = (name: string) => hidden || !name.startsWith('.');
-  async function* walk(folder: string): AsyncGenerator<string> {
-    const entries = await readdir(folder, { withFileTypes: true }).catch((error) => {
-      throw about(folder, error);
-    });
-    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-      const path = join(folder, entry.name);
-      if (!wanted(entry.name)) continue;
-      if (entry.isDirectory()) yield* walk(path);
-      else if (entry.isFile() && accept(entry.name)) yield path;
-    }
-  }
-  for (const path of paths) {
-    if (path === STANDARD || !(await isFolder(path))) yield path;
-    else if (recursive) yield* walk(path);
-    else warn('is a folder; skipped (use -r to go into folders)', path);
-  }
-}
-
-const isFolder = (path: string): Promise<boolean> =>
-  stat(path).then(
-    (stats) => stats.isDirectory(),
-    () => false,
-  );

@@ -1,9 +1,10 @@
 /** @file What compress, decompress and test share: which files they take, where outputs go, what is refused. */
 import { lstat, stat } from 'node:fs/promises';
-import { createInterface } from 'node:readline/promises';
+import { basename, dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { isatty } from 'node:tty';
 import { planFor } from '../../codec/strategy/choose.js';
 import { levelSettings } from '../../codec/strategy/levels.js';
-import { selectEngine } from '../../engines/list.js';
 import {
   type CodecOptions,
   type CompressOptions,
@@ -11,18 +12,35 @@ import {
   type IntegerModel,
   loadModel,
 } from '../../index.js';
+import { selectEngine } from '../../node/engines.js';
+import { environment } from '../../node/env.js';
+import { systemName } from '../../node/names.js';
 import type { Flags } from '../options.js';
-import { reportError, UserError, warn } from '../terminal/messages.js';
-import { alreadyExists, expand, type Input, openInput, STANDARD, sameFile, wouldOverwrite } from './files.js';
-import { endBySignal } from './signals.js';
+import { count } from '../terminal/format.js';
+import { answer, reportError, UserError, warn } from '../terminal/messages.js';
+import { printable } from '../terminal/printable.js';
+import { StandardOutputError } from '../terminal/results.js';
+import { STDERR, STDIN, STDOUT } from './descriptors.js';
+import {
+  alreadyExists,
+  type Input,
+  makeFolder,
+  openInput,
+  STANDARD,
+  sameFile,
+  wouldOverwrite,
+} from './files.js';
+import { beforeSignalExit, endBySignal } from './signals.js';
+import { expand, type Found } from './walk.js';
+import { Worklist } from './worklist.js';
 
 /** How a file is called in messages. */
-export const displayName = (path: string): string => (path === STANDARD ? 'standard input' : path);
+export const displayName = (path: string): string => (path === STANDARD ? 'standard input' : printable(path));
 
 /** The files to work on: the operands, or standard input if there are none and it is not a terminal. */
 export function operands(files: readonly string[]): readonly string[] {
   if (files.length > 0) return files;
-  if (process.stdin.isTTY) throw new UserError('no files were given; name some, or see shacomp --help');
+  if (isatty(STDIN)) throw new UserError('no files were given; name some, or see shacomp --help');
   return [STANDARD];
 }
 
@@ -35,7 +53,7 @@ export async function codecOptions(flags: Flags): Promise<CodecOptions & { engin
 
 /** The level asked for: by a flag, else by SHACOMP_LEVEL. @throws UserError */
 export function levelOf(flags: Flags): number | undefined {
-  const wanted = process.env['SHACOMP_LEVEL'];
+  const wanted = environment('SHACOMP_LEVEL');
   if (flags.level !== undefined || !wanted) return flags.level;
   if (!/^[1-9]$/.test(wanted))
     throw new UserError(`SHACOMP_LEVEL must be a level from 1 to 9, not "${wanted}"`);
@@ -48,8 +66,9 @@ export async function compressOptions(
 ): Promise<CompressOptions & { model: IntegerModel | undefined; engine: Engine }> {
   const { mode, blockSize } = flags;
   const level = levelOf(flags);
-  const usesNetwork = planFor(levelSettings(level), mode ?? 'auto').mode?.network;
-  const model = usesNetwork ? await loadModel(flags.model) : undefined;
+  const settings = levelSettings(level);
+  const usesNetwork = planFor(settings, mode ?? 'auto').mode?.network;
+  const model = usesNetwork ? await loadModel(flags.model ?? settings.model) : undefined;
   return { ...(await codecOptions(flags)), model, level, mode, blockSize };
 }
 
@@ -57,21 +76,21 @@ export async function compressOptions(
 export async function forEachFile(
   files: readonly string[],
   flags: Flags,
-  work: (path: string) => Promise<void>,
+  work: (path: string, run: Worklist) => Promise<void>,
   accept?: (name: string) => boolean,
 ): Promise<void> {
-  const paths = expand(files, { recursive: flags.recursive ?? false, accept });
-  for (;;) {
-    let path: string | undefined;
+  const found: Found[] = [];
+  const onError = (error: UserError) => reportError(error);
+  // all are looked for before the first output appears, which is thus not taken for an input
+  for await (const file of expand(files, { recursive: flags.recursive ?? false, accept, onError }))
+    found.push(file);
+  const run = new Worklist(found);
+  for (let file = run.next(); file; file = run.next()) {
     try {
-      const next = await paths.next();
-      if (next.done) return;
-      path = next.value;
-      await work(path);
+      await work(file.path, run);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EPIPE') return endBySignal('SIGPIPE');
-      reportError(error, path === undefined ? undefined : displayName(path));
-      if (path === undefined) return;
+      if (error instanceof StandardOutputError) throw error;
+      reportError(error, displayName(file.path));
     }
   }
 }
@@ -96,28 +115,46 @@ export interface TargetRules {
  */
 export async function openWithTarget(
   path: string,
+  run: Worklist,
   flags: Flags,
   rules: TargetRules,
 ): Promise<{ input: Input; target: Target } | undefined> {
   const derived = !flags.stdout && flags.output === undefined && path !== STANDARD;
   if (path === STANDARD) {
-    if (process.stdin.isTTY && !flags.force)
+    if (flags.outputDir !== undefined)
+      throw new UserError('has no name for a file in --output-dir; use -o or -c');
+    if (isatty(STDIN) && !flags.force)
       throw new UserError('is a terminal; give files, or -f to read from it');
   } else {
-    const link = await lstat(path);
-    if (link.isSymbolicLink() && !flags.force && (derived || flags.rm))
-      return skip('is a symbolic link; skipped (use -f to follow it)', path);
-    if (derived && !(await stat(path)).isFile())
+    const link = (await lstat(systemName(path))).isSymbolicLink();
+    const file = await stat(systemName(path)).catch((error) => {
+      if (!link) throw error;
+    });
+    // first, since this cannot be helped by -f
+    if (derived && file?.isFile() === false)
       return skip('is not a regular file; skipped (use -c or -o FILE)', path);
+    if (link && !flags.force && (derived || flags.rm))
+      return skip('is a symbolic link; skipped (use -f to follow it)', path);
+    if (flags.rm && !flags.force && !flags.stdout && file?.isFile() && file.nlink > 1)
+      return skip(
+        `has ${count(file.nlink - 1, 'other hard link')}; skipped (use -f to remove this name of it)`,
+        path,
+      );
   }
-  const name = derived ? rules.derive(path) : flags.stdout ? STANDARD : (flags.output ?? STANDARD);
+  let name = derived ? rules.derive(path) : flags.stdout ? STANDARD : (flags.output ?? STANDARD);
   if (name === undefined) return undefined;
-  if (name === STANDARD && rules.compressed && process.stdout.isTTY && !flags.force)
+  if (flags.outputDir !== undefined) {
+    name = join(flags.outputDir, dirname(run.place), basename(name));
+    await makeFolder(dirname(name));
+  }
+  if (name === STANDARD && rules.compressed && isatty(STDOUT) && !flags.force)
     throw new UserError('compressed bytes are not written to a terminal; use -o FILE, or -f to force it');
   const input = await openInput(path);
   try {
     if (name !== STANDARD && (await sameFile(input.stats, name)))
       throw new UserError('is the input itself; name another file', name);
+    const obstacle = name === STANDARD ? undefined : await run.claim(name, path);
+    if (obstacle !== undefined) throw new UserError(obstacle, name);
     const overwrite = name === STANDARD ? false : await mayOverwrite(name, path, flags);
     if (overwrite === undefined) {
       await input.close();
@@ -141,17 +178,30 @@ function skip(why: string, path: string): undefined {
 async function mayOverwrite(target: string, input: string, flags: Flags): Promise<boolean | undefined> {
   if (flags.force) return true;
   if (!(await wouldOverwrite(target))) return false;
-  if (input === STANDARD || !process.stdin.isTTY || !process.stderr.isTTY) throw alreadyExists(target);
+  if (input === STANDARD || !isatty(STDIN) || !isatty(STDERR)) throw alreadyExists(target);
+  const reply = await ask(`shacomp: ${printable(target)}: already exists; overwrite it (y/n)? `);
+  if (/^y(es)?$/i.test(reply.trim())) return true;
+  return skip('not overwritten', target);
+}
+
+/** Asks on the terminal. The end of input (Ctrl-D, a terminal that goes away) answers with nothing. */
+function ask(question: string): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
+  const forget = beforeSignalExit(() => terminal.close());
+  return new Promise((resolve) => {
     // readline takes Ctrl-C from the terminal
     terminal.on('SIGINT', () => endBySignal('SIGINT'));
-    const reply = await terminal.question(`shacomp: ${target}: already exists; overwrite it (y/n)? `);
-    if (/^y(es)?$/i.test(reply.trim())) return true;
-  } finally {
-    terminal.close();
-  }
-  return skip('not overwritten', target);
+    let reply: string | undefined;
+    terminal.on('close', () => {
+      forget();
+      if (reply === undefined) answer('');
+      resolve(reply ?? '');
+    });
+    terminal.question(question, (text) => {
+      reply = text;
+      terminal.close();
+    });
+  });
 }
 
 /** @throws UserError if -o is given for more than one input */

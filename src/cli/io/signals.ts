@@ -1,6 +1,8 @@
 /** @file Signals: an interrupted run leaves no partial file and ends as the signal would have ended it. */
 import { rmSync } from 'node:fs';
 import { constants } from 'node:os';
+import { systemName } from '../../node/names.js';
+import { ignoresHangup } from './descriptors.js';
 
 /** Why a run that may be interrupted stopped. */
 export class SignalInterrupt extends Error {
@@ -9,7 +11,8 @@ export class SignalInterrupt extends Error {
   }
 }
 
-const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGXCPU', 'SIGXFSZ'] as const;
+/** Not SIGXFSZ, which Node.js ignores: writing more than `ulimit -f` allows is an error like a full disk. */
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGXCPU'] as const;
 /** Asks for a line of progress; SIGINFO is Ctrl-T on BSD and macOS. */
 const ASKING = ['SIGUSR1', 'SIGINFO'] as const;
 
@@ -36,7 +39,7 @@ export function beforeSignalExit(restore: () => void): () => void {
 
 /** Removes partial files and puts the terminal back. */
 export function cleanUp(): void {
-  for (const path of partialFiles) rmSync(path, { force: true });
+  for (const path of partialFiles) rmSync(systemName(path), { force: true });
   partialFiles.clear();
   for (const restore of restorers) restore();
   restorers.clear();
@@ -52,15 +55,26 @@ export function endBySignal(signal: NodeJS.Signals): void {
   process.kill(process.pid, signal);
 }
 
+/** Ends the process as one whose reader has gone away: by SIGPIPE where there are signals, and quietly. */
+export function endByBrokenPipe(): never {
+  if (exists('SIGPIPE')) endBySignal('SIGPIPE');
+  // no signals here, or it is blocked
+  cleanUp();
+  process.exit(1);
+}
+
 /** Installs the handlers. */
 export function handleSignals(): void {
   for (const signal of ENDING.filter(exists)) {
-    process.on(signal, () => {
-      const stop = interruptible;
-      interruptible = undefined;
-      if (stop) stop(signal);
-      else endBySignal(signal);
-    });
+    // one without effect: the default would end the process
+    if (signal === 'SIGHUP' && ignoresHangup()) process.on(signal, () => {});
+    else
+      process.on(signal, () => {
+        const stop = interruptible;
+        interruptible = undefined;
+        if (stop) stop(signal);
+        else endBySignal(signal);
+      });
   }
   for (const signal of ASKING.filter(exists)) process.on(signal, () => asked?.());
 }

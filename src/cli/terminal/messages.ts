@@ -1,6 +1,9 @@
-/** @file All that is printed: messages to standard error, results to standard output, and the exit code they lead to. */
+/** @file Messages, which go to standard error, and the exit code they lead to. */
 import { ShacompError } from '../../errors.js';
+import { environment } from '../../node/env.js';
 import { systemReason } from '../../node/file-errors.js';
+import { writeMessage } from '../io/descriptors.js';
+import { printable, printableLines } from './printable.js';
 
 /** What the exit codes say. */
 export const EXIT = { ok: 0, error: 1, warning: 2 } as const;
@@ -32,7 +35,12 @@ export class UserError extends Error {
 }
 
 function print(text: string): void {
-  process.stderr.write(`${text}\n`);
+  writeMessage(`${printableLines(text)}\n`);
+}
+
+/** The run will end with exit code 1, though nothing is said. */
+export function fail(): void {
+  code = EXIT.error;
 }
 
 /** Reports an error, about a file or about all; the run will end with exit code 1. */
@@ -40,15 +48,16 @@ export function reportError(error: unknown, file?: string): void {
   code = EXIT.error;
   if (verbosity > LEVEL.silent) {
     const about = error instanceof UserError ? (error.file ?? file) : file;
-    print(['shacomp', ...(about === undefined ? [] : [about]), describe(error)].join(': '));
+    print(['shacomp', ...(about === undefined ? [] : [printable(about)]), describe(error)].join(': '));
   }
-  if (process.env['SHACOMP_DEBUG'] && error instanceof Error) print(debugText(error));
+  if (environment('SHACOMP_DEBUG') && error instanceof Error) print(debugText(error));
 }
 
 /** Reports something that was passed over; the run will end with exit code 2 unless there are errors. */
 export function warn(text: string, file?: string): void {
   if (code === EXIT.ok) code = EXIT.warning;
-  if (verbosity >= LEVEL.normal) print(['shacomp', ...(file === undefined ? [] : [file]), text].join(': '));
+  if (verbosity >= LEVEL.normal)
+    print(['shacomp', ...(file === undefined ? [] : [printable(file)]), text].join(': '));
 }
 
 /** A line about the run, such as a summary. */
@@ -64,16 +73,6 @@ export function detail(text: string): void {
 /** A line that was asked for: printed at every level. */
 export function answer(text: string): void {
   print(text);
-}
-
-/** Prints a result to standard output. */
-export function result(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-/** Prints a result for programs to standard output. */
-export function resultJson(value: unknown): void {
-  result(JSON.stringify(value, null, 2));
 }
 
 /** An error in one line, for people. */

@@ -1,7 +1,9 @@
 /** @file The progress of a run: a bar on a terminal, and a line for whoever sends SIGUSR1. */
 import { basename } from 'node:path';
+import { isatty } from 'node:tty';
 import { SingleBar } from 'cli-progress';
 import { humanBytes } from '../../format-bytes.js';
+import { STDERR, writeMessage } from '../io/descriptors.js';
 import type { Input } from '../io/files.js';
 import { beforeSignalExit, onProgressRequest } from '../io/signals.js';
 import type { Flags } from '../options.js';
@@ -11,9 +13,24 @@ import { answer, quiet } from './messages.js';
 /** Runs shorter than this show no bar, unless it was asked for. */
 const PATIENCE = 300;
 
+/** Whether standard error is a terminal on which lines can be written anew. */
+export function hasCursor(): boolean {
+  const terminal = process.env['TERM'] ?? (process.platform === 'win32' ? 'console' : 'dumb');
+  return isatty(STDERR) && terminal !== 'dumb' && terminal !== '';
+}
+
+/** Lines below each other, where there is no cursor. */
+const LINES = {
+  isTTY: false,
+  write(text: string) {
+    writeMessage(text);
+    return true;
+  },
+} as unknown as NodeJS.WritableStream;
+
 /** Whether to show bars: as --progress or --no-progress say, else on a terminal if -q was not given. */
 export function showsProgress(flag: boolean | undefined): boolean {
-  return flag ?? (process.stderr.isTTY === true && !quiet());
+  return flag ?? (hasCursor() && !quiet());
 }
 
 export interface ProgressOptions {
@@ -101,7 +118,7 @@ export class Progress {
     const bar = total ? '{bar} {percentage}% ' : '';
     this.#bar = new SingleBar({
       format: `${verb} ${label} ${bar}{about}`,
-      stream: process.stderr,
+      stream: hasCursor() ? process.stderr : LINES,
       barsize: 20,
       barCompleteChar: '#',
       barIncompleteChar: '-',

@@ -1,71 +1,17 @@
-/**
- * @file The mixing coder as the codec sees it: what an implementation (native addon, WebAssembly, plain TypeScript)
- * offers, and the symbol coders made of it.
- */
-import type { Network } from '../../engines/engine.js';
-import { ShacompError } from '../../errors.js';
-import type { SymbolDecoder, SymbolEncoder } from './symbol-coder.js';
-
-/** Mixing profiles in the numbers of the file format: few models for speed, or all of them. */
-export const MIX_PROFILES = { fast: 0, full: 1 } as const;
-
-export type MixProfile = keyof typeof MIX_PROFILES;
-
-/** An open coder of one block; belongs to the implementation that made it. */
-export type MixHandle = object;
-
-/**
- * An implementation. All give the same bits. Symbols come in coding order: symbol i of a block of S streams belongs to
- * stream i mod S, streams are contiguous slices, the longer ones first.
- */
-export interface MixKernels {
-  /** Bytes of memory that a coder needs, 0 where an argument is out of range. Grows with the block, bounded. */
-  mixBytes(profile: number, length: number, streams: number): number;
-  /** Opens an encoder or, with a payload (which is copied), a decoder. */
-  mixOpen(profile: number, length: number, streams: number, payload?: Uint8Array): MixHandle;
-  /**
-   * @param frequencies symbols.length x 256 of the network, each in [1, 2^22], sums below 2^30; or none
-   * @returns bytes of payload so far, Infinity once they are more than the block's length
-   */
-  mixEncode(coder: MixHandle, symbols: Uint8Array, frequencies?: Uint32Array): number;
-  /** @returns the payload, undefined if it would be longer than the block */
-  mixFinish(coder: MixHandle): Uint8Array | undefined;
-  /**
-   * Decodes `count` symbols into the front of `symbols`. Any payload decodes to something.
-   * @returns bytes of payload used so far; bytes past its end read as zero and count
-   */
-  mixDecode(coder: MixHandle, symbols: Uint8Array, count: number, frequencies?: Uint32Array): number;
-  /**
-   * Has a network predict and codes what it predicts, both at the same time, where the implementation can: the bits are
-   * those of the network's `run` or `step` and {@link mixEncode} or {@link mixDecode} in turns.
-   * @param rows the network's first input, a byte per stream, and behind it `count` symbols: what an encoder reads and a
-   * decoder writes
-   * @param count symbols; whole steps, except at the end of the block
-   * @param frequencies room for the frequencies of at least one step
-   * @returns as `mixEncode` or `mixDecode`; undefined, and nothing is done, if the network is not of this implementation
-   */
-  mixSteps?(
-    coder: MixHandle,
-    network: Network,
-    rows: Uint8Array,
-    count: number,
-    frequencies: Uint32Array,
-  ): number | undefined;
-  /** Frees the memory. The coder must not be used afterwards. */
-  mixClose(coder: MixHandle): void;
-}
+/** @file The symbol coders made of an engine's mixing coder. */
+import type { MixHandle, MixKernels, Network } from '../../engines/engine.js';
+import { MIX_PROFILES, type MixProfile } from '../../engines/profiles.js';
+import { damagedBlock, type SymbolDecoder, type SymbolEncoder } from './symbol-coder.js';
 
 /** Encodes a block of `length` bytes by mixing. */
 export class MixEncoder implements SymbolEncoder {
   readonly #kernels: MixKernels;
   readonly #coder: MixHandle;
-  readonly #limit: number;
   #length = 0;
 
   constructor(kernels: MixKernels, profile: MixProfile, length: number, streams: number) {
     this.#kernels = kernels;
     this.#coder = kernels.mixOpen(MIX_PROFILES[profile], length, streams);
-    this.#limit = length;
   }
 
   get length(): number {
@@ -83,9 +29,8 @@ export class MixEncoder implements SymbolEncoder {
     return true;
   }
 
-  /** @returns the payload; one as long as the block and of no use if coding would lengthen the block */
-  finish(): Uint8Array {
-    return this.#kernels.mixFinish(this.#coder) ?? new Uint8Array(this.#limit);
+  finish(): Uint8Array | undefined {
+    return this.#kernels.mixFinish(this.#coder);
   }
 
   close(): void {
@@ -93,16 +38,10 @@ export class MixEncoder implements SymbolEncoder {
   }
 }
 
-/** Most zero bytes at the end of the code that a payload omits. */
-const OMITTED = 4;
-
-const damaged = () => new ShacompError('ERR_CORRUPT', 'a block of the compressed data is damaged');
-
 /** Decodes what {@link MixEncoder} wrote, given the same profile, length, streams and frequencies. */
 export class MixDecoder implements SymbolDecoder {
   readonly #kernels: MixKernels;
   readonly #coder: MixHandle;
-  readonly #size: number;
   #used = 0;
 
   constructor(
@@ -113,12 +52,11 @@ export class MixDecoder implements SymbolDecoder {
     payload: Uint8Array,
   ) {
     this.#kernels = kernels;
-    this.#size = payload.length;
     this.#coder = kernels.mixOpen(MIX_PROFILES[profile], length, streams, payload);
   }
 
   get position(): number {
-    return Math.min(this.#used, this.#size);
+    return this.#used;
   }
 
   decode(symbols: Uint8Array, count: number, frequencies?: Uint32Array): void {
@@ -133,7 +71,7 @@ export class MixDecoder implements SymbolDecoder {
   }
 
   finish(): void {
-    if (this.#used < this.#size) throw damaged();
+    if (!this.#kernels.mixEnds(this.#coder)) throw damagedBlock();
   }
 
   close(): void {
@@ -141,8 +79,8 @@ export class MixDecoder implements SymbolDecoder {
   }
 
   #use(bytes: number): void {
+    // do not decode on and on what is not there
+    if (bytes === Number.POSITIVE_INFINITY) throw damagedBlock();
     this.#used = bytes;
-    // an encoder leaves out at most that many zero bytes: do not decode on and on what is not there
-    if (bytes > this.#size + OMITTED) throw damaged();
   }
 }

@@ -2,8 +2,8 @@
  * @file Codes a byte from the network's 256 frequencies as 8 binary decisions, most significant bit first. Each
  * decision halves the range of possible bytes; its probability is the ratio of the sums of frequencies.
  */
-import { PROBABILITY_ONE, RangeDecoder, RangeEncoder } from './range-coder.js';
-import type { SymbolDecoder, SymbolEncoder } from './symbol-coder.js';
+import { PROBABILITY_ONE, RangeDecoder, RangeEncoder } from '../../range-coder.js';
+import { damagedBlock, type SymbolDecoder, type SymbolEncoder } from './symbol-coder.js';
 
 /** Sum of frequencies[from .. to). At most 2^30, so it stays an int32. */
 function sum(frequencies: Uint32Array, from: number, to: number): number {
@@ -19,7 +19,12 @@ export function probability(ones: number, total: number): number {
 }
 
 export class NetworkEncoder implements SymbolEncoder {
-  readonly #coder = new RangeEncoder();
+  readonly #coder: RangeEncoder;
+
+  /** @param length of the block in bytes */
+  constructor(length: number) {
+    this.#coder = new RangeEncoder(length);
+  }
 
   get length(): number {
     return this.#coder.length;
@@ -47,7 +52,7 @@ export class NetworkEncoder implements SymbolEncoder {
     }
   }
 
-  finish(): Uint8Array {
+  finish(): Uint8Array | undefined {
     return this.#coder.finish();
   }
 }
@@ -84,9 +89,11 @@ export class NetworkDecoder implements SymbolDecoder {
       }
       symbols[i] = symbol;
     }
+    // do not decode on and on what is not there
+    if (this.#coder.damaged) throw damagedBlock();
   }
 
   finish(): void {
-    this.#coder.finish();
+    if (!this.#coder.ends()) throw damagedBlock();
   }
 }

@@ -1,13 +1,22 @@
 /** @file What codes the bytes of a block once the network has spoken: one interface for every block mode. */
 import type { Network } from '../../engines/engine.js';
+import { ShacompError } from '../../errors.js';
 
 /**
  * Codes a block's bytes ("symbols") in their coding order: step by step, and inside a step stream by stream, so that
  * the i-th symbol of a block of S streams belongs to stream i mod S.
  */
-export interface SymbolEncoder {
+export interface SymbolEncoder extends SymbolSink {
   /** Bytes of payload so far, give or take the end of the code. */
   readonly length: number;
+  /** The whole payload; undefined if it is longer than the block. The encoder must not be used afterwards. */
+  finish(): Uint8Array | undefined;
+  /** Frees what the garbage collector does not. */
+  close?(): void;
+}
+
+/** Takes symbols in coding order with what the network predicted: an encoder, or a measure of what they cost. */
+export interface SymbolSink {
   /**
    * @param symbols the next symbols in coding order; whole steps, except at the end of the block.
    * @param frequencies the network's opinion, symbols.length x 256; undefined in modes without a network.
@@ -21,10 +30,6 @@ export interface SymbolEncoder {
    * @returns false, and nothing is done, where coder and network cannot work together
    */
   encodeSteps?(network: Network, rows: Uint8Array, count: number, frequencies: Uint32Array): boolean;
-  /** The whole payload. The encoder must not be used afterwards. */
-  finish(): Uint8Array;
-  /** Frees what the garbage collector does not. */
-  close?(): void;
 }
 
 /** The inverse of {@link SymbolEncoder}. Safe on any payload: wrong symbols or ERR_CORRUPT, nothing else. */
@@ -41,8 +46,12 @@ export interface SymbolDecoder {
    * @throws ShacompError ERR_CORRUPT
    */
   decodeSteps?(network: Network, rows: Uint8Array, count: number, frequencies: Uint32Array): boolean;
-  /** @throws ShacompError ERR_CORRUPT if the payload does not end here. */
+  /** @throws ShacompError ERR_CORRUPT unless the payload is exactly what an encoder makes of what was decoded. */
   finish(): void;
   /** Frees what the garbage collector does not. */
   close?(): void;
 }
+
+/** What a decoder throws whose payload no encoder has written. */
+export const damagedBlock = () =>
+  new ShacompError('ERR_CORRUPT', 'a block of the compressed data is damaged');

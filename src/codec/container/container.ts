@@ -1,30 +1,23 @@
 /** @file The `.sha` container: a member is a magic number, a version and records. `docs/format.md` specifies it. */
+import { MIX_PROFILES } from '../../engines/profiles.js';
 import { ShacompError } from '../../errors.js';
-import { MIX_PROFILES } from '../block/mixing-coder.js';
-import { CODED_MODES, type CodedMode, type Mode } from '../block/modes.js';
-import { MAX_STREAMS } from '../block/slices.js';
 import type { ByteReader } from './byte-reader.js';
+import {
+  CHECKSUM_LENGTH,
+  CODED_FORMATS,
+  type CodedFormat,
+  FORMAT_VERSION,
+  LAST,
+  MAGIC,
+  MAX_BLOCK_SIZE,
+  MAX_STREAMS,
+  MAX_TOTAL,
+  MODEL_ID_LENGTH,
+  MODEL_MARK,
+  type Mode,
+  RECORD,
+} from './format.js';
 import { encodeVarint, readVarint } from './varint.js';
-
-/** 0x8D, 'SHA': the first byte is not ASCII, so that no text is taken for one of ours. */
-export const MAGIC = Uint8Array.of(0x8d, 0x53, 0x48, 0x41);
-export const FORMAT_VERSION = 2;
-/** What a model file has in the version's place, the `R` of its longer magic number. */
-const MODEL_MARK = 0x52;
-
-/** Longest block that a file may have. */
-export const MAX_BLOCK_SIZE = 2 ** 26;
-/** Longest total length that a file may declare. */
-const MAX_TOTAL = Number.MAX_SAFE_INTEGER;
-/** A model is named by the first bytes of the SHA-256 of its file. */
-export const MODEL_ID_LENGTH = 8;
-
-const END = 0x00;
-const MODEL = 0x01;
-const STORED = 0x02;
-const LENGTH = 0x06;
-/** Set in the type of a member's last block: the member ends after it. */
-const LAST = 0x80;
 
 /** The start of a member. */
 export interface MemberRecord {
@@ -76,19 +69,20 @@ export type ContainerRecord = MemberRecord | LengthRecord | ModelRecord | BlockR
 export const memberHeader = (): Uint8Array => Uint8Array.of(...MAGIC, FORMAT_VERSION);
 
 /** The end of a member without blocks. */
-export const endRecord = (): Uint8Array => Uint8Array.of(END);
+export const endRecord = (): Uint8Array => Uint8Array.of(RECORD.end);
 
-export const lengthRecord = (length: number): Uint8Array => Uint8Array.of(LENGTH, ...encodeVarint(length));
+export const lengthRecord = (length: number): Uint8Array =>
+  Uint8Array.of(RECORD.length, ...encodeVarint(length));
 
 /** @param id at least the first 8 bytes of the SHA-256 of the model file */
 export const modelRecord = (id: Uint8Array): Uint8Array =>
-  Uint8Array.of(MODEL, ...id.subarray(0, MODEL_ID_LENGTH));
+  Uint8Array.of(RECORD.model, ...id.subarray(0, MODEL_ID_LENGTH));
 
 /** What stands before the payload of a block. */
 export function blockHeader(block: Omit<BlockRecord, 'kind' | 'offset'>): Uint8Array {
   const last = block.last ? LAST : 0;
-  if (block.mode === 'stored') return Uint8Array.of(STORED | last, ...encodeVarint(block.length));
-  const mode = CODED_MODES.find((m) => m.name === block.mode)!;
+  if (block.mode === 'stored') return Uint8Array.of(RECORD.stored | last, ...encodeVarint(block.length));
+  const mode = CODED_FORMATS.find((m) => m.name === block.mode)!;
   return Uint8Array.of(
     mode.type | last,
     ...encodeVarint(block.length),
@@ -100,10 +94,13 @@ export function blockHeader(block: Omit<BlockRecord, 'kind' | 'offset'>): Uint8A
 
 /** What stands after the payload: the checksum of all original bytes of the member so far. */
 export function blockTrailer(checksum: number): Uint8Array {
-  const bytes = new Uint8Array(4);
+  const bytes = new Uint8Array(CHECKSUM_LENGTH);
   new DataView(bytes.buffer).setUint32(0, checksum, true);
   return bytes;
 }
+
+/** Records that are no blocks. */
+const MARKERS: readonly number[] = [RECORD.end, RECORD.model, RECORD.length];
 
 /** What a reader has seen of a member. */
 interface MemberState {
@@ -148,20 +145,20 @@ export class ContainerReader {
     const member = this.#member;
     const offset = this.#reader.offset;
     const type = await this.#reader.byte();
-    const modes = CODED_MODES.filter((m) => m.type === (type & ~LAST));
-    if (![END, MODEL, LENGTH].includes(type) && modes.length === 0 && (type & ~LAST) !== STORED)
+    const modes = CODED_FORMATS.filter((m) => m.type === (type & ~LAST));
+    if (!MARKERS.includes(type) && modes.length === 0 && (type & ~LAST) !== RECORD.stored)
       throw unsupported(`record type 0x${type.toString(16).padStart(2, '0')} at byte ${offset}`);
     if (member.needsModel && !modes[0]?.network) throw corrupt('a model record that is not before a block');
     switch (type) {
-      case END:
+      case RECORD.end:
         if (member.blocks > 0) throw corrupt('an end record after a block');
         return this.#end(0);
-      case LENGTH:
+      case RECORD.length:
         if (member.blocks > 0 || member.declared !== undefined)
           throw corrupt('a length record in the wrong place');
         member.declared = await readVarint(this.#reader, MAX_TOTAL, 'the total length');
         return { kind: 'length', length: member.declared };
-      case MODEL:
+      case RECORD.model:
         if (member.model) throw corrupt('a second model record');
         member.model = true;
         member.needsModel = true;
@@ -175,7 +172,7 @@ export class ContainerReader {
   async payload(): Promise<{ payload: Uint8Array<ArrayBuffer>; checksum: number }> {
     const block = this.#takeBlock();
     const payload = await this.#reader.exactly(block.codedLength);
-    const trailer = await this.#reader.exactly(4);
+    const trailer = await this.#reader.exactly(CHECKSUM_LENGTH);
     if (block.last) this.#finish();
     return { payload, checksum: new DataView(trailer.buffer, trailer.byteOffset).getUint32(0, true) };
   }
@@ -183,7 +180,7 @@ export class ContainerReader {
   /** Passes over the payload of the block that {@link next} gave last. */
   async skip(): Promise<void> {
     const block = this.#takeBlock();
-    await this.#reader.skip(block.codedLength + 4);
+    await this.#reader.skip(block.codedLength + CHECKSUM_LENGTH);
     if (block.last) this.#finish();
   }
 
@@ -210,12 +207,12 @@ export class ContainerReader {
 
   async #blockStart(
     member: MemberState,
-    modes: CodedMode[],
+    modes: CodedFormat[],
     last: boolean,
     offset: number,
   ): Promise<BlockRecord> {
     // modes of one type differ in the profile alone
-    let [mode]: (CodedMode | undefined)[] = modes;
+    let [mode]: (CodedFormat | undefined)[] = modes;
     if (mode?.network && !member.model) throw corrupt('a network block without a model record');
     const length = await readVarint(this.#reader, MAX_BLOCK_SIZE, "a block's length");
     if (length === 0) throw corrupt('an empty block');

@@ -2,16 +2,15 @@
  * @file Codes a block in the way that suits it. Whether the network pays, and how many streams, is found out on a sample,
  * so that data that it does not know takes none of its time. The choice depends on the bytes, the model and the settings alone.
  */
+import type { MixKernels } from '../../engines/engine.js';
 import type { IntegerModel } from '../../model/sharnn.js';
 import { type BlockProgress, encodeBlock } from '../block/block.js';
-import { blockMemory, checkMemory } from '../block/memory.js';
-import type { MixKernels } from '../block/mixing-coder.js';
+import { blockMemory } from '../block/memory.js';
 import { type CodedMode, codedMode } from '../block/modes.js';
-import { streamCount } from '../block/slices.js';
-import { MODEL_ID_LENGTH } from '../container/container.js';
+import { MODEL_ID_LENGTH } from '../container/format.js';
 import type { Breath } from '../event-loop.js';
 import type { Networks } from '../session.js';
-import type { Level, StreamDensity } from './levels.js';
+import { type Level, type StreamDensity, streamCount } from './levels.js';
 import { SLICES, Trial } from './trial.js';
 
 /** Blocks up to this length are coded with and without the network, and the smaller result wins. */
@@ -52,13 +51,14 @@ export class BlockEncoder {
   readonly #plan: Plan;
   readonly #networks: Networks;
   readonly #breath: Breath;
-  readonly #memoryLimit: number | undefined;
+  /** Throws ERR_MEMORY_LIMIT if that many bytes are more than allowed. */
+  readonly allow: (bytes: number) => void;
 
-  constructor(plan: Plan, networks: Networks, breath: Breath, memoryLimit: number | undefined) {
+  constructor(plan: Plan, networks: Networks, breath: Breath, allow: (bytes: number) => void) {
     this.#plan = plan;
     this.#networks = networks;
     this.#breath = breath;
-    this.#memoryLimit = memoryLimit;
+    this.allow = allow;
   }
 
   /**
@@ -73,6 +73,9 @@ export class BlockEncoder {
     progress: BlockProgress,
   ): Promise<CodedBlock | undefined> {
     const { mode, plain } = this.#plan;
+    const { length } = block;
+    // what is stored is held twice: as it came, and in the chunk that is given out
+    this.allow(blockMemory({ length, codedLength: length, streams: 0 }));
     if (!mode) return undefined;
     const encode = (m: CodedMode, streams: number, p?: BlockProgress) =>
       this.#encode(block, m, streams, model, p);
@@ -82,7 +85,8 @@ export class BlockEncoder {
     if (plain && block.length <= SMALL) {
       // without progress, which should not go back
       const [a, b] = [await encode(mode, most), await encode(plain, 1)];
-      return a && (!b || a.payload.length + 1 + MODEL_ID_LENGTH <= b.payload.length) ? a : (b ?? a);
+      const without = b?.payload.length ?? block.length;
+      return a && a.payload.length + 1 + MODEL_ID_LENGTH <= without ? a : b;
     }
     // a network alone does not learn: streams cost it next to nothing
     if (!plain && (most === 1 || !mode.profile)) return encode(mode, most, progress);
@@ -94,7 +98,7 @@ export class BlockEncoder {
 
   async #trial(block: Uint8Array, model: IntegerModel | undefined): Promise<Trial> {
     const mixing = await this.#networks.mixing();
-    this.#checkMemory(
+    await this.#checkMemory(
       Trial.sampleLength(block.length),
       codedMode('network-mixing-fast'),
       SLICES,
@@ -127,7 +131,7 @@ export class BlockEncoder {
     progress?: BlockProgress,
   ): Promise<CodedBlock | undefined> {
     const mixing = mode.profile ? await this.#networks.mixing() : undefined;
-    this.#checkMemory(block.length, mode, streams, model, mixing);
+    await this.#checkMemory(block.length, mode, streams, model, mixing);
     const network = mode.network && model ? await this.#networks.open(model, streams) : undefined;
     const payload = await encodeBlock(block, streams, mode, {
       network,
@@ -139,18 +143,14 @@ export class BlockEncoder {
   }
 
   /** @throws ShacompError ERR_MEMORY_LIMIT if a block of that length needs more than allowed */
-  #checkMemory(
+  async #checkMemory(
     length: number,
     mode: CodedMode,
     streams: number,
     model: IntegerModel | undefined,
     mixing: MixKernels | undefined,
-  ): void {
-    const architecture = mode.network ? model?.architecture : undefined;
-    checkMemory(
-      blockMemory({ length, codedLength: length, streams, mode, architecture, mixing }, true),
-      this.#memoryLimit,
-      'raise the limit, or use a lower level or smaller blocks',
-    );
+  ): Promise<void> {
+    const network = mode.network && model ? await this.#networks.memory(model, streams) : undefined;
+    this.allow(blockMemory({ length, codedLength: length, streams, mode, network, mixing }, true));
   }
 }

@@ -1,5 +1,5 @@
 /** @file What the levels 1 to 9 stand for: the one table from which codec, command line and docs/levels.md are made. */
-import type { CodedMode } from '../block/modes.js';
+import { type CodedFormat, MAX_STREAMS } from '../container/format.js';
 
 /** How many lockstep streams a block gets at most: many make a batch that is fast to compute, few learn faster. */
 export interface StreamDensity {
@@ -9,12 +9,22 @@ export interface StreamDensity {
   most: number;
 }
 
+/**
+ * Number of streams of the network that the encoder cuts a block of `length` bytes into. A decoder takes the number from
+ * the block.
+ */
+export function streamCount(length: number, density: StreamDensity): number {
+  return Math.min(MAX_STREAMS, density.most, Math.max(1, Math.ceil(length / density.bytes)));
+}
+
 /** Settings of a level. A decoder needs none of them: blocks say how they were coded. */
 export interface Level {
   /** mode of blocks that gain from the network; of all blocks if it is one without */
-  mode: CodedMode['name'];
+  mode: CodedFormat['name'];
   /** mode of blocks that do not gain from the network */
-  plain: CodedMode['name'];
+  plain: CodedFormat['name'];
+  /** name of the model, where the caller gives none and the mode has the network */
+  model: 'lite' | 'base';
   streams: StreamDensity;
   /** share that a block's code may exceed the smallest by, as estimated, to be done sooner: without the network, in more streams */
   tolerance: number;
@@ -32,8 +42,9 @@ function level(
   most: number,
   tolerance: number,
   blockSize: number,
+  model: Level['model'] = 'lite',
 ): Level {
-  return { mode, plain, streams: { bytes: bytesPerStream, most }, tolerance, blockSize };
+  return { mode, plain, model, streams: { bytes: bytesPerStream, most }, tolerance, blockSize };
 }
 
 /** Index 0 is level 1. */
@@ -44,9 +55,9 @@ export const LEVELS: readonly Level[] = [
   level('network-mixing-fast', 'mixing-fast', 64 * KIB, 16, 0.04, 4 * MIB),
   level('network-mixing-fast', 'mixing-full', 128 * KIB, 8, 0.03, 16 * MIB),
   level('network-mixing-full', 'mixing-full', 128 * KIB, 8, 0.02, 16 * MIB),
-  level('network-mixing-full', 'mixing-full', 256 * KIB, 8, 0.015, 16 * MIB),
-  level('network-mixing-full', 'mixing-full', 512 * KIB, 4, 0.01, 16 * MIB),
-  level('network-mixing-full', 'mixing-full', MIB, 1, 0.005, 32 * MIB),
+  level('network-mixing-full', 'mixing-full', 256 * KIB, 8, 0.015, 16 * MIB, 'base'),
+  level('network-mixing-full', 'mixing-full', 512 * KIB, 4, 0.01, 16 * MIB, 'base'),
+  level('network-mixing-full', 'mixing-full', MIB, 1, 0.005, 32 * MIB, 'base'),
 ];
 
 /** The level where none is named: the smallest files that a laptop makes at a sensible speed. */

@@ -2,11 +2,10 @@
  * @file Estimates, from a sample of a block, what the network saves there and what streams cost. Both are measured with the
  * fast profile, which takes a fraction of the time of coding.
  */
-import type { Network } from '../../engines/engine.js';
-import { BATCH_SYMBOLS, encodeBlock } from '../block/block.js';
-import type { MixKernels } from '../block/mixing-coder.js';
+import type { MixKernels, Network } from '../../engines/engine.js';
+import { encodeBlock } from '../block/block.js';
 import { type CodedMode, codedMode } from '../block/modes.js';
-import { interleave } from '../block/slices.js';
+import { predictRows } from '../block/predict.js';
 import type { Breath } from '../event-loop.js';
 
 /** Slices of the block that the sample is made of, spread evenly; with the network, a stream each. */
@@ -109,39 +108,25 @@ export class Trial {
     return this.#without;
   }
 
-  /** Codes the sample, its slices as streams, with the opinion of the network, if any, at the start and the end. */
+  /** Codes the sample, its slices as streams; the network, if any, predicts its start and its end. */
   async #parts(network: Network | undefined): Promise<Parts> {
     const { breath, mixing } = this.#tools;
     const { length } = this.#sample;
-    const rows = interleave(this.#sample, SLICES);
-    const steps = length / SLICES;
-    const batch = BATCH_SYMBOLS / SLICES;
-    const frequencies = network && new Uint32Array(Math.min(batch, this.#seen) * SLICES * 256);
     const coder = (network ? WITH : WITHOUT).encoder({ length, streams: SLICES, mixing });
     const coded = () => Math.min(coder.length, length);
-    const part = async (from: number, to: number, opinion: boolean): Promise<number> => {
+    /** Bytes of code of the steps from `from` to `to`. */
+    const part = async (from: number, to: number, predictor?: Network): Promise<number> => {
       const before = coded();
-      const speaks = opinion ? network : undefined;
-      speaks?.reset();
-      for (let step = from; step < to; step += batch) {
-        const end = Math.min(to, step + batch);
-        const symbols = rows.subarray((step + 1) * SLICES, (end + 1) * SLICES);
-        if (speaks && frequencies) {
-          const pending = speaks.run(rows.subarray(step * SLICES, end * SLICES), end - step, frequencies);
-          if (pending) await pending;
-          coder.encode(symbols, frequencies);
-        } else {
-          coder.encode(symbols);
-        }
-        const pause = breath.take();
-        if (pause) await pause;
-      }
+      predictor?.reset();
+      const steps = { block: this.#sample, streams: SLICES, from, to };
+      await predictRows({ ...steps, network: predictor, breath }, coder);
       return coded() - before;
     };
     try {
-      const start = await part(0, this.#seen, true);
-      const middle = await part(this.#seen, steps - this.#seen, false);
-      const end = await part(steps - this.#seen, steps, true);
+      const steps = length / SLICES;
+      const start = await part(0, this.#seen, network);
+      const middle = await part(this.#seen, steps - this.#seen);
+      const end = await part(steps - this.#seen, steps, network);
       return { start, middle, end, hopeless: coder.length > length };
     } finally {
       coder.close?.();

@@ -1,5 +1,6 @@
 /** @file Which instruction set the native kernels use: the one asked for, or the best. */
 import { ShacompError } from '../../errors.js';
+import { environment } from '../../node/env.js';
 
 /** What the addon can use on this processor, best first: its parts differ. */
 export interface IsaLists {
@@ -15,7 +16,7 @@ export interface IsaLists {
  * @throws ShacompError ERR_OPTIONS, with what is possible
  */
 export function chooseIsa(addon: IsaLists, isas: string[], asked?: string): string {
-  const wanted = asked ?? (process.env.SHACOMP_ISA || isas[0]);
+  const wanted = asked ?? environment('SHACOMP_ISA') ?? isas[0];
   if (isas.includes(wanted)) return wanted;
   const possible =
     asked === undefined ? [...new Set([...addon.trainKernels(), ...addon.networkIsas()])] : isas;

@@ -1,10 +1,8 @@
 /** @file The mixing coder in the native addon (cpp/bindings/node/mix.cc, pipeline.cc). */
+import type { MixHandle, MixKernels } from '../engine.js';
+import { type NetworkHandle, networkHandle } from './network.js';
 
-import type { MixHandle, MixKernels } from '../../codec/block/mixing-coder.js';
-import { type ErrorCode, ShacompError } from '../../errors.js';
-import { type NetworkHandle, nativeAddon, networkHandle } from './engine.js';
-
-/** What the addon exports: the kernels, with its own handle of a network. */
+/** What the addon exports: the mixing coder, with its own handle of a network. */
 export interface MixAddon extends Omit<MixKernels, 'mixSteps'> {
   mixSteps(
     coder: MixHandle,
@@ -17,32 +15,17 @@ export interface MixAddon extends Omit<MixKernels, 'mixSteps'> {
   ): number;
 }
 
-/**
- * The addon's mixing kernels.
- * @throws ShacompError ERR_ENGINE_UNAVAILABLE if the addon does not run here
- */
-export function nativeMixing(): MixKernels {
-  const addon = nativeAddon<MixAddon>();
-  return {
-    mixBytes: addon.mixBytes,
-    mixOpen: (...parameters) => typed(() => addon.mixOpen(...parameters)),
-    mixEncode: addon.mixEncode,
-    mixFinish: addon.mixFinish,
-    mixDecode: addon.mixDecode,
-    mixSteps(coder, network, ...parameters) {
-      const handle = networkHandle(network);
-      return handle && typed(() => addon.mixSteps(coder, handle, ...parameters));
-    },
-    mixClose: addon.mixClose,
-  };
-}
-
-/** The addon's errors are plain ones with our codes. */
-function typed<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    const { code = 'ERR_OPTIONS', message } = error as { code?: ErrorCode; message: string };
-    throw new ShacompError(code, message, { cause: error });
-  }
-}
+/** The addon's mixing coder. It and a network of the addon work at the same time (`mixSteps`). */
+export const mixingOf = (addon: MixAddon): MixKernels => ({
+  mixBytes: addon.mixBytes,
+  mixOpen: addon.mixOpen,
+  mixEncode: addon.mixEncode,
+  mixFinish: addon.mixFinish,
+  mixDecode: addon.mixDecode,
+  mixEnds: addon.mixEnds,
+  mixClose: addon.mixClose,
+  mixSteps(coder, network, ...parameters) {
+    const handle = networkHandle(network);
+    return handle && addon.mixSteps(coder, handle, ...parameters);
+  },
+});

@@ -87,11 +87,11 @@ export function exp2neg(t: number): number {
   return EXP2_C[0] + mul15(u, EXP2_C[1] + mul15(u, EXP2_C[2] + mul15(u, EXP2_C[3])));
 }
 
-/** Attention weight of a score that is t (Q.12, base 2) below the best: 127 * 2^-t, rounded, 0..127. */
+/** Attention weight of a score that is t (Q.12, base 2) below the best: 255 * 2^-t, rounded, 0..255. */
 export function attentionWeight(t: number): number {
   const k = t >>> 12;
   if (k >= 9) return 0;
-  return (127 * exp2neg(t) + (1 << (14 + k))) >> (15 + k);
+  return (255 * exp2neg(t) + (1 << (14 + k))) >> (15 + k);
 }
 
 /** Frequency of a symbol whose logit is t (Q.12, base 2) below the best: 2^22 * 2^-t, at least 1. */
@@ -114,7 +114,7 @@ const bitLength = (x: number): number => 32 - Math.clz32(x);
 /**
  * Layer norm without gain and bias (docs/model.md, section 2.4).
  * @param x int16[d], any format: the result does not depend on its scale
- * @param out int16[d] in Q4.11, saturated
+ * @param out int16[d] in Q5.10; |n| < sqrt(d) <= 32, so nothing is saturated but for rounding
  */
 export function normalize(x: ArrayLike<number>, out: Int16Array): void {
   const d = out.length;
@@ -141,16 +141,19 @@ export function normalize(x: ArrayLike<number>, out: Int16Array): void {
   const { D, k } = sqrtConstant(d);
   const m = (Math.imul(inv, D) + 16384) >> 15;
   const g = 16 - b;
-  const s = k + 4 - e / 2 + q / 2 + g;
+  const s = k + 5 - e / 2 + q / 2 + g;
   for (let i = 0; i < d; i++) out[i] = sat16(scale((x[i] - mean) << g, m, s));
 }
 
-/** Normalized value (Q4.11) to the int8 input of a product, with `shift` fractional bits (3..6). */
-export const quant = (n: number, shift: number): number => sat8((n + (1 << (10 - shift))) >> (11 - shift));
+/** Gain and bias of a norm: `n * gain` shifted right by `shift` (1..15), rounded, plus `bias`; the result in Q.10, not saturated. */
+export const affine = (n: number, gain: number, bias: number, shift: number): number =>
+  ((Math.imul(n, gain) + (1 << (shift - 1))) >> shift) + bias;
 
-/** Gain and bias of a norm: n in Q4.11, gain in Q3.12, bias and result in Q4.11 (not saturated). */
-export const affine = (n: number, gain: number, bias: number): number =>
-  ((Math.imul(n, gain) + 2048) >> 12) + bias;
+/** Right shift (1..8) with rounding, saturated to int16. */
+export const narrow = (x: number, shift: number): number => sat16((x + (1 << (shift - 1))) >> shift);
+
+/** x * sigmoid(1.702 x), the GELU of the boom layer, for x in Q7.8; the result in Q7.8. 27886 = 0.851 * 2^15. */
+export const gelu = (x: number): number => mul15(x, sigmoid16(sat16(2 * mul15(sat16(8 * x), 27886))));
 
 /** Z as z * 2^-k with z in [2^15, 2^16), and R = floor((2^30 - 1) / z): 1/Z = R * 2^(k - 30). */
 export function reciprocal(Z: number): { R: number; k: number } {

@@ -6,19 +6,12 @@
  * final maps correct the outcome, and a range coder spends -log2 p bits. Then everything learns from the bit.
  */
 
-import { MIX_PROFILES, type MixHandle, type MixKernels } from '../../codec/block/mixing-coder.js';
-import { ShacompError } from '../../errors.js';
+import { RangeDecoder, RangeEncoder } from '../../range-coder.js';
+import { checkFrequencies, checkRoom, mixingOutOfRange, notACoder } from '../check.js';
+import type { MixHandle, MixKernels } from '../engine.js';
+import { MIX_PROFILES } from '../profiles.js';
 import { Followers, hashPast, Stream } from './mixer-history.js';
-import {
-  BitDecoder,
-  BitEncoder,
-  type CodeBit,
-  FinalMap,
-  MAP_STEPS,
-  Mixer,
-  mapContext,
-  Slots,
-} from './mixer-parts.js';
+import { type CodeBit, FinalMap, MAP_STEPS, Mixer, mapContext, Slots } from './mixer-parts.js';
 import { adapt, clampProbability, hash2, probability, STATES, squash, stretch } from './mixer-tables.js';
 
 interface Profile {
@@ -436,18 +429,20 @@ const valid = (profile: number, length: number, streams: number): boolean =>
 
 class Coder {
   readonly #model: Model;
-  readonly #encoder: BitEncoder;
-  readonly #decoder?: BitDecoder;
+  readonly #encoder: RangeEncoder;
+  readonly #decoder?: RangeDecoder;
   #left: number;
+  open = true;
 
   constructor(profile: number, length: number, streams: number, payload?: Uint8Array) {
     this.#model = new Model(PROFILES[profile]!, length, streams);
-    this.#encoder = new BitEncoder(length);
-    if (payload) this.#decoder = new BitDecoder(payload.slice());
+    this.#encoder = new RangeEncoder(length);
+    if (payload) this.#decoder = new RangeDecoder(new Uint8Array(payload));
     this.#left = length;
   }
 
   encode(symbols: Uint8Array, frequencies?: Uint32Array): number {
+    checkFrequencies(symbols.length, frequencies);
     for (let i = 0; i < symbols.length && this.#left > 0; i++, this.#left--) {
       let byte = symbols[i]!;
       this.#model.codeByte(frequencies?.subarray(i * 256, i * 256 + 256), (p) => {
@@ -457,7 +452,7 @@ class Coder {
         return bit;
       });
     }
-    return this.#encoder.size;
+    return this.#encoder.length;
   }
 
   finish(): Uint8Array | undefined {
@@ -465,13 +460,27 @@ class Coder {
   }
 
   decode(symbols: Uint8Array, count: number, frequencies?: Uint32Array): number {
-    const decoder = this.#decoder!;
+    const decoder = this.#decoder;
+    if (!decoder) throw notACoder('an open decoder');
+    checkRoom(symbols, count);
+    checkFrequencies(count, frequencies);
     for (let i = 0; i < count && this.#left > 0; i++, this.#left--)
       symbols[i] = this.#model.codeByte(frequencies?.subarray(i * 256, i * 256 + 256), (p) =>
         decoder.decode(p),
       );
-    return decoder.position;
+    return decoder.damaged ? Number.POSITIVE_INFINITY : decoder.position;
   }
+
+  ends(): boolean {
+    if (!this.#decoder) throw notACoder('an open decoder');
+    return this.#decoder.ends();
+  }
+}
+
+/** @throws ShacompError ERR_OPTIONS */
+function opened(coder: MixHandle): Coder {
+  if (!(coder instanceof Coder) || !coder.open) throw notACoder('an open coder');
+  return coder;
 }
 
 /** The reference as an implementation of the codec's interface. Slow: for tests and for reading. */
@@ -489,12 +498,14 @@ export const referenceMixing: MixKernels = {
     );
   },
   mixOpen(profile, length, streams, payload) {
-    if (!valid(profile, length, streams))
-      throw new ShacompError('ERR_OPTIONS', 'mixing coder: profile, length or streams out of range');
+    if (!valid(profile, length, streams)) throw mixingOutOfRange();
     return new Coder(profile, length, streams, payload);
   },
-  mixEncode: (coder, symbols, frequencies) => (coder as Coder).encode(symbols, frequencies),
-  mixFinish: (coder) => (coder as Coder).finish(),
-  mixDecode: (coder, symbols, count, frequencies) => (coder as Coder).decode(symbols, count, frequencies),
-  mixClose(_coder: MixHandle) {},
+  mixEncode: (coder, symbols, frequencies) => opened(coder).encode(symbols, frequencies),
+  mixFinish: (coder) => opened(coder).finish(),
+  mixDecode: (coder, symbols, count, frequencies) => opened(coder).decode(symbols, count, frequencies),
+  mixEnds: (coder) => opened(coder).ends(),
+  mixClose(coder) {
+    if (coder instanceof Coder) coder.open = false;
+  },
 };

@@ -3,7 +3,7 @@
  *
  * This file must stay readable and free of tricks. The other engines are checked against it bit for bit.
  */
-import { SYMBOLS } from '../../model/architecture.js';
+import { type Architecture, SYMBOLS } from '../../model/architecture.js';
 import {
   type Affine,
   type IntegerAttention,
@@ -12,14 +12,16 @@ import {
   type IntegerModel,
   trustedBytes,
 } from '../../model/sharnn.js';
-import type { Engine, Network } from '../engine.js';
+import { checkRun, checkStreams, networkClosed } from '../check.js';
+import type { Network } from '../engine.js';
 import {
   affine,
   attentionWeight,
   frequency,
+  gelu,
   mul15,
+  narrow,
   normalize,
-  quant,
   reciprocal,
   sat8,
   sat16,
@@ -28,12 +30,16 @@ import {
   tanh16,
 } from './fixed-point.js';
 
-const CELL_LIMIT = 2 ** 23 - 1;
+const CELL_LIMIT = 2 ** 24 - 1;
+
+/** Bytes of the JavaScript objects around one layer's state in one stream. */
+const OBJECTS = 1024;
+const STEPS_OF_GARBAGE = 100;
 
 /** State of one layer in one stream. */
 class LayerState {
   readonly h8: Int8Array; // Q0.7
-  readonly cell: Int32Array; // Q5.18
+  readonly cell: Int32Array; // Q9.15
   readonly memory: Int8Array; // [window][d], a ring
 
   constructor(width: number, window: number) {
@@ -64,7 +70,7 @@ class Stream {
     for (let l = 0; l < model.layers.length; l++) {
       const layer = model.layers[l];
       const input =
-        l === 0 ? model.input.subarray(byte * d, (byte + 1) * d) : quantized(normalized(x), layer.startShift);
+        l === 0 ? model.input.subarray(byte * d, (byte + 1) * d) : quantized(normalized(x), layer.startScale);
       const hidden = lstm(layer, input, this.states[l]);
       const y = layer.attention ? this.attend(layer.attention, hidden, this.states[l]) : hidden;
       x = feedForward(layer, y);
@@ -77,7 +83,7 @@ class Stream {
   private attend(attention: IntegerAttention, hidden: Int16Array, state: LayerState): Int16Array {
     const { width: d, window } = this.model.architecture;
     const n = normalized(hidden);
-    const m8 = quantized(n, attention.memoryShift);
+    const m8 = quantized(n, attention.memoryScale);
     state.memory.set(m8, (this.steps % window) * d);
     const filled = Math.min(this.steps + 1, window);
 
@@ -100,12 +106,13 @@ class Stream {
       for (let i = 0; i < d; i++) sum[i] += w * state.memory[j * d + i];
     }
 
-    const sv = window <= 1024 ? 0 : Math.ceil(Math.log2(window / 1024));
+    const sv = window <= 512 ? 0 : Math.ceil(Math.log2(window / 512));
     const { R, k } = reciprocal(Z);
     const y = new Int16Array(d);
     for (let i = 0; i < d; i++) {
-      const mean = sat16(scale(sum[i] >> sv, R, 19 - k - sv + attention.memoryShift));
-      y[i] = sat16((applied(attention.mid, n[i], i) + applied(attention.value, mean, i) + 4) >> 3);
+      const mean = sat16(scale(sum[i] >> sv, R, 22 - k - sv)); // Q7.8, in steps of the memory's channels
+      const both = applied(attention.mid, n[i], i) + applied(attention.value, mean, i);
+      y[i] = narrow(both, attention.outputShift);
     }
     return y;
   }
@@ -126,30 +133,30 @@ function lstm(layer: IntegerLayer, input: Int8Array, state: LayerState): Int16Ar
     const f = sigmoid16(gate(d + u));
     const g = tanh16(gate(2 * d + u));
     const o = sigmoid16(gate(3 * d + u));
-    const c = scale(state.cell[u], f, 15) + ((Math.imul(i, g) + 2048) >> 12);
+    const c = scale(state.cell[u], f, 15) + mul15(i, g);
     state.cell[u] = Math.max(-CELL_LIMIT, Math.min(CELL_LIMIT, c));
-    hidden[u] = mul15(o, tanh16(sat16((state.cell[u] + 32) >> 6)));
+    hidden[u] = mul15(o, tanh16(narrow(state.cell[u], 3)));
   }
   for (let u = 0; u < d; u++) state.h8[u] = sat8((hidden[u] + 128) >> 8);
   return hidden;
 }
 
-/** Section 3, boom layer and residual: int16 in Q7.8. */
+/** Section 3, boom layer and residual: int16. */
 function feedForward(layer: IntegerLayer, y: Int16Array): Int16Array {
   const d = y.length;
   const n = normalized(y);
-  const n8 = quantized(n, layer.boomShift);
+  const n8 = quantized(n, layer.boomScale);
   const sum = Int32Array.from(n, (x, i) => applied(layer.residual, x, i));
   for (let row = 0; row < layer.boomBias.length; row++) {
     const u = sat16(product(layer.boom, row, n8) + layer.boomBias[row]);
-    sum[row % d] += 2 * mul15(u, sigmoid16(sat16(4 * mul15(u, 27886))));
+    sum[row % d] += 4 * gelu(u); // Q7.8 to Q.10
   }
-  return Int16Array.from(sum, (x) => sat16((x + 4) >> 3));
+  return Int16Array.from(sum, (x) => narrow(x, layer.outputShift));
 }
 
 /** Section 3, softmax: 256 frequencies. */
 function softmax(model: IntegerModel, x: Int16Array, frequencies: Uint32Array): void {
-  const n8 = quantized(normalized(x), model.outputShift);
+  const n8 = quantized(normalized(x), model.outputScale);
   const limit = 2 ** 24 - 1;
   const z = Int32Array.from({ length: SYMBOLS }, (_, s) =>
     Math.max(-limit, Math.min(limit, product(model.output, s, n8) + model.outputBias[s])),
@@ -164,9 +171,11 @@ function normalized(x: Int16Array): Int16Array {
   return n;
 }
 
-const quantized = (n: Int16Array, shift: number): Int8Array => Int8Array.from(n, (x) => quant(x, shift));
+/** Normalized vector to the int8 input of a product, each channel by its own scale (Q0.15). */
+const quantized = (n: Int16Array, factor: Int16Array): Int8Array =>
+  Int8Array.from(n, (x, i) => sat8(mul15(x, factor[i])));
 
-const applied = (a: Affine, n: number, i: number): number => affine(n, a.gain[i], a.bias[i]);
+const applied = (a: Affine, n: number, i: number): number => affine(n, a.gain[i], a.bias[i], a.shift);
 
 /** One row of a matrix times an int8 vector, rescaled. */
 function product(matrix: IntegerMatrix, row: number, x: Int8Array): number {
@@ -181,6 +190,7 @@ function dot(a: Int8Array, ai: number, b: Int8Array, bi: number, length: number)
 
 class ReferenceNetwork implements Network {
   private readonly list: Stream[] = [];
+  private closed = false;
 
   constructor(
     private readonly model: IntegerModel,
@@ -190,6 +200,7 @@ class ReferenceNetwork implements Network {
   }
 
   reset(): void {
+    if (this.closed) throw networkClosed();
     for (let s = 0; s < this.streams; s++) this.list[s] = new Stream(this.model);
   }
 
@@ -199,21 +210,31 @@ class ReferenceNetwork implements Network {
 
   run(bytes: Uint8Array, steps: number, frequencies: Uint32Array): void {
     const S = this.streams;
+    if (this.closed) throw networkClosed();
+    checkRun(S, bytes, steps, frequencies);
     for (let k = 0; k < steps * S; k++)
       this.list[k % S].step(bytes[k], frequencies.subarray(k * SYMBOLS, (k + 1) * SYMBOLS));
   }
 
   close(): void {
     this.list.length = 0;
+    this.closed = true;
   }
 }
 
-/** The engine that defines what the others must compute. */
-export const referenceEngine: Engine = {
-  name: 'reference',
-  detail: 'plain TypeScript',
-  open: (model, streams) => {
-    trustedBytes(model); // the same models as on the other engines
-    return new ReferenceNetwork(model, streams);
-  },
-};
+/** The network that defines what the others must compute. @throws ShacompError ERR_OPTIONS, ERR_MODEL_INVALID */
+export function openReferenceNetwork(model: IntegerModel, streams: number): Network {
+  checkStreams(streams);
+  trustedBytes(model); // the same models as on the other engines
+  return new ReferenceNetwork(model, streams);
+}
+
+/** Bytes that such a network takes. */
+export function referenceMemory(architecture: Architecture, streams: number): number {
+  checkStreams(streams);
+  const { width, layers, boom, window, attention } = architecture;
+  const state = layers * (5 * width + OBJECTS) + attention.length * window * width;
+  // vectors of one step, of which garbage collection leaves some
+  const working = STEPS_OF_GARBAGE * (layers * 2 * (12 + boom) * width + 4 * window);
+  return streams * state + working;
+}

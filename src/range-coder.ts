@@ -2,9 +2,9 @@
  * @file Binary range coder: turns decisions with 16-bit probabilities into bytes and back.
  *
  * Arithmetic coding after Martin (1979, "Range encoding") with the carry kept out of the emitted bytes by a cached byte
- * and a count of pending 0xFF bytes, as in the LZMA coder. `docs/format.md` specifies it bit by bit.
+ * and a count of pending 0xFF bytes, as in the LZMA coder. `docs/format.md` specifies it bit by bit; cpp/mix/coder.h is
+ * the same in C++.
  */
-import { ShacompError } from '../../errors.js';
 
 /** Probabilities are integers out of 2^16, in [1, 65535]. */
 export const PROBABILITY_ONE = 0x10000;
@@ -40,12 +40,19 @@ export class RangeEncoder {
   #cache = -1;
   /** Number of 0xFF bytes between the cached byte and the window. */
   #pending = 0;
-  #bytes = new Uint8Array(1024);
+  #bytes: Uint8Array;
   #length = 0;
+  readonly #capacity: number;
 
-  /** Bytes that the payload would have if it were finished now, give or take the tail. */
+  /** @param capacity most bytes that the payload may have */
+  constructor(capacity = Number.POSITIVE_INFINITY) {
+    this.#capacity = capacity;
+    this.#bytes = new Uint8Array(Math.min(capacity, 1024));
+  }
+
+  /** Bytes of payload that no carry can change any more; Infinity once they are more than the capacity. */
   get length(): number {
-    return this.#length + this.#pending + 1;
+    return this.#length > this.#capacity ? Number.POSITIVE_INFINITY : this.#length;
   }
 
   /** @param one probability that the bit is 1, in [1, 65535] out of 2^16. */
@@ -64,12 +71,16 @@ export class RangeEncoder {
     }
   }
 
-  /** Ends the code. The encoder must not be used afterwards. */
-  finish(): Uint8Array {
+  /**
+   * Ends the code. The encoder must not be used afterwards.
+   * @returns the payload; undefined if it is longer than the capacity
+   */
+  finish(): Uint8Array | undefined {
     const value = tail(this.#low, this.#range);
     this.#low = value;
-    for (let i = 0; i <= WINDOW; i++) this.#shift();
-    return this.#bytes.slice(0, this.#length - zeroBytes(value));
+    // the byte before the window, and what of the window is not omitted
+    for (let i = zeroBytes(value); i <= WINDOW; i++) this.#shift();
+    return this.#length > this.#capacity ? undefined : this.#bytes.slice(0, this.#length);
   }
 
   /** Moves the window's top byte out, or counts it as pending while a carry could still run through it. */
@@ -86,30 +97,40 @@ export class RangeEncoder {
   }
 
   #put(byte: number): void {
-    if (this.#length === this.#bytes.length) {
-      const larger = new Uint8Array(this.#bytes.length * 2);
-      larger.set(this.#bytes);
-      this.#bytes = larger;
+    if (this.#length < this.#capacity) {
+      if (this.#length === this.#bytes.length) {
+        const larger = new Uint8Array(Math.min(this.#capacity, this.#bytes.length * 2));
+        larger.set(this.#bytes);
+        this.#bytes = larger;
+      }
+      this.#bytes[this.#length] = byte;
     }
-    this.#bytes[this.#length++] = byte;
+    this.#length++;
   }
 }
 
+/**
+ * Decodes what {@link RangeEncoder} wrote. Any payload decodes to something; whether it is the one that an encoder would
+ * have written is told by `damaged` as soon as it shows, and by `ends()`.
+ */
 export class RangeDecoder {
   readonly #bytes: Uint8Array;
   #position = 0;
   #range = WORD - 1;
-  /** The code's distance from the lower end of the interval. */
+  /** The code's distance from the lower end of the interval, below `range`. */
   #code: number;
   /** The last four bytes read. */
   #window = 0;
+  #damaged = false;
 
-  /** @throws ShacompError ERR_CORRUPT if no encoder begins so. */
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
     for (let i = 0; i < WINDOW; i++) this.#read();
     this.#code = this.#window;
-    if (this.#code >= this.#range) throw damaged();
+    if (this.#code >= this.#range) {
+      this.#damaged = true;
+      this.#code = 0;
+    }
   }
 
   /** Bytes of the payload used so far. */
@@ -117,10 +138,12 @@ export class RangeDecoder {
     return Math.min(this.#position, this.#bytes.length);
   }
 
-  /**
-   * @param one probability that the bit is 1, in [1, 65535] out of 2^16.
-   * @throws ShacompError ERR_CORRUPT if the payload is too short to hold another decision.
-   */
+  /** Whether it is known that no encoder writes this payload. */
+  get damaged(): boolean {
+    return this.#damaged;
+  }
+
+  /** @param one probability that the bit is 1, in [1, 65535] out of 2^16. */
   decode(one: number): number {
     const bound = Math.floor((this.#range * one) / PROBABILITY_ONE);
     let bit = 1;
@@ -138,23 +161,22 @@ export class RangeDecoder {
     return bit;
   }
 
-  /** @throws ShacompError ERR_CORRUPT unless the payload ends here exactly as an encoder would have ended it. */
-  finish(): void {
+  /** Whether the payload is exactly the one that an encoder makes of the decisions decoded so far. */
+  ends(): boolean {
     const low = (this.#window - this.#code + WORD) % WORD;
     const value = tail(low, this.#range);
-    if (value - low !== this.#code || this.#position - zeroBytes(value) !== this.#bytes.length)
-      throw damaged();
+    return (
+      !this.#damaged && value - low === this.#code && this.#position - zeroBytes(value) === this.#bytes.length
+    );
   }
 
   #read(): number {
     let byte = 0;
     if (this.#position < this.#bytes.length) byte = this.#bytes[this.#position];
-    // only the tail's zero bytes are omitted: reading on means that the payload is not a whole one
-    else if (this.#position >= this.#bytes.length + WINDOW) throw damaged();
+    // only zero bytes of the last window are omitted: reading on means that the payload is not a whole one
+    else if (this.#position >= this.#bytes.length + WINDOW) this.#damaged = true;
     this.#position++;
     this.#window = ((this.#window << 8) | byte) >>> 0;
     return byte;
   }
 }
-
-const damaged = () => new ShacompError('ERR_CORRUPT', 'a block of the compressed data is damaged');

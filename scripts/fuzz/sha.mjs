@@ -1,0 +1,183 @@
+/**
+ * @file `.sha` files: fixtures/sha taken apart into records, changed, and put together again with checksums, lengths and
+ * model ids repaired, so that changes reach what lies behind these. A file is refused with one of the documented codes or
+ * decoded, alike on every engine, whole or in pieces.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { decodeBlock } from '../../dist/codec/block/block.js';
+import { CODED_MODES } from '../../dist/codec/block/modes.js';
+import { ByteReader } from '../../dist/codec/container/byte-reader.js';
+import { checksum } from '../../dist/codec/container/checksum.js';
+import * as container from '../../dist/codec/container/container.js';
+import { Breath } from '../../dist/codec/event-loop.js';
+import { decompressChunks, inspect, loadModel } from '../../dist/index.js';
+import { fastEngines, referenceEngine } from './engines.mjs';
+import { changed, Finding } from './random.mjs';
+
+const CODES = [
+  'ERR_NOT_SHACOMP',
+  'ERR_UNSUPPORTED_VERSION',
+  'ERR_TRUNCATED',
+  'ERR_CORRUPT',
+  'ERR_CHECKSUM',
+  'ERR_MODEL_NOT_FOUND',
+  'ERR_MEMORY_LIMIT',
+  'ERR_OUTPUT_TOO_LARGE',
+];
+
+const LIMITS = { memoryLimit: 2 ** 26, maxOutputLength: 2 ** 17 };
+
+/** The records of a file as far as it can be read; blocks with their payload and checksum. */
+async function takeApart(file) {
+  const reader = new container.ContainerReader(new ByteReader([file]));
+  const records = [];
+  try {
+    for (let record = await reader.next(); record; record = await reader.next())
+      records.push(record.kind === 'block' ? { ...record, ...(await reader.payload()) } : record);
+  } catch {
+    // the good part will do
+  }
+  return records;
+}
+
+/** The bytes of a record. */
+function encoded(record) {
+  switch (record.kind) {
+    case 'member':
+      return container.memberHeader();
+    case 'length':
+      return container.lengthRecord(record.length);
+    case 'model':
+      return container.modelRecord(record.id);
+    case 'block': {
+      const stored = record.mode === 'stored';
+      const header = container.blockHeader({ ...record, codedLength: record.payload.length });
+      // a stored block has no length of its payload of its own
+      const payload = stored ? record.payload.subarray(0, record.length) : record.payload;
+      return Buffer.concat([header, payload, container.blockTrailer(record.checksum)]);
+    }
+    default:
+      return record.length === 0 ? container.endRecord() : new Uint8Array(0);
+  }
+}
+
+export const name = 'sha';
+
+export async function prepare() {
+  const folder = new URL('../../fixtures/sha/', import.meta.url);
+  const files = readdirSync(folder)
+    .filter((file) => file.endsWith('.sha'))
+    .map((file) => readFileSync(new URL(file, folder)));
+  const model = await loadModel(new URL('../../fixtures/tiny.sharnn', import.meta.url));
+  const parts = (await Promise.all(files.map(takeApart))).filter((records) =>
+    records.some((r) => r.kind === 'block'),
+  );
+  const blocks = parts.flat().filter((record) => record.kind === 'block');
+  const engines = await fastEngines();
+  const [{ mixing }] = engines;
+
+  /** The original that a block decodes to, whatever its checksum says; undefined if it is refused. */
+  async function original({ mode: name, payload, length, streams }) {
+    if (name === 'stored') return payload.subarray(0, length);
+    const mode = CODED_MODES.find((m) => m.name === name);
+    const network = mode.network ? engines[0].open(model, streams) : undefined;
+    try {
+      return await decodeBlock(payload, length, streams, mode, { network, mixing, breath: new Breath() });
+    } catch {
+      return undefined;
+    } finally {
+      network?.close();
+    }
+  }
+
+  function changeBlock(random, block) {
+    const payloads = blocks.map((other) => other.payload);
+    const change = random.pick([
+      () => ({ payload: changed(random, block.payload, payloads) }),
+      () => ({ payload: changed(random, block.payload) }),
+      () => ({ length: random.chance(0.7) ? 1 + random.below(5000) : random.number() }),
+      () => ({ streams: random.chance(0.7) ? 1 + random.below(70) : random.number() }),
+      () => ({ mode: random.pick(['stored', ...CODED_MODES.map((mode) => mode.name)]) }),
+      () => ({ last: !block.last }),
+      () => ({ checksum: random.below(2 ** 32) }),
+    ]);
+    Object.assign(block, change());
+  }
+
+  /** A file made of records that were changed; the number of what is left broken is small. */
+  async function structured(random) {
+    const records = structuredClone(random.pick(parts));
+    for (let n = 1 + random.below(3); n > 0; n--) {
+      const at = random.below(records.length);
+      const change = random.pick([
+        () => records[at].kind === 'block' && changeBlock(random, records[at]),
+        () => records[at].kind === 'block' && changeBlock(random, records[at]),
+        () => records.splice(at, 1),
+        () => records.splice(at, 0, structuredClone(random.pick(records))),
+        () => records.splice(at, 0, structuredClone(random.pick(random.pick(parts)))),
+        () => Object.assign(records[at], records[at].kind === 'length' && { length: random.number() }),
+        () => Object.assign(records[at], records[at].kind === 'model' && { id: random.bytes(8) }),
+      ]);
+      change();
+      if (records.length === 0) return new Uint8Array(0);
+    }
+    if (random.chance(0.8)) {
+      let sum = 0;
+      for (const record of records) {
+        if (record.kind === 'member') sum = 0;
+        if (
+          record.kind !== 'block' ||
+          !(record.length <= LIMITS.maxOutputLength) ||
+          !(record.streams <= 1024)
+        )
+          continue;
+        const bytes = await original(record);
+        if (bytes) record.checksum = sum = checksum(bytes, sum);
+      }
+    }
+    if (random.chance(0.7)) {
+      const total = records.reduce((sum, r) => sum + (r.kind === 'block' ? r.length : 0), 0);
+      for (const record of records) if (record.kind === 'length') record.length = total;
+    }
+    return Buffer.concat(records.map(encoded));
+  }
+
+  /** What becomes of a file: the bytes in hexadecimal, or the code. */
+  async function outcome(file, engine, pieces) {
+    const source = pieces ? pieces.map((at, i) => file.subarray(at, pieces[i + 1])) : [file];
+    const out = [];
+    try {
+      for await (const block of decompressChunks(source, { model, engine, ...LIMITS })) out.push(block);
+      return Buffer.concat(out).toString('hex');
+    } catch (error) {
+      if (!CODES.includes(error.code)) throw new Finding(`${engine.name}: ${error.stack}`);
+      // what was given out before is the same as well
+      return `${error.code} after ${Buffer.concat(out).toString('hex')}`;
+    }
+  }
+
+  return {
+    seeds: files,
+    make: async (random) =>
+      random.chance(0.2) ? changed(random, random.pick(files), files) : structured(random),
+    async run(file, random) {
+      const [first, ...others] = engines;
+      const expected = await outcome(file, first);
+      const engine = random.chance(0.05)
+        ? referenceEngine
+        : random.pick(others.length > 0 ? others : [first]);
+      const pieces = [0, random.below(file.length + 1), random.below(file.length + 1)].sort((a, b) => a - b);
+      const found = await outcome(file, engine, pieces);
+      if (found !== expected)
+        throw new Finding(
+          `${first.detail}: ${expected.slice(0, 80)}, ${engine.name} ${engine.detail}: ${found.slice(0, 80)}`,
+        );
+      try {
+        for await (const _ of inspect(file));
+      } catch (error) {
+        if (!CODES.includes(error.code)) throw new Finding(`inspect: ${error.stack}`);
+      }
+      return expected.startsWith('ERR') ? expected.split(' ')[0] : 'decoded';
+    },
+  };
+}

@@ -1,0 +1,195 @@
+#!/usr/bin/env node
+/**
+ * @file Compresses every file of a folder at some levels and keeps the sizes: docs/results/sizes.csv, the tables of docs/results.md
+ * and a picture. Every file is decompressed and compared. Sizes of other compressors come from docs/results/peers.csv.
+ *
+ *   node scripts/results.mjs FOLDER [--levels 1,6,9]     measures, writes all three, prints what changed
+ *   node scripts/results.mjs FOLDER --check              measures and says which sizes differ; exit code 1 if one does
+ *   node scripts/results.mjs                             makes tables and picture again from the sizes at hand
+ *
+ * Needs dist/ (npm run build).
+ */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { compress, decompress } from '../dist/index.js';
+
+const url = (name) => new URL(`../docs/${name}`, import.meta.url);
+const SIZES = url('results/sizes.csv');
+const PEERS = url('results/peers.csv');
+const PAGE = url('results.md');
+const PICTURE = url('results/bits-per-byte.svg');
+/** Compressors that have a column. */
+const COLUMNS = ['xz -9e', 'PPMd', 'zpaq -m5', 'lpaq8', 'paq8px -8'];
+
+/** Rows of a CSV file without quotes, as objects. */
+function readCsv(file) {
+  let text;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    return [];
+  }
+  const [head, ...rows] = text.trim().split('\n');
+  const names = head.split(',');
+  return rows.map((row) => Object.fromEntries(row.split(',').map((cell, i) => [names[i], cell])));
+}
+
+const table = (rows, key) => {
+  const found = new Map();
+  for (const row of rows) {
+    if (!found.has(row.file)) found.set(row.file, new Map());
+    found.get(row.file).set(String(row[key]), Number(row.coded ?? row.bytes));
+  }
+  return found;
+};
+
+async function measure(folder, levels) {
+  const rows = [];
+  for (const file of readdirSync(folder).sort()) {
+    if (/SHA256SUMS/.test(file)) continue;
+    const bytes = new Uint8Array(readFileSync(path.join(folder, file)));
+    for (const level of levels) {
+      const coded = await compress(bytes, { level });
+      const back = await decompress(coded);
+      if (Buffer.compare(back, bytes) !== 0) throw new Error(`${file} at level ${level} comes back changed`);
+      rows.push({ file, bytes: bytes.length, level, coded: coded.length });
+      if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${file} -${level}: ${coded.length}`);
+    }
+  }
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+  return rows;
+}
+
+const writeCsv = (rows) =>
+  writeFileSync(
+    SIZES,
+    `file,bytes,level,coded\n${rows.map((r) => `${r.file},${r.bytes},${r.level},${r.coded}\n`).join('')}`,
+  );
+
+const comma = (n) => (n === undefined ? '' : String(n).replace(/\B(?=(\d{3})+$)/g, ','));
+
+/** Files in the order of their peers' table, then the others. */
+function order(ours, peers) {
+  const known = [...peers.keys()].filter((file) => ours.has(file));
+  return [...known, ...[...ours.keys()].filter((file) => !peers.has(file))];
+}
+
+function sizesTable(rows, ours, peers, levels) {
+  const size = new Map(rows.map((row) => [row.file, Number(row.bytes)]));
+  const lines = [
+    `| file | bytes | ${COLUMNS.join(' | ')} | ${levels.map((l) => `-${l}`).join(' | ')} |`,
+    `|---|${'---:|'.repeat(1 + COLUMNS.length + levels.length)}`,
+  ];
+  const totals = Array(COLUMNS.length + levels.length).fill(0);
+  for (const file of order(ours, peers)) {
+    const cells = [
+      ...COLUMNS.map((c) => peers.get(file)?.get(c)),
+      ...levels.map((l) => ours.get(file).get(String(l))),
+    ];
+    const least = Math.min(...cells.filter((c) => c !== undefined));
+    for (const [i, c] of cells.entries()) totals[i] += c ?? Number.NaN;
+    const shown = cells.map((c) => (c === least ? `**${comma(c)}**` : comma(c)));
+    lines.push(`| ${file} | ${comma(size.get(file))} | ${shown.join(' | ')} |`);
+  }
+  const all = [...size.values()].reduce((a, b) => a + b, 0);
+  const sums = totals.map((t) => (Number.isNaN(t) ? '' : comma(t)));
+  lines.push(`| **all** | ${comma(all)} | ${sums.join(' | ')} |`);
+  return lines.join('\n');
+}
+
+/** Files where the best level is larger than the best peer that was measured, the worst first. */
+function lossesTable(ours, peers) {
+  const losses = [];
+  for (const [file, levels] of ours) {
+    const others = [...(peers.get(file) ?? [])].sort((a, b) => a[1] - b[1]);
+    const best = Math.min(...levels.values());
+    if (others.length && others[0][1] < best)
+      losses.push({ file, best, peer: others[0][0], bytes: others[0][1] });
+  }
+  losses.sort((a, b) => b.best / b.bytes - a.best / a.bytes);
+  if (losses.length === 0) return 'On none of the files was a measured compressor smaller.';
+  const rows = losses.map(
+    ({ file, best, peer, bytes }) =>
+      `| ${file} | ${comma(best)} | ${peer} | ${comma(bytes)} | ${bytes ? `${(100 * (best / bytes - 1)).toFixed(1)} %` : ''} |`,
+  );
+  return ['| file | shacomp | best peer | bytes | larger by |', '|---|---:|---|---:|---:|', ...rows].join(
+    '\n',
+  );
+}
+
+/** Bars of bits per byte for text files: xz, the best peer, and our best level. */
+function picture(rows, ours, peers) {
+  const size = new Map(rows.map((row) => [row.file, Number(row.bytes)]));
+  const files = order(ours, peers).filter((file) => size.get(file) > 1000 && peers.has(file));
+  const bits = (file, n) => (8 * n) / size.get(file);
+  const shown = files.filter((file) => bits(file, peers.get(file).get('xz -9e')) < 4);
+  const left = 190;
+  const scale = 160;
+  const step = 34;
+  const height = 70 + shown.length * step;
+  const bar = (y, value, color) =>
+    `<rect x="${left}" y="${y}" width="${(value * scale).toFixed(1)}" height="8" fill="${color}"/>` +
+    `<text x="${(left + value * scale + 5).toFixed(1)}" y="${y + 7.5}" font-size="9">${value.toFixed(3)}</text>`;
+  const groups = shown.map((file, i) => {
+    const y = 56 + i * step;
+    const others = [...peers.get(file).values()];
+    const best = Math.min(...ours.get(file).values());
+    return (
+      `<text x="${left - 8}" y="${y + 16}" text-anchor="end" font-size="11">${file}</text>` +
+      bar(y, bits(file, peers.get(file).get('xz -9e')), '#9aa5b1') +
+      bar(y + 9, bits(file, Math.min(...others)), '#e0a458') +
+      bar(y + 18, bits(file, best), '#2a6f97')
+    );
+  });
+  const legend = [
+    ['xz -9e', '#9aa5b1'],
+    ['best of the other compressors', '#e0a458'],
+    ['shacomp, best level', '#2a6f97'],
+  ].map(
+    ([name, color], i) =>
+      `<rect x="${left + i * 190}" y="26" width="10" height="10" fill="${color}"/><text x="${left + 15 + i * 190}" y="35" font-size="11">${name}</text>`,
+  );
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 860 ${height}" font-family="sans-serif" fill="#333">
+<title>Bits per byte of text files: xz, the best of the other compressors, shacomp at its best level</title>
+<rect width="860" height="${height}" fill="#fff"/>
+<text x="${left}" y="16" font-size="12">bits per byte, smaller is better</text>
+${[...legend, ...groups].join('\n')}
+</svg>
+`;
+}
+
+/** Puts text between the page's markers. */
+function place(page, name, text) {
+  const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
+  const from = page.indexOf(begin);
+  const to = page.indexOf(end);
+  if (from < 0 || to < 0) throw new Error(`docs/results.md has no place for ${name}`);
+  return `${page.slice(0, from + begin.length)}\n${text}\n${page.slice(to)}`;
+}
+
+const { values, positionals } = parseArgs({
+  options: { levels: { type: 'string', default: '1,6,9' }, check: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+const before = readCsv(SIZES);
+const old = table(before, 'level');
+const rows = positionals[0] ? await measure(positionals[0], values.levels.split(',').map(Number)) : before;
+const ours = table(rows, 'level');
+let changed = 0;
+for (const { file, level, coded } of rows) {
+  const was = old.get(file)?.get(String(level));
+  if (was === Number(coded)) continue;
+  changed++;
+  const by = was ? ` (${(100 * (coded / was - 1)).toFixed(2)} %)` : '';
+  console.log(`${file} -${level}: ${was ?? 'not measured'} -> ${coded}${by}`);
+}
+if (values.check) process.exit(changed ? 1 : 0);
+const peers = table(readCsv(PEERS), 'compressor');
+const levels = [...new Set(rows.map((row) => String(row.level)))].sort();
+writeCsv(rows);
+let page = readFileSync(PAGE, 'utf8');
+page = place(page, 'sizes', sizesTable(rows, ours, peers, levels));
+page = place(page, 'losses', lossesTable(ours, peers));
+writeFileSync(PAGE, page);
+writeFileSync(PICTURE, picture(rows, ours, peers));

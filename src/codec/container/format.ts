@@ -1,0 +1,65 @@
+/** @file The numbers of the `.sha` format, each once: docs/format.md section 1 as constants. */
+import type { MixProfile } from '../../engines/profiles.js';
+
+/** 0x8D, 'SHA': the first byte is not ASCII, so that no text is taken for one of ours. */
+export const MAGIC = Uint8Array.of(0x8d, 0x53, 0x48, 0x41);
+/** The first published version. Files of 1 and 2, from before, are refused. */
+export const FORMAT_VERSION = 3;
+/** What a model file has in the version's place, the `R` of its longer magic number. */
+export const MODEL_MARK = 0x52;
+
+/** Longest block that a file may have, in bytes. */
+export const MAX_BLOCK_SIZE = 2 ** 26;
+/** Longest total length that a file may declare, in bytes. */
+export const MAX_TOTAL = Number.MAX_SAFE_INTEGER;
+/** Most streams that a block may have. */
+export const MAX_STREAMS = 1024;
+/** A model is named by the first bytes of the SHA-256 of its file. */
+export const MODEL_ID_LENGTH = 8;
+/** Bytes behind a payload: the CRC-32 of all original bytes of the member so far. */
+export const CHECKSUM_LENGTH = 4;
+
+/** Types of records. A new one is a number here and a section in docs/format.md. */
+export const RECORD = {
+  end: 0x00,
+  model: 0x01,
+  stored: 0x02,
+  network: 0x03,
+  mixing: 0x04,
+  networkMixing: 0x05,
+  length: 0x06,
+} as const;
+
+/** Set in the type of a member's last block: the member ends after it. */
+export const LAST = 0x80;
+
+/**
+ * How a block is coded: not at all (`stored`), with the network's probabilities as they are (`network`), with adaptive
+ * context models (`mixing-`) of the fast or the full profile, or with the network among these (`network-mixing-`).
+ */
+export type Mode =
+  | 'stored'
+  | 'network'
+  | 'mixing-fast'
+  | 'mixing-full'
+  | 'network-mixing-fast'
+  | 'network-mixing-full';
+
+/** What a file says of a block that is not stored. */
+export interface CodedFormat {
+  readonly name: Exclude<Mode, 'stored'>;
+  /** The block's record type. */
+  readonly type: number;
+  /** Whether the network's frequencies are needed. */
+  readonly network: boolean;
+  /** The mixing profile, which such blocks record; undefined where nothing is mixed. */
+  readonly profile?: MixProfile;
+}
+
+export const CODED_FORMATS: readonly CodedFormat[] = [
+  { name: 'network', type: RECORD.network, network: true },
+  { name: 'mixing-fast', type: RECORD.mixing, network: false, profile: 'fast' },
+  { name: 'mixing-full', type: RECORD.mixing, network: false, profile: 'full' },
+  { name: 'network-mixing-fast', type: RECORD.networkMixing, network: true, profile: 'fast' },
+  { name: 'network-mixing-full', type: RECORD.networkMixing, network: true, profile: 'full' },
+];

@@ -1,0 +1,38 @@
+/** @file Loads the native addon (cpp/bindings/node), the C++ of the engine and of the trainer. */
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { ShacompError } from '../../errors.js';
+import { withTypedErrors } from './errors.js';
+
+/** "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in scripts/build-native.mjs. */
+function prebuildName(): string {
+  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined;
+  const musl = process.platform === 'linux' && !report?.header?.glibcVersionRuntime;
+  return `${process.platform}-${process.arch}${musl ? '-musl' : ''}`;
+}
+
+/** Where this machine's addon lies, built or not: in src/ as in dist/, this file is three levels below the package. */
+export const nativeAddonPath = (): string =>
+  fileURLToPath(new URL(`../../../prebuilds/${prebuildName()}/shacomp.node`, import.meta.url));
+
+let loaded: { addon: unknown } | { reason: string } | undefined;
+
+function load(): { addon: unknown } | { reason: string } {
+  try {
+    return { addon: withTypedErrors(createRequire(import.meta.url)(nativeAddonPath())) };
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
+    const [line] = String((error as Error).message).split('\n');
+    return { reason: missing ? `prebuilds/${prebuildName()}/shacomp.node is not there` : line };
+  }
+}
+
+/**
+ * The addon's exports, as the part of the program sees them that calls it.
+ * @throws ShacompError ERR_ENGINE_UNAVAILABLE with the reason
+ */
+export function nativeAddon<T>(): T {
+  loaded ??= load();
+  if ('addon' in loaded) return loaded.addon as T;
+  throw new ShacompError('ERR_ENGINE_UNAVAILABLE', `the native engine does not run here: ${loaded.reason}`);
+}

@@ -1,0 +1,48 @@
+/** @file The codec with the engines and models of Node: what the library and the command line call. */
+import * as compressor from '../codec/compress.js';
+import type { ByteSource } from '../codec/container/byte-reader.js';
+import * as decompressor from '../codec/decompress.js';
+import type { CompressOptions, DecompressOptions } from '../codec/options.js';
+import type { Platform } from '../codec/platform.js';
+import { findModel, loadModel } from './models.js';
+
+/** Node. Engines are loaded late: files that are only stored need none. */
+export const NODE: Platform = {
+  selectEngine: async (name, options) => (await import('./engines.js')).selectEngine(name, options),
+  loadModel,
+  findModel,
+};
+
+/**
+ * Compresses a source of chunks to a `.sha` file, chunk by chunk, one chunk per block. Memory is bounded by the block
+ * size. The result depends on the bytes, the model, the level, the mode and the block size alone: not on the chunks,
+ * engine or threads.
+ * @throws ShacompError ERR_OPTIONS, ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_ENGINE_UNAVAILABLE, ERR_MEMORY_LIMIT;
+ * the signal's reason; whatever the source throws
+ */
+export const compressChunks = (source: ByteSource, options?: CompressOptions) =>
+  compressor.compressChunks(source, options, NODE);
+
+/**
+ * Compresses bytes to a `.sha` file.
+ * @throws as {@link compressChunks}
+ */
+export const compress = (data: Uint8Array, options?: CompressOptions) =>
+  compressor.compress(data, options, NODE);
+
+/**
+ * Decompresses a source of chunks, block by block: a block is given out once its checksum has matched. Members that
+ * follow each other decode to the bytes of one after the other.
+ * @throws ShacompError ERR_NOT_SHACOMP, ERR_UNSUPPORTED_VERSION, ERR_TRUNCATED, ERR_CORRUPT, ERR_CHECKSUM,
+ * ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_ENGINE_UNAVAILABLE, ERR_MEMORY_LIMIT, ERR_OUTPUT_TOO_LARGE, ERR_OPTIONS;
+ * the signal's reason; whatever the source throws
+ */
+export const decompressChunks = (source: ByteSource, options?: DecompressOptions) =>
+  decompressor.decompressChunks(source, options, NODE);
+
+/**
+ * Decompresses the bytes of a `.sha` file.
+ * @throws as {@link decompressChunks}
+ */
+export const decompress = (data: Uint8Array, options?: DecompressOptions) =>
+  decompressor.decompress(data, options, NODE);

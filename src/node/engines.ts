@@ -1,0 +1,49 @@
+/** @file The engines of Node: the native one, then those that run anywhere. */
+import type { Engine } from '../engines/engine.js';
+import {
+  ENGINES,
+  type EngineReport,
+  type EngineResources,
+  type Entry,
+  reportEngines,
+  selectEntry,
+} from '../engines/list.js';
+import { environment } from './env.js';
+
+export interface EngineOptions {
+  /** Most threads to use, where the engine has threads. Never changes a result. */
+  threads?: number;
+}
+
+const NODE_ENGINES: readonly Entry<Engine>[] = [
+  {
+    name: 'native',
+    load: async ({ threads }) => (await import('../engines/native/engine.js')).nativeEngine({ threads }),
+  },
+  ...ENGINES,
+];
+
+/** All engines' names, fastest first. */
+export const ENGINE_NAMES: readonly string[] = NODE_ENGINES.map(({ name }) => name);
+
+const resources = ({ threads }: EngineOptions): EngineResources => ({
+  threads,
+  wasm: async () => (await import('./wasm-module.js')).wasmModule(),
+});
+
+/**
+ * The engine of that name; 'auto' is the environment variable SHACOMP_ENGINE if set, else the fastest engine that
+ * runs here.
+ * @throws ShacompError ERR_ENGINE_UNAVAILABLE with the reason, ERR_OPTIONS if no engine is called so
+ */
+export function selectEngine(name = 'auto', options: EngineOptions = {}): Promise<Engine> {
+  return selectEntry(NODE_ENGINES, wantedEngine(name), resources(options));
+}
+
+/** The name asked for; where that is 'auto', the one in SHACOMP_ENGINE, if any. */
+export const wantedEngine = (name: string): string =>
+  name === 'auto' ? (environment('SHACOMP_ENGINE') ?? 'auto') : name;
+
+/** Every engine, fastest first, with what it would run on or why it does not run here. */
+export const engines = (options: EngineOptions = {}): Promise<EngineReport[]> =>
+  reportEngines(NODE_ENGINES, resources(options));

@@ -1,0 +1,28 @@
+/** @file What a training run does where it is not told otherwise: trainer, command line and help take it from here. */
+import type { Schedule } from './schedule.js';
+
+/** Share of every input, its end, that is measured and not trained on, where no held-out files are given. */
+export const HELD_OUT_SHARE = 0.02;
+
+/** Highest learning rate of the command line where a run begins with trained weights: they are moved gently. */
+export const FINE_TUNING_RATE = 1e-3;
+
+/** Defaults of `TrainOptions`, which says what they are. */
+export const TRAIN_DEFAULTS = {
+  batch: 32,
+  segment: 128,
+  bf16: true,
+  seed: 1,
+  rate: 3e-3,
+  warmup: 0.02,
+  decay: 'linear' as Schedule['decay'],
+  weightDecay: 0.01,
+  clip: 1,
+  beta1: 0.9,
+  beta2: 0.99,
+  ema: 0.998,
+  reportSeconds: 20,
+  checkpointSeconds: 120,
+  evaluateSeconds: 180,
+  evaluateBytes: 32768,
+};

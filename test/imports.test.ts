@@ -1,0 +1,150 @@
+/** @file The picture of the imports: rooms on floors, no arrow up, no circle, and no way from the pure rooms into Node. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const root = resolve(import.meta.dirname, '../src');
+
+interface Import {
+  to: string;
+  /** types leave nothing in the program */
+  type: boolean;
+  /** import(): only when it is called */
+  late: boolean;
+}
+
+/** The imports of every file below src: paths below src, or the names of packages. */
+function imports(): Map<string, Import[]> {
+  const graph = new Map<string, Import[]>();
+  for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !entry.name.endsWith('.ts')) continue;
+    const path = join(entry.parentPath, entry.name);
+    // comments speak of imports as well
+    const text = readFileSync(path, 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+    const found: Import[] = [];
+    const add = (source: string, type: boolean, late: boolean) => {
+      const to = source.startsWith('.')
+        ? relative(root, resolve(dirname(path), source)).replace(/\.js$/, '.ts')
+        : source;
+      found.push({ to, type, late });
+    };
+    for (const [, type, source] of text.matchAll(
+      /^(?:import|export)\s+(type\s)?(?:[^'";]*?\sfrom\s+)?'([^']+)'/gm,
+    ))
+      add(source, type !== undefined, false);
+    for (const [, source] of text.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g)) add(source, false, true);
+    graph.set(relative(root, path), found);
+  }
+  return graph;
+}
+
+const graph = imports();
+
+/** Floors from the ground up: a file imports files of its own floor and of those below. The first match counts. */
+const FLOORS: readonly (readonly string[])[] = [
+  ['errors.ts', 'crc32.ts', 'range-coder.ts', 'format-bytes.ts', 'node/env.ts', 'node/file-errors.ts'],
+  ['model/'],
+  ['engines/engine.ts', 'engines/check.ts', 'engines/profiles.ts'],
+  ['engines/reference/', 'engines/wasm/', 'engines/native/'],
+  ['engines/list.ts'],
+  ['codec/container/', 'codec/event-loop.ts', 'codec/bytes.ts', 'codec/platform.ts'],
+  ['codec/block/'],
+  ['codec/options.ts', 'codec/session.ts', 'codec/strategy/'],
+  ['codec/'],
+  ['node/'],
+  ['trainer/'],
+  ['index.ts', 'train.ts'],
+  ['cli/options.ts', 'cli/version.ts', 'cli/terminal/', 'cli/io/'],
+  ['cli/commands/'],
+  ['cli/'],
+];
+
+const floorOf = (path: string) => FLOORS.findIndex((rooms) => rooms.some((room) => path.startsWith(room)));
+
+/** Everything that is loaded with a file, as "who: what". */
+function reached(start: string[], { late }: { late: boolean }): Map<string, string> {
+  const seen = new Map(start.map((path) => [path, path]));
+  for (const path of seen.keys())
+    for (const next of graph.get(path) ?? [])
+      if (!next.type && (late || !next.late) && !seen.has(next.to)) seen.set(next.to, path);
+  return seen;
+}
+
+const below = (...folders: string[]) =>
+  [...graph.keys()].filter((path) => folders.some((folder) => path.startsWith(folder)));
+
+describe('the imports', () => {
+  it('are all found: every one leads to a file of the program or to a package', () => {
+    expect(graph.size).toBeGreaterThan(60);
+    for (const [path, found] of graph)
+      for (const { to } of found)
+        if (!/^(node:|@?[a-z])/.test(to) || to.endsWith('.ts'))
+          expect([path, to, graph.has(to)]).toEqual([path, to, true]);
+    expect(graph.get('codec/compress.ts')?.map(({ to }) => to)).toContain('codec/block/memory.ts');
+  });
+
+  it('never lead up: every file stands on a floor, and uses what is on it or below', () => {
+    const up: string[] = [];
+    for (const [path, found] of graph) {
+      expect([path, floorOf(path) >= 0]).toEqual([path, true]);
+      for (const { to } of found)
+        if (graph.has(to) && floorOf(to) > floorOf(path)) up.push(`${path} > ${to}`);
+    }
+    expect(up).toEqual([]);
+  });
+
+  it('never lead in a circle, types and late imports included', () => {
+    const done = new Set<string>();
+    const visit = (path: string, way: string[]): void => {
+      if (way.includes(path)) expect.fail([...way.slice(way.indexOf(path)), path].join(' > '));
+      if (done.has(path)) return;
+      for (const { to } of graph.get(path) ?? []) visit(to, [...way, path]);
+      done.add(path);
+    };
+    for (const path of graph.keys()) visit(path, []);
+    expect(done.size).toBeGreaterThan(60);
+  });
+
+  it('of the codec know engines by their types alone', () => {
+    for (const path of below('codec/'))
+      for (const { to, type } of graph.get(path)!)
+        if (to.startsWith('engines/') && to !== 'engines/profiles.ts')
+          expect([path, to, type]).toEqual([path, 'engines/engine.ts', true]);
+  });
+
+  it('of one engine do not lead into another', () => {
+    const engines = ['reference', 'wasm', 'native'];
+    for (const engine of engines)
+      for (const path of below(`engines/${engine}/`))
+        for (const { to } of graph.get(path)!)
+          for (const other of engines)
+            if (other !== engine) expect([path, to.startsWith(`engines/${other}/`)]).toEqual([path, false]);
+  });
+});
+
+describe('a page without Node', () => {
+  const pure = below('codec/', 'model/', 'engines/wasm/', 'engines/reference/');
+
+  it('can have the codec, the models and the portable engines: nothing of Node comes with them', () => {
+    const all = reached([...pure, 'engines/list.ts'], { late: true });
+    const packages = [...all].filter(([to]) => !graph.has(to));
+    for (const [to, from] of packages) expect(`${from}: ${to}`).toMatch(/: (@noble\/hashes\/|.*\.json$)/);
+    for (const [to, from] of all) expect(`${from}: ${to}`).not.toMatch(/: (node|cli|trainer)\//);
+    expect(all.size).toBeGreaterThan(35);
+  });
+
+  it('finds no global of Node in them either', () => {
+    for (const path of pure)
+      expect([path, readFileSync(join(root, path), 'utf8').match(/\b(Buffer|process)\b(?=[.(])/)]).toEqual([
+        path,
+        null,
+      ]);
+  });
+
+  it('can leave out what only an encoder needs', () => {
+    const decoder = reached(['codec/decompress.ts', 'engines/wasm/engine.ts'], { late: false });
+    expect([...decoder.keys()].filter((path) => path.includes('trial') || path.includes('choose'))).toEqual(
+      [],
+    );
+  });
+});
