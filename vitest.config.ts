@@ -1,7 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
+// Node 20 has relaxed SIMD behind a flag, which later versions do not know.
+const relaxed = Number(process.versions.node.split('.')[0]) < 21 ? ['--experimental-wasm-relaxed-simd'] : [];
+
 export default defineConfig({
   test: {
+    execArgv: relaxed,
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/helpers/build.ts'],
     testTimeout: 120_000,

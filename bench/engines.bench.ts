@@ -8,12 +8,19 @@ import { nativeAddon } from '../src/engines/native/addon.js';
 import { nativeEngine, nativeIsas } from '../src/engines/native/engine.js';
 import { type NativeNetwork, packed } from '../src/engines/native/network.js';
 import { referenceEngine } from '../src/engines/reference/engine.js';
+import { wasmEngine } from '../src/engines/wasm/engine.js';
+import { hasRelaxedSimd } from '../src/engines/wasm/simd.js';
 import { type PresetName, SYMBOLS } from '../src/model/architecture.js';
-import { selectEngine } from '../src/node/engines.js';
+import type { IntegerModel } from '../src/model/sharnn.js';
+import { wasmModule } from '../src/node/wasm-module.js';
 import { randomBytes, randomModel } from '../test/helpers/random-model.js';
 
 const preset = (process.env.BENCH_PRESET ?? 'lite') as PresetName;
-const model = randomModel({ seed: 1, preset });
+/** By bits of the weights. The engines' table is of 7. */
+const models = new Map(
+  [8, 7, 6].map((bits) => [bits, randomModel({ seed: 1, preset, limit: 2 ** (bits - 1) - 1 })]),
+);
+const model = models.get(7) as IntegerModel;
 const { window, width } = model.architecture;
 
 /** Seconds of the fastest call. */
@@ -49,14 +56,16 @@ async function speeds(
 }
 
 async function engineTable(): Promise<void> {
-  const wasm = await selectEngine('wasm');
   const engines: [string, Engine, number[]][] = [];
   for (const isa of nativeIsas())
     engines.push([`native ${isa}`, nativeEngine({ isa, threads: 1 }), [1, 16, 64]]);
   engines.push(['native, all threads', nativeEngine(), [1, 16, 64]]);
-  engines.push(['wasm', wasm, [1, 16, 64]], ['reference', referenceEngine, [1]]);
+  for (const [label, engine] of await wasmEngines()) engines.push([label, engine, [1, 16, 64]]);
+  engines.push(['reference', referenceEngine, [1]]);
 
-  console.log(`\n${preset}, KB/s (and how many times the reference's step on one stream)\n`);
+  console.log(
+    `\n${preset}, weights of 7 bits, KB/s (and how many times the reference's step on one stream)\n`,
+  );
   console.log('engine                streams     step                 run');
   const rows: { label: string; streams: number; step: number; run: number }[] = [];
   for (const [label, engine, batches] of engines.reverse())
@@ -71,46 +80,58 @@ async function engineTable(): Promise<void> {
     }
 }
 
-/** Multiply-adds per second of the recurrent matrix (4d x d) against the bare dot-product loop. */
+/** What the engines offer the benchmark. */
+interface Products {
+  productName(): string;
+  benchmarkDot(repeats: number): number;
+  benchmarkProduct(columns: number, repeats: number): void;
+}
+
+/** Multiply-adds per second of the recurrent matrix (4d x d) against its kernel's bare loop, for weights of 8, 7 and 6 bits. */
 async function productTable(): Promise<void> {
   console.log(
     `\nint8 products of ${4 * width} x ${width}, 10^9 multiply-adds/s (share of the bare micro-kernel)\n`,
   );
-  const DOTS = 100_000;
-  const print = async (
-    label: string,
-    dot: () => number,
-    product: (columns: number, repeats: number) => void,
-  ) => {
-    const bare = dot() / (await fastest(`${label} bare`, dot)) / 1e9;
+  const DOTS = 20_000;
+  const print = async (label: string, bits: number, products: Products) => {
+    const name = `${label.padEnd(19)} ${bits} bits  ${products.productName()}`;
+    const dot = () => products.benchmarkDot(DOTS);
+    const bare = dot() / (await fastest(`${name} bare`, dot, 300)) / 1e9;
     const cells: string[] = [];
-    for (const columns of [1, 16, 64]) {
-      const repeats = Math.ceil(256 / columns);
-      const seconds = await fastest(`${label} ${columns}`, () => product(columns, repeats));
+    for (const columns of [1, 4, 16, 64]) {
+      const repeats = Math.ceil(64 / columns);
+      const seconds = await fastest(
+        `${name} ${columns}`,
+        () => products.benchmarkProduct(columns, repeats),
+        300,
+      );
       const rate = (4 * width * width * columns * repeats) / seconds / 1e9;
-      cells.push(`${columns}: ${rate.toFixed(0)} (${((100 * rate) / bare).toFixed(0)} %)`.padEnd(18));
+      cells.push(`${columns}: ${rate.toFixed(0)} (${((100 * rate) / bare).toFixed(0)} %)`.padEnd(14));
     }
-    console.log(`${label.padEnd(18)} bare ${bare.toFixed(0).padStart(4)}   columns ${cells.join(' ')}`);
+    console.log(`${name.padEnd(56)} bare ${bare.toFixed(0).padStart(4)}   columns ${cells.join(' ')}`);
   };
   const addon = nativeAddon<NativeNetwork>();
   for (const isa of nativeIsas()) {
     if (isa === 'baseline' && process.arch === 'x64') continue; // no micro-kernel: the compiler's own loops
-    const weights = packed(addon, model, isa);
-    await print(
-      `native ${isa}`,
-      () => addon.benchmarkDot(isa, DOTS),
-      (columns, repeats) => addon.benchmarkProduct(weights, columns, repeats),
-    );
+    for (const [bits, narrow] of models) {
+      const weights = packed(addon, narrow, isa);
+      await print(`native ${isa}`, bits, {
+        productName: () => addon.productName(weights),
+        benchmarkDot: (repeats) => addon.benchmarkDot(weights, repeats),
+        benchmarkProduct: (columns, repeats) => addon.benchmarkProduct(weights, columns, repeats),
+      });
+    }
   }
-  const network = (await selectEngine('wasm')).open(model, 1) as unknown as {
-    benchmarkDot(repeats: number): number;
-    benchmarkProduct(columns: number, repeats: number): void;
-  };
-  await print(
-    'wasm',
-    () => network.benchmarkDot(DOTS),
-    (columns, repeats) => network.benchmarkProduct(columns, repeats),
-  );
+  for (const [label, engine] of await wasmEngines())
+    for (const [bits, narrow] of models)
+      await print(label, bits, engine.open(narrow, 1) as unknown as Products);
+}
+
+/** Both WebAssembly modules, where the host takes them. */
+async function wasmEngines(): Promise<[string, Engine][]> {
+  const list: [string, Engine][] = [['wasm', await wasmEngine(await wasmModule('plain'))]];
+  if (hasRelaxedSimd()) list.push(['wasm, relaxed SIMD', await wasmEngine(await wasmModule('relaxed'))]);
+  return list;
 }
 
 await productTable();

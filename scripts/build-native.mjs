@@ -26,6 +26,7 @@ export const ISAS = {
   x64: {
     baseline: [],
     avx2: ['-mavx2', '-mfma', '-mbmi2'],
+    avxvnni: ['-mavx2', '-mavxvnni', '-mfma', '-mbmi2'],
     avx512: '-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mbmi2'.split(' '),
     avx512bf16: '-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mfma -mbmi2'.split(
       ' ',
@@ -37,24 +38,31 @@ export const ISAS = {
   },
 };
 
+/** Instruction sets that only the network has kernels for, and that not every compiler knows. */
+const NETWORK_ONLY = ['avxvnni'];
+
 /** "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in src/engines/native/addon.ts. */
 function prebuildName() {
   const musl = process.platform === 'linux' && !process.report.getReport().header.glibcVersionRuntime;
   return `${process.platform}-${arch}${musl ? '-musl' : ''}`;
 }
 
+/** Whether a compiler is there and takes C++20 and these flags. */
+function compiles(cxx, flags) {
+  try {
+    execFileSync(cxx, ['-std=c++20', ...flags, '-x', 'c++', '-fsyntax-only', '-'], {
+      input: 'int main(){}',
+      stdio: 'pipe',
+    });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export function findCompiler() {
   const candidates = process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++'];
-  for (const cxx of candidates) {
-    try {
-      execFileSync(cxx, ['-std=c++20', '-x', 'c++', '-fsyntax-only', '-'], {
-        input: 'int main(){}',
-        stdio: 'pipe',
-      });
-      return cxx;
-    } catch {}
-  }
-  return null;
+  return candidates.find((cxx) => compiles(cxx, []));
 }
 
 export function listFiles(dir) {
@@ -79,7 +87,10 @@ async function main() {
     process.exit(process.env.SHACOMP_REQUIRE_NATIVE === '1' ? 1 : 0);
   }
   const { include_dir } = (await import('node-api-headers')).default;
-  const isas = ISAS[arch] ?? { baseline: [] };
+  const known = Object.entries(ISAS[arch] ?? { baseline: [] });
+  const isas = Object.fromEntries(
+    known.filter(([isa, flags]) => !NETWORK_ONLY.includes(isa) || compiles(cxx, flags)),
+  );
   const files = listFiles(kernels).filter((f) => !f.startsWith(path.join(kernels, 'test')));
   const sources = files.filter(
     (f) => f.endsWith('.cc') && !f.startsWith(path.join(kernels, 'bindings/wasm')),
@@ -105,8 +116,10 @@ async function main() {
     `-I${include_dir}`,
     `-I${kernels}`,
     `-DSHACOMP_ISAS=${Object.keys(isas)
+      .filter((i) => !NETWORK_ONLY.includes(i))
       .map((i) => `X(${i})`)
       .join(' ')}`,
+    ...NETWORK_ONLY.filter((i) => i in isas).map((i) => `-DSHACOMP_HAS_${i}=1`),
   );
   const shared = sanitizers && /clang/.test(execFileSync(cxx, ['--version'])) ? ['-shared-libsan'] : [];
   if (sanitizers)
@@ -114,7 +127,9 @@ async function main() {
   const jobs = sources.flatMap((source) => {
     const name = path.relative(kernels, source).replaceAll(path.sep, '_');
     if (!source.endsWith('.isa.cc')) return [{ source, flags: [], object: path.join(objects, `${name}.o`) }];
-    return Object.entries(isas).map(([isa, flags]) => ({
+    const all = Object.entries(isas);
+    const network = source.startsWith(path.join(kernels, 'network'));
+    return (network ? all : all.filter(([isa]) => !NETWORK_ONLY.includes(isa))).map(([isa, flags]) => ({
       source,
       flags: [...flags, `-DSHACOMP_ISA=${isa}`, `-DSHACOMP_ISA_${isa}=1`],
       object: path.join(objects, `${name}.${isa}.o`),

@@ -1,9 +1,12 @@
 #!/usr/bin/env node
 /**
- * @file Builds src/engines/wasm/shacomp.wasm, which is committed, from cpp with clang and lld.
+ * @file Builds src/engines/wasm/shacomp.wasm and shacomp.relaxed.wasm, which are committed, from cpp with clang and lld.
  *
  *   node scripts/build-wasm.mjs           builds
  *   node scripts/build-wasm.mjs --check   rebuilds and compares; also says whether the sources' hash is the embedded one
+ *
+ * The relaxed one is for hosts with relaxed SIMD, whose byte products the network's kernels take; nothing else of the
+ * proposal is used, since its floating point differs between hosts.
  *
  * Every cpp/bindings/wasm/<part>.cc brings the *.cc files of its folder cpp/<part>, compiled for the instruction set
  * `wasm`. The sources' hash is embedded as a custom section: test/engines-wasm-artifact.test.ts compares it, without a
@@ -27,17 +30,24 @@ import { fileURLToPath } from 'node:url';
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const kernels = path.join(root, 'cpp');
 const bindings = path.join(kernels, 'bindings/wasm');
-const artifact = path.join(root, 'src/engines/wasm/shacomp.wasm');
 
-/** Name of the custom section with the hash. */
+/** The modules: what people call their instruction set, and the flags that the network is compiled with in addition. */
+export const ARTIFACTS = [
+  { file: 'src/engines/wasm/shacomp.wasm', simd: 'SIMD', network: [] },
+  { file: 'src/engines/wasm/shacomp.relaxed.wasm', simd: 'relaxed SIMD', network: ['-mrelaxed-simd'] },
+];
+
+/** Names of the custom sections with the hash and with the instruction set's name. */
 export const SECTION = 'shacomp.sources';
+const SIMD_SECTION = 'shacomp.simd';
 
-const COMPILE = [
+export const COMPILE = [
   ...'--target=wasm32 -std=c++20 -O3 -msimd128 -mbulk-memory -mnontrapping-fptoint'.split(' '),
   ...'-ffreestanding -nostdlib -fno-exceptions -fno-rtti -fno-math-errno -fvisibility=hidden'.split(' '),
   ...'-fno-ident -Wall -Wextra'.split(' '),
   ...'-DSHACOMP_ISA=wasm -DSHACOMP_ISA_wasm=1 -DSHACOMP_ISAS=X(wasm)'.split(' '),
 ];
+export const INCLUDES = ['-Icpp', '-isystem', 'cpp/bindings/wasm/freestanding'];
 const LINK = [
   ...'--no-entry --gc-sections --strip-all --stack-first'.split(' '),
   ...'-z stack-size=262144 --max-memory=4294967296 --export=__heap_base'.split(' '),
@@ -63,10 +73,10 @@ export function sources() {
   return { units, headers };
 }
 
-/** SHA-256 over flags, names and contents of all sources. */
-export function sourcesHash() {
+/** SHA-256 over flags, names and contents of all sources of one module. */
+export function sourcesHash({ network }) {
   const { units, headers } = sources();
-  const hash = createHash('sha256').update([...COMPILE, ...LINK].join(' '));
+  const hash = createHash('sha256').update([...COMPILE, ...network, ...LINK].join(' '));
   for (const file of [...units, ...headers]) {
     const content = readFileSync(file);
     hash
@@ -87,8 +97,8 @@ function firstThatRuns(candidates, args) {
   });
 }
 
-/** The artifact's bytes, or null without a compiler. */
-function build() {
+/** Compiler and linker, or null. */
+export function findTools() {
   const versions = ['', '-22', '-21', '-20', '-19', '-18', '-17', '-16'];
   const clang = firstThatRuns(
     [process.env.WASM_CXX, ...versions.map((v) => `clang++${v}`), ...versions.map((v) => `clang${v}`)].filter(
@@ -99,12 +109,22 @@ function build() {
   const lld = firstThatRuns([process.env.WASM_LD, ...versions.map((v) => `wasm-ld${v}`)].filter(Boolean), [
     '--version',
   ]);
-  if (!clang || !lld) return null;
+  return clang && lld ? { clang, lld } : null;
+}
+
+function customSection(name, content) {
+  const payload = Buffer.concat([Buffer.of(name.length), Buffer.from(name), content]);
+  return Buffer.concat([Buffer.of(0, payload.length), payload]);
+}
+
+/** A module's bytes. */
+function build({ clang, lld }, artifact) {
   const folder = mkdtempSync(path.join(tmpdir(), 'shacomp-wasm-'));
   try {
     const objects = sources().units.map((unit, i) => {
       const object = path.join(folder, `${i}.o`);
-      const flags = [...COMPILE, '-Icpp', '-isystem', 'cpp/bindings/wasm/freestanding'];
+      const extra = unit.startsWith(path.join(kernels, 'network/')) ? artifact.network : [];
+      const flags = [...COMPILE, ...extra, ...INCLUDES];
       execFileSync(clang, [...flags, '-x', 'c++', '-c', path.relative(root, unit), '-o', object], {
         cwd: root,
         stdio: 'inherit',
@@ -113,9 +133,11 @@ function build() {
     });
     const linked = path.join(folder, 'shacomp.wasm');
     execFileSync(lld, [...LINK, ...objects, '-o', linked], { stdio: 'inherit' });
-    const name = Buffer.from(SECTION);
-    const payload = Buffer.concat([Buffer.of(name.length), name, sourcesHash()]);
-    return Buffer.concat([readFileSync(linked), Buffer.of(0, payload.length), payload]);
+    return Buffer.concat([
+      readFileSync(linked),
+      customSection(SECTION, sourcesHash(artifact)),
+      customSection(SIMD_SECTION, Buffer.from(artifact.simd)),
+    ]);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -123,22 +145,26 @@ function build() {
 
 function main() {
   const check = process.argv.includes('--check');
-  const bytes = build();
-  if (!bytes) {
+  const tools = findTools();
+  if (!tools) {
     console.log(
-      'shacomp: no clang with wasm32 and wasm-ld found; the committed WebAssembly module is used as it is',
+      'shacomp: no clang with wasm32 and wasm-ld found; the committed WebAssembly modules are used as they are',
     );
     return;
   }
-  if (check) {
-    const same = existsSync(artifact) && bytes.equals(readFileSync(artifact));
-    console.log(`shacomp: ${path.relative(root, artifact)} ${same ? 'is what the sources give' : 'differs'}`);
-    process.exitCode = same ? 0 : 1;
-    return;
+  for (const artifact of ARTIFACTS) {
+    const bytes = build(tools, artifact);
+    const target = path.join(root, artifact.file);
+    if (check) {
+      const same = existsSync(target) && bytes.equals(readFileSync(target));
+      console.log(`shacomp: ${artifact.file} ${same ? 'is what the sources give' : 'differs'}`);
+      if (!same) process.exitCode = 1;
+      continue;
+    }
+    mkdirSync(path.dirname(target), { recursive: true });
+    writeFileSync(target, bytes);
+    console.log(`shacomp: built ${artifact.file}, ${bytes.length} bytes`);
   }
-  mkdirSync(path.dirname(artifact), { recursive: true });
-  writeFileSync(artifact, bytes);
-  console.log(`shacomp: built ${path.relative(root, artifact)}, ${bytes.length} bytes`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) main();

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
-/** @file Copies what tsc does not: the WebAssembly module. */
+/** @file Copies what tsc does not: the WebAssembly modules. */
 import { cpSync, existsSync } from 'node:fs';
 
-const wasm = 'src/engines/wasm/shacomp.wasm';
-if (existsSync(wasm)) cpSync(wasm, 'dist/engines/wasm/shacomp.wasm');
+for (const name of ['shacomp.wasm', 'shacomp.relaxed.wasm']) {
+  const wasm = `src/engines/wasm/${name}`;
+  if (existsSync(wasm)) cpSync(wasm, `dist/engines/wasm/${name}`);
+}

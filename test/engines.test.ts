@@ -41,6 +41,28 @@ const extremes = (['signs', 'ones'] as const).flatMap((extreme) =>
     })),
   ),
 );
+/** Weights of 8, 7 and 6 bits: each has product kernels of its own. Widths with every number of 64 columns to 1024. */
+const narrow = [127, 63, 31].flatMap((limit) => [
+  ...[64, 320, 512].map((width) => ({
+    name: `random weights up to ${limit}, width ${width}`,
+    run: new Case(randomModel({ seed: limit, architecture: shape(width, 2, 2, 21, [0]), limit }), 7, 24),
+  })),
+  ...(['signs', 'ones'] as const).flatMap((extreme) =>
+    [64, 1024].map((width) => ({
+      name: `${extreme} of ${limit}, width ${width}`,
+      run: new Case(
+        randomModel({
+          seed: 2,
+          architecture: shape(width, width === 64 ? 2 : 1, 2, 11, [0]),
+          extreme,
+          limit,
+        }),
+        3,
+        width === 64 ? 30 : 5,
+      ),
+    })),
+  ),
+]);
 const small = randomModel({ seed: 4, architecture: shape(64, 2, 2, 12, [1]) });
 const batches = [1, 2, 3, 4, 5, 6, 7, 8, 11, 16, 23, 63, 64, 65, 129, 300].map(
   (streams) => new Case(small, streams, streams < 20 ? 15 : 3),
@@ -51,6 +73,7 @@ const hasNative = engines.some(({ engine }) => engine.name === 'native');
 describe.each(engines)('$label gives the bits of the reference', ({ engine }) => {
   it.each(random)('random weights, $name', ({ run }) => run.check(engine));
   it.each(extremes)('extreme weights, $name', ({ run }) => run.check(engine));
+  it.each(narrow)('$name', ({ run }) => run.check(engine));
   it.each(batches)('$streams streams', (run) => run.check(engine));
 });
 

@@ -48,6 +48,7 @@ describe('the published package', () => {
         'dist/index.js',
         'dist/index.d.ts',
         'dist/engines/wasm/shacomp.wasm',
+        'dist/engines/wasm/shacomp.relaxed.wasm',
         'models/lite.sharnn',
       ]),
     );

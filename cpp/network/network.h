@@ -60,8 +60,10 @@ struct NetworkKernels {
               const uint8_t* bytes, uint32_t* frequencies, void* scratch);
   /** For the benchmark: `repeats` times the products of an int8 matrix with `columns` vectors. Returns a checksum. */
   int32_t (*product)(const void* model, int columns, int repeats, void* scratch);
-  /** For the benchmark: the bare dot-product instruction on registers; returns multiply-adds done. */
-  double (*bare_dot)(int repeats);
+  /** For the benchmark: which kernel those products take. */
+  const char* (*product_name)(const void* model);
+  /** For the benchmark: that kernel's inner loop on the first cache; returns multiply-adds done. */
+  double (*bare_dot)(const void* model, int repeats);
 };
 
 }  // namespace shacomp

@@ -19,6 +19,7 @@ namespace {
 constexpr int32_t kCellLimit = (1 << 24) - 1;
 constexpr int32_t kLogitLimit = (1 << 24) - 1;
 constexpr int32_t kScoreLimit = (1 << 24) - 1;
+constexpr int kMostAttentionWeight = 255;
 constexpr int kFileHeader = 64;
 constexpr int kFileRecord = 16;
 
@@ -62,12 +63,9 @@ struct Model {
 
 int padded_window(const Shape& shape) { return (shape.window + kBlockRows - 1) / kBlockRows * kBlockRows; }
 
-Matrix place_matrix(Arena& arena, int rows, int depth) {
-  return {arena.take<int8_t>(static_cast<size_t>(rows) * depth), arena.take<int32_t>(rows)};
-}
-
 Linear place_linear(Arena& arena, int rows, int depth) {
-  const Matrix matrix = place_matrix(arena, rows, depth);
+  int8_t* const packed = arena.take<int8_t>(static_cast<size_t>(rows) * depth);
+  const Matrix matrix = {packed, arena.take<int32_t>(start_length(rows)), nullptr};
   int32_t* const multiplier = arena.take<int32_t>(rows);
   return {matrix, multiplier, arena.take<int32_t>(rows), 0};
 }
@@ -104,8 +102,17 @@ void place_model(Model& model, Arena& arena, const Shape& shape) {
 }
 
 void read_matrix(Reader& file, Linear& linear, int rows, int depth) {
+  const size_t size = static_cast<size_t>(rows) * depth;
+  const int8_t* const values = reinterpret_cast<const int8_t*>(file.bytes(size));
+  int largest = 0;
+  for (size_t i = 0; i < size; i++) {
+    const int magnitude = values[i] < 0 ? -values[i] : values[i];
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  Matrix& matrix = linear.matrix;
+  matrix.kernel = kernel_for(largest);
   for (int row = 0; row < rows; row++)
-    pack_row(linear.matrix, row, reinterpret_cast<const int8_t*>(file.bytes(depth)), depth);
+    matrix.kernel->pack_row(matrix, row, values + static_cast<size_t>(row) * depth, depth);
   for (int row = 0; row < rows; row++) linear.multiplier[row] = file.number<uint16_t>();
 }
 
@@ -124,7 +131,7 @@ INLINE I32 with_bias(const Linear& linear, int row, const int32_t* sums) {
 
 /** int32 results [columns][rows]. */
 INLINE void product_wide(const Linear& linear, int rows, int depth, const Operand* x, int columns, int32_t* out) {
-  product(linear.matrix, rows, depth, x, depth, columns, [&](int row, int column, const int32_t* sums) {
+  product<kMaxRows>(linear.matrix, rows, depth, x, depth, columns, [&](int row, int column, const int32_t* sums) {
     int32_t* const to = out + static_cast<size_t>(column) * rows + row;
     UNROLL for (int i = 0; i < kBlockRows; i += kLanes32) store32(to + i, with_bias(linear, row + i, sums + i));
   });
@@ -132,7 +139,7 @@ INLINE void product_wide(const Linear& linear, int rows, int depth, const Operan
 
 /** int16 results [columns][rows], saturated. */
 INLINE void product_narrow(const Linear& linear, int rows, int depth, const Operand* x, int columns, int16_t* out) {
-  product(linear.matrix, rows, depth, x, depth, columns, [&](int row, int column, const int32_t* sums) {
+  product<kMaxRows>(linear.matrix, rows, depth, x, depth, columns, [&](int row, int column, const int32_t* sums) {
     int16_t* const to = out + static_cast<size_t>(column) * rows + row;
     UNROLL for (int i = 0; i < kBlockRows; i += kLanes16) {
       const I32 first = with_bias(linear, row + i, sums + i);
@@ -214,7 +221,7 @@ struct LayerState {
   Operand* hidden;  // h8 [streams][d], Q0.7
   int32_t* cell;    // [streams][d], Q9.15
   int8_t* memory;   // [streams] packed matrices, one row per position
-  int32_t* starts;  // [streams][padded window]
+  int32_t* starts;  // [streams] their Matrix::start
 };
 
 struct State {
@@ -230,7 +237,7 @@ void place_state(State& state, Arena& arena, const Shape& shape, int streams) {
     layer.cell = arena.take<int32_t>(streams * d);
     if (!((shape.attention >> l) & 1)) continue;
     layer.memory = arena.take<int8_t>(streams * window * d);
-    layer.starts = arena.take<int32_t>(streams * window);
+    layer.starts = arena.take<int32_t>(start_length(streams * window));
   }
 }
 
@@ -255,6 +262,13 @@ void reset_state(const void* model_memory, void* memory, int streams) {
   }
 }
 
+/** The weights of kLanes32 positions from `position` on, as many as MemoryKernel takes at a time. */
+struct Portion {
+  int32_t position;
+  Operand weights[kLanes32];
+};
+constexpr int kPortions = (kMostAttentionWeight + MemoryKernel::kMostRowWeight - 1) / MemoryKernel::kMostRowWeight;
+
 /** Intermediate results of up to kMaxRows rows. */
 struct Scratch {
   int32_t* input;    // [rows][4d] gate input, Q4.11 / Q3.12, not saturated
@@ -264,8 +278,8 @@ struct Scratch {
   Operand* operand;  // [rows][d]
   int8_t* position;  // [rows][d]: what the attention memory will hold
   int32_t* scores;   // [padded window]
-  Share* weights;    // [padded window]
-  int32_t* active;   // [padded window / kLanes32]: offsets of memory vectors with weights other than 0
+  int16_t* weights;  // [padded window]
+  Portion* portions; // [kPortions * padded window / kLanes32]
   int32_t* sums;     // [d]
 };
 
@@ -279,8 +293,8 @@ void place_scratch(Scratch& scratch, Arena& arena, const Shape& shape) {
   scratch.operand = arena.take<Operand>(kMaxRows * d);
   scratch.position = arena.take<int8_t>(kMaxRows * d);
   scratch.scores = arena.take<int32_t>(window);
-  scratch.weights = arena.take<Share>(window + kLanes16);
-  scratch.active = arena.take<int32_t>(window / kLanes32);
+  scratch.weights = arena.take<int16_t>(window);
+  scratch.portions = arena.take<Portion>(kPortions * window / kLanes32);
   scratch.sums = arena.take<int32_t>(d);
 }
 
@@ -329,16 +343,16 @@ void lstm(const Model& model, int l, const LayerState& state, const Batch& batch
   const size_t from = static_cast<size_t>(batch.first) * d;
   for (int t = 0; t < batch.steps; t++) {
     const int32_t* const* const rows = input + t * batch.count;
-    product(recurrent.matrix, 4 * d, d, state.hidden + from, d, batch.count,
-            [&](int row, int column, const int32_t* sums) {
-              int16_t* const to = scratch.products + static_cast<size_t>(column) * 4 * d + row;
-              const int32_t* const in = rows[column] + row;
-              UNROLL for (int i = 0; i < kBlockRows; i += kLanes16) {
-                const int j = i + kLanes32;
-                store16(to + i, sat16(rescaled(recurrent, row + i, sums + i) + load32(in + i),
-                                      rescaled(recurrent, row + j, sums + j) + load32(in + j)));
-              }
-            });
+    product<kMaxRows>(
+        recurrent.matrix, 4 * d, d, state.hidden + from, d, batch.count, [&](int row, int column, const int32_t* sums) {
+          int16_t* const to = scratch.products + static_cast<size_t>(column) * 4 * d + row;
+          const int32_t* const in = rows[column] + row;
+          UNROLL for (int i = 0; i < kBlockRows; i += kLanes16) {
+            const int j = i + kLanes32;
+            store16(to + i, sat16(rescaled(recurrent, row + i, sums + i) + load32(in + i),
+                                  rescaled(recurrent, row + j, sums + j) + load32(in + j)));
+          }
+        });
     for (int s = 0; s < batch.count; s++) {
       const size_t at = from + static_cast<size_t>(s) * d;
       lstm_cell(sigmoid, scratch.products + static_cast<size_t>(s) * 4 * d, d, state.cell + at, state.hidden + at,
@@ -364,38 +378,67 @@ int32_t softmax_weights(const Attention& attention, int filled, int padded, cons
     const I32 first = weight(j);
     const I32 second = weight(j + kLanes32);
     total = total + first + second;
-    store_shares(scratch.weights + j, narrow(first, second));
+    store16(scratch.weights + j, narrow(first, second));
   }
   int32_t Z = sum(total);
   for (int j = filled; j < padded; j++) {
-    Z -= scratch.weights[j] - kShareOffset;
-    scratch.weights[j] = kShareOffset;
+    Z -= scratch.weights[j];
+    scratch.weights[j] = 0;
   }
   return Z;
 }
 
+INLINE bool all_zero(const Operand (&values)[kLanes32]) {
+  uint64_t any = 0;
+  for (size_t i = 0; i < sizeof(values); i += sizeof(any)) {
+    constexpr size_t kPart = sizeof(values) < sizeof(any) ? sizeof(values) : sizeof(any);
+    uint64_t word = 0;
+    __builtin_memcpy(&word, reinterpret_cast<const uint8_t*>(values) + i, kPart);
+    any |= word;
+  }
+  return any == 0;
+}
+
+/** Lists the weights other than 0 in scratch.portions; returns how many portions there are. */
+int list_portions(int padded, const Scratch& scratch) {
+  int count = 0;
+  for (int j = 0; j < padded; j += kLanes16) {
+    I16 rest = load16(scratch.weights + j);
+    for (int p = 0; p < kPortions; p++) {
+      const I16 part = min(rest, set16(MemoryKernel::kMostRowWeight));
+      rest = rest - part;
+      Operand parts[kLanes16];
+      store_bytes(parts, part);
+      for (int half = 0; half < kLanes16; half += kLanes32) {
+        Portion& portion = scratch.portions[count];
+        portion.position = j + half;
+        __builtin_memcpy(portion.weights, parts + half, sizeof(portion.weights));
+        count += !all_zero(portion.weights);
+      }
+    }
+  }
+  return count;
+}
+
 /** scratch.sums = sum of weight * memory over the positions whose weight is not 0. */
 void weighted_sum(Matrix memory, int d, int padded, const Scratch& scratch) {
-  constexpr int kGroupBytes = kRowVectors * kVectorBytes;
-  int active = 0;
-  for (int j = 0; j < padded; j += kLanes32) {
-    int any = 0;
-    UNROLL for (int i = 0; i < kLanes32; i++) any |= scratch.weights[j + i] ^ kShareOffset;
-    scratch.active[active] = j;
-    active += any != 0;
-  }
-  for (int group = 0; group < d / kDepth; group += kSumGroups) {
-    I32 sums[kSumGroups];
-    UNROLL for (int g = 0; g < kSumGroups; g++) sums[g] = set32(0);
-    for (int a = 0; a < active; a++) {
-      const int j = scratch.active[a];
-      const Broadcast weights = spread_rows(scratch.weights + j);
+  using K = MemoryKernel;
+  constexpr int kGroupBytes = kLanes32 * K::kDepth;
+  constexpr int kStride = kRowVectors * kGroupBytes;
+  const int count = list_portions(padded, scratch);
+  for (int group = 0; group < d / K::kDepth; group += K::kSumGroups) {
+    I32 sums[K::kSumGroups];
+    UNROLL for (int g = 0; g < K::kSumGroups; g++) sums[g] = set32(0);
+    for (int p = 0; p < count; p++) {
+      const Portion& portion = scratch.portions[p];
+      const int j = portion.position;
+      const auto weights = K::spread(portion.weights);
       const int8_t* const from = memory.packed + static_cast<size_t>(j / kBlockRows) * kBlockRows * d +
-                                 j % kBlockRows / kLanes32 * kVectorBytes + group * kGroupBytes;
-      UNROLL for (int g = 0; g < kSumGroups; g++)
-        sums[g] = add_shares(sums[g], transpose(load_weights(from + g * kGroupBytes)), weights);
+                                 j % kBlockRows / kLanes32 * kGroupBytes + group * kStride;
+      UNROLL for (int g = 0; g < K::kSumGroups; g++) sums[g] = K::dot_rows(sums[g], from + g * kStride, weights);
     }
-    UNROLL for (int g = 0; g < kSumGroups; g++) store_row_sums(scratch.sums + (group + g) * kDepth, sums[g]);
+    UNROLL for (int g = 0; g < K::kSumGroups; g++)
+      K::store_row_sums(scratch.sums + (group + g) * K::kDepth, sums[g]);
   }
 }
 
@@ -404,7 +447,7 @@ void attend(const Model& model, const Attention& attention, Matrix memory, int f
                    const int16_t* n, int16_t* y, const Scratch& scratch) {
   const int d = model.shape.width;
   const int padded = (filled + kBlockRows - 1) / kBlockRows * kBlockRows;
-  product(memory, padded, d, query, d, 1, [&](int row, int, const int32_t* sums) {
+  product<1>(memory, padded, d, query, d, 1, [&](int row, int, const int32_t* sums) {
     UNROLL for (int i = 0; i < kBlockRows; i += kLanes32) store32(scratch.scores + row + i, load32(sums + i));
   });
   const int32_t Z = softmax_weights(attention, filled, padded, scratch);
@@ -458,11 +501,12 @@ void attention_block(const Model& model, const Attention& attention, const Layer
   }
   for (int s = 0; s < batch.count; s++) {
     const size_t stream = batch.first + s;
-    const Matrix memory = {state.memory + stream * window * d, state.starts + stream * window};
+    const Matrix memory = {state.memory + stream * window * d, state.starts + stream * window,
+                           &kKernel<MemoryKernel>};
     Position position = batch.position;
     for (int t = 0; t < batch.steps; t++) {
       const size_t at = static_cast<size_t>(t * batch.count + s) * d;
-      pack_row(memory, position.slot, scratch.position + at, d);
+      memory.kernel->pack_row(memory, position.slot, scratch.position + at, d);
       position.advance(1, model.shape.window);
       attend(model, attention, memory, position.filled, scratch.operand + at, scratch.n + at, scratch.y + at, scratch);
     }
@@ -515,12 +559,12 @@ void output_layer(const Model& model, const Batch& batch, uint32_t* const* out, 
   const I32 limit = set32(kLogitLimit);
   const I32 least = set32(-kLogitLimit);
   // The logits wait where their frequencies will be.
-  product(model.output.matrix, kSymbols, d, scratch.operand, d, batch.rows(),
-          [&](int row, int column, const int32_t* sums) {
-            int32_t* const to = reinterpret_cast<int32_t*>(out[column]) + row;
-            UNROLL for (int i = 0; i < kBlockRows; i += kLanes32)
-              store32(to + i, max(min(with_bias(model.output, row + i, sums + i), limit), least));
-          });
+  product<kMaxRows>(
+      model.output.matrix, kSymbols, d, scratch.operand, d, batch.rows(), [&](int row, int column, const int32_t* sums) {
+        int32_t* const to = reinterpret_cast<int32_t*>(out[column]) + row;
+        UNROLL for (int i = 0; i < kBlockRows; i += kLanes32)
+          store32(to + i, max(min(with_bias(model.output, row + i, sums + i), limit), least));
+      });
   for (int r = 0; r < batch.rows(); r++) {
     int32_t* const z = reinterpret_cast<int32_t*>(out[r]);
     I32 top = load32(z);
@@ -589,42 +633,17 @@ int32_t benchmark_product(const void* model_memory, int columns, int repeats, vo
   Arena arena(scratch_memory);
   Scratch scratch;
   place_scratch(scratch, arena, model.shape);
-  for (int i = 0; i < columns * d; i++) scratch.operand[i] = static_cast<Operand>(kOperandOffset + i % 100);
+  for (int i = 0; i < columns * d; i++) scratch.operand[i] = static_cast<Operand>(kOperandOffset + i * 37 % 127 - 63);
   for (int i = 0; i < repeats; i++)
     product_narrow(model.layers[0].state, 4 * d, d, scratch.operand, columns, scratch.products);
   return scratch.products[0];
 }
 
-// The inner loop of block_product, going back and forth between two sets of weights and operands in the first cache.
-double benchmark_dot(int repeats) {
-  constexpr int kSums = kRowVectors * kMaxColumns;
-  constexpr int kBytes = kRowVectors * kVectorBytes;
-  constexpr int kOperands = kMaxColumns * kDepth;
-  alignas(kAlignment) int8_t bytes[2 * kBytes];
-  alignas(kAlignment) Operand operands[2 * kOperands];
-  for (int i = 0; i < 2 * kBytes; i++) bytes[i] = static_cast<int8_t>(i % 7);
-  for (int i = 0; i < 2 * kOperands; i++) operands[i] = static_cast<Operand>(i % 5);
-  I32 sums[kMaxColumns][kRowVectors];
-  UNROLL for (int c = 0; c < kMaxColumns; c++) {
-    UNROLL for (int v = 0; v < kRowVectors; v++) sums[c][v] = set32(0);
-  }
-  for (int i = 0; i < repeats; i++) {
-    const int8_t* const w = bytes + (i & 1) * kBytes;
-    const Operand* const x = operands + (i & 1) * kOperands;
-    Weights weights[kRowVectors];
-    UNROLL for (int v = 0; v < kRowVectors; v++) weights[v] = load_weights(w + v * kVectorBytes);
-    UNROLL for (int c = 0; c < kMaxColumns; c++) {
-      const Broadcast operand = broadcast(x + c * kDepth);
-      UNROLL for (int v = 0; v < kRowVectors; v++) sums[c][v] = dot(sums[c][v], weights[v], operand);
-    }
-  }
-  int32_t out[kSums * kLanes32];
-  UNROLL for (int c = 0; c < kMaxColumns; c++) {
-    UNROLL for (int v = 0; v < kRowVectors; v++) store32(out + (c * kRowVectors + v) * kLanes32, sums[c][v]);
-  }
-  asm volatile("" : : "r"(out) : "memory");  // somebody might read the sums
-  return static_cast<double>(repeats) * kSums * kLanes32 * kDepth;
+const ProductKernel& benchmarked(const void* model) {
+  return *static_cast<const Model*>(model)->layers[0].state.matrix.kernel;
 }
+const char* product_name(const void* model) { return benchmarked(model).name; }
+double bare_dot(const void* model, int repeats) { return benchmarked(model).bare_dot(repeats); }
 
 }  // namespace
 
@@ -634,7 +653,7 @@ double benchmark_dot(int repeats) {
 extern const NetworkKernels network_kernels;
 const NetworkKernels network_kernels = {
     SHACOMP_NAME(SHACOMP_ISA), model_size, pack_model, state_size, reset_state, scratch_size, run, benchmark_product,
-    benchmark_dot,
+    product_name, bare_dot,
 };
 
 }  // namespace shacomp::SHACOMP_ISA

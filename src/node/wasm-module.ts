@@ -1,26 +1,30 @@
-/** @file The WebAssembly module of the package. */
+/** @file The WebAssembly modules of the package. */
 import { readFile } from 'node:fs/promises';
 import { wasmUnavailable } from '../engines/wasm/engine.js';
+import { bestWasmModule, WASM_FILES, type WasmModuleName } from '../engines/wasm/simd.js';
 
-let loaded: Promise<WebAssembly.Module> | undefined;
+const loaded: Partial<Record<WasmModuleName, Promise<WebAssembly.Module>>> = {};
 
-/** The module, compiled; read once, or again if that failed. @throws ShacompError ERR_ENGINE_UNAVAILABLE */
-export async function wasmModule(): Promise<WebAssembly.Module> {
-  const reading = loaded ?? read();
-  loaded = reading;
+/**
+ * A module, compiled; read once, or again if that failed.
+ * @param name default: the fastest that runs here
+ * @throws ShacompError ERR_ENGINE_UNAVAILABLE
+ */
+export async function wasmModule(name?: WasmModuleName): Promise<WebAssembly.Module> {
+  const which = name ?? bestWasmModule();
+  const reading = loaded[which] ?? read(WASM_FILES[which]);
+  loaded[which] = reading;
   try {
     return await reading;
   } catch (error) {
-    if (loaded === reading) loaded = undefined;
+    if (loaded[which] === reading) delete loaded[which];
     throw error;
   }
 }
 
-async function read(): Promise<WebAssembly.Module> {
+async function read(file: string): Promise<WebAssembly.Module> {
   try {
-    return await WebAssembly.compile(
-      await readFile(new URL('../engines/wasm/shacomp.wasm', import.meta.url)),
-    );
+    return await WebAssembly.compile(await readFile(new URL(`../engines/wasm/${file}`, import.meta.url)));
   } catch (error) {
     throw wasmUnavailable(error);
   }

@@ -3,9 +3,11 @@ import { expect } from 'vitest';
 import type { Engine } from '../../src/engines/engine.js';
 import { nativeEngine, nativeIsas } from '../../src/engines/native/engine.js';
 import { referenceEngine } from '../../src/engines/reference/engine.js';
+import { wasmEngine } from '../../src/engines/wasm/engine.js';
+import { hasRelaxedSimd } from '../../src/engines/wasm/simd.js';
 import { SYMBOLS } from '../../src/model/architecture.js';
 import type { IntegerModel } from '../../src/model/sharnn.js';
-import { selectEngine } from '../../src/node/engines.js';
+import { wasmModule } from '../../src/node/wasm-module.js';
 import { randomBytes } from './random-model.js';
 
 export interface Candidate {
@@ -19,9 +21,11 @@ export const allEngines = async (): Promise<Candidate[]> => [
   ...(await candidates()),
 ];
 
-/** Every engine but the reference, the native one once per instruction set of this processor. */
+/** Every engine but the reference, native and WebAssembly once per instruction set of this processor or host. */
 export async function candidates(): Promise<Candidate[]> {
-  const list: Candidate[] = [{ label: 'wasm', engine: await selectEngine('wasm') }];
+  const list: Candidate[] = [{ label: 'wasm', engine: await wasmEngine(await wasmModule('plain')) }];
+  if (hasRelaxedSimd())
+    list.push({ label: 'wasm, relaxed SIMD', engine: await wasmEngine(await wasmModule('relaxed')) });
   let isas: string[] = [];
   try {
     isas = nativeIsas();

@@ -17,12 +17,14 @@ export interface RandomModelOptions {
   architecture?: Architecture;
   /**
    * - none (default): numbers of the size that training gives, so that every stage sees lively values
-   * - 'signs': every weight is +127 or -127 at random, every other number at either end of its range
-   * - 'ones': every weight is +127, gains, biases and multipliers are the largest, shifts the smallest
+   * - 'signs': every weight is +limit or -limit at random, every other number at either end of its range
+   * - 'ones': every weight is +limit, gains, biases and multipliers are the largest, shifts the smallest
    * - 'hostile': whatever a file may say: each array is the largest, smallest, random, sparse, small or mixed numbers, each
    *   shift any that is allowed
    */
   extreme?: 'signs' | 'ones' | 'hostile';
+  /** Largest magnitude of the matrices' weights: 127 (default), 63 for 7 bits, 31 for 6. */
+  limit?: number;
 }
 
 /** Uniform random numbers in [0, 1), the same on every machine (mulberry32). */
@@ -52,7 +54,7 @@ export function randomBytes(length: number, seed: number): Uint8Array {
 /** A valid model with random numbers. The same options give the same bytes. */
 export function randomModel(options: RandomModelOptions): IntegerModel {
   const architecture = options.architecture ?? PRESETS[options.preset ?? 'tiny'];
-  const { extreme } = options;
+  const { extreme, limit = 127 } = options;
   const { width: d, boom, attention, layers } = architecture;
   const random = randomSource(options.seed);
   const sign = () => (extreme === 'ones' || random() < 0.5 ? 1 : -1);
@@ -74,10 +76,10 @@ export function randomModel(options: RandomModelOptions): IntegerModel {
     return Array.from({ length: n }, () => (one ?? all[between(0, all.length - 1)])());
   };
 
-  const int8 = (n: number) => {
-    if (extreme === 'hostile') return Int8Array.from(hostile(n, -127, 127));
+  const int8 = (n: number, most = 127) => {
+    if (extreme === 'hostile') return Int8Array.from(hostile(n, -most, most));
     const values = new Int8Array(n);
-    for (let i = 0; i < n; i++) values[i] = extreme ? 127 * sign() : between(-127, 127);
+    for (let i = 0; i < n; i++) values[i] = extreme ? most * sign() : between(-most, most);
     return values;
   };
   const int16 = (n: number, center: number, spread: number) =>
@@ -91,7 +93,7 @@ export function randomModel(options: RandomModelOptions): IntegerModel {
 
   /** `size`: standard deviation of the rescaled product, whose int8 input has one of about 40. */
   const matrix = (rows: number, size: number): IntegerMatrix => {
-    const rescale = size / (73 * 40 * Math.sqrt(d));
+    const rescale = size / (0.577 * limit * 40 * Math.sqrt(d));
     const bits = extreme
       ? extreme === 'ones'
         ? 9
@@ -99,7 +101,7 @@ export function randomModel(options: RandomModelOptions): IntegerModel {
       : Math.floor(15 - Math.log2(rescale)) - 1;
     const s = Math.max(9, Math.min(31, bits));
     return {
-      weight: int8(rows * d),
+      weight: int8(rows * d, limit),
       multiplier:
         extreme === 'hostile'
           ? Uint16Array.from(hostile(rows, 0, 32767))

@@ -15,6 +15,8 @@
 
 #if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
+#elif defined(SHACOMP_HAS_avxvnni)
+#include <cpuid.h>
 #endif
 
 #include "bindings/node/addon.h"
@@ -30,6 +32,9 @@ namespace shacomp {
   }
 #if defined(__x86_64__)
 X(baseline) X(avx2) X(avx512)
+#if defined(SHACOMP_HAS_avxvnni)
+X(avxvnni)
+#endif
 #elif defined(__aarch64__)
 X(baseline) X(dotprod)
 #else
@@ -44,7 +49,13 @@ constexpr napi_type_tag kNetworkTag = {0x53686163'6f6d7031, 0x4e657477'6f726b31}
 /** Fewest streams that are worth a thread of their own. */
 constexpr int kStreamsPerThread = 2;
 
-#if defined(__aarch64__) && defined(__linux__)
+#if defined(SHACOMP_HAS_avxvnni)
+// Not all compilers know AVX-VNNI by name: leaf 7, subleaf 1, EAX bit 4. Its registers are those of AVX2.
+bool has_avxvnni() {
+  unsigned eax, ebx, ecx, edx;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & (1 << 4));
+}
+#elif defined(__aarch64__) && defined(__linux__)
 bool has_dotprod() { return getauxval(AT_HWCAP) & (1 << 20); }
 #elif defined(__aarch64__)
 bool has_dotprod() { return true; }  // every Apple processor with this architecture
@@ -58,8 +69,12 @@ std::vector<const NetworkKernels*> supported() {
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni"))
     list.push_back(&avx512::network_kernels);
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) {
+#if defined(SHACOMP_HAS_avxvnni)
+    if (has_avxvnni()) list.push_back(&avxvnni::network_kernels);
+#endif
     list.push_back(&avx2::network_kernels);
+  }
 #elif defined(__aarch64__)
   if (has_dotprod()) list.push_back(&dotprod::network_kernels);
 #endif
@@ -242,12 +257,19 @@ napi_value close_network(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-/** benchmarkDot(isa, repeats): multiply-adds done by the bare dot-product instruction. */
+/** productName(model): the kernel that the first layer's recurrent product takes. */
+napi_value product_name(napi_env env, napi_callback_info info) {
+  const PackedModel& model = *TrustedArguments(env, info).external<ModelHandle>(0)->model;
+  napi_value name;
+  napi_create_string_utf8(env, model.kernels->product_name(model.memory.get()), NAPI_AUTO_LENGTH, &name);
+  return name;
+}
+
+/** benchmarkDot(model, repeats): multiply-adds done by the bare inner loop of that kernel. */
 napi_value benchmark_dot(napi_env env, napi_callback_info info) {
   const TrustedArguments arguments(env, info);
-  const NetworkKernels* const kernels = arguments.kernels(0);
-  if (!kernels) return no_such_isa(env);
-  return number(env, kernels->bare_dot(arguments.number(1)));
+  const PackedModel& model = *arguments.external<ModelHandle>(0)->model;
+  return number(env, model.kernels->bare_dot(model.memory.get(), arguments.number(1)));
 }
 
 /** benchmarkProduct(model, columns, repeats): multiply-adds done by the first layer's recurrent product. */
@@ -279,6 +301,7 @@ void register_network(napi_env env, napi_value exports) {
   add_export<reset_network>(env, exports, "resetNetwork");
   add_export<run_network>(env, exports, "runNetwork");
   add_export<close_network>(env, exports, "closeNetwork");
+  add_export<product_name>(env, exports, "productName");
   add_export<benchmark_dot>(env, exports, "benchmarkDot");
   add_export<benchmark_product>(env, exports, "benchmarkProduct");
 }

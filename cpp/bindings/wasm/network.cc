@@ -72,7 +72,14 @@ EXPORT(network_run) void network_run(Network* network, const uint8_t* bytes, int
   network->position.advance(steps, network->shape.window);
 }
 
-EXPORT(network_benchmark_dot) double network_benchmark_dot(int repeats) { return kernels.bare_dot(repeats); }
+/** Name of the product kernel of the model's benchmarked matrix, ended by a 0. */
+EXPORT(network_product_name) const char* network_product_name(const Network* network) {
+  return kernels.product_name(network->model);
+}
+
+EXPORT(network_benchmark_dot) double network_benchmark_dot(const Network* network, int repeats) {
+  return kernels.bare_dot(network->model, repeats);
+}
 
 EXPORT(network_benchmark_product)
 int32_t network_benchmark_product(Network* network, int columns, int repeats) {

@@ -43,6 +43,10 @@ INLINE int32_t max_of(I32 a) {
 
 INLINE I16 load16(const int16_t* p) { return {load_any(p)}; }
 INLINE void store16(int16_t* p, I16 a) { store_any(p, a.v); }
+INLINE void store_bytes(int8_t* p, I16 a) {
+  const __m256i bytes = _mm256_packs_epi16(a.v, a.v);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(_mm256_permute4x64_epi64(bytes, 0xd8)));
+}
 INLINE I16 set16(int x) { return {_mm256_set1_epi16(static_cast<int16_t>(x))}; }
 INLINE I16 operator+(I16 a, I16 b) { return {_mm256_add_epi16(a.v, b.v)}; }
 INLINE I16 operator-(I16 a, I16 b) { return {_mm256_sub_epi16(a.v, b.v)}; }
@@ -81,50 +85,4 @@ INLINE I16 lookup(Table t, I16 index) {
   const __m256i low = _mm256_or_si256(index.v, _mm256_set1_epi16(static_cast<int16_t>(0x8000)));
   const __m256i high = _mm256_or_si256(_mm256_slli_epi16(index.v, 8), _mm256_set1_epi16(0x80));
   return {_mm256_or_si256(_mm256_shuffle_epi8(t.low, low), _mm256_shuffle_epi8(t.high, high))};
-}
-
-using Operand = int16_t;
-constexpr int kOperandOffset = 0;
-constexpr int kDepth = 2;
-constexpr int kRowVectors = 2;
-constexpr int kMaxColumns = 5;
-constexpr int kSumGroups = 8;
-struct Weights {
-  __m256i v;
-};
-struct Broadcast {
-  __m256i v;
-};
-INLINE void store_bytes(int8_t* p, I16 a) {
-  const __m256i bytes = _mm256_packs_epi16(a.v, a.v);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(_mm256_permute4x64_epi64(bytes, 0xd8)));
-}
-INLINE void store_operand(Operand* p, I16 a) { store16(p, a); }
-using Share = int16_t;
-constexpr int kShareOffset = 0;
-INLINE void store_shares(Share* p, I16 a) { store16(p, a); }
-INLINE int packed_offset(int row, int k) { return row * 2 + k; }
-INLINE Weights load_weights(const int8_t* p) {
-  return {_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
-}
-INLINE Broadcast broadcast(const Operand* p) {
-  int32_t x;
-  __builtin_memcpy(&x, p, 4);
-  return {_mm256_set1_epi32(x)};
-}
-INLINE I32 dot(I32 sum, Weights w, Broadcast x) { return {_mm256_add_epi32(sum.v, _mm256_madd_epi16(w.v, x.v))}; }
-
-INLINE I32 add_shares(I32 sum, Weights w, Broadcast x) { return dot(sum, w, x); }
-INLINE Weights transpose(Weights w) {
-  const __m256i order =
-      _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
-  return {_mm256_shuffle_epi8(w.v, order)};
-}
-INLINE Broadcast spread_rows(const Share* p) {
-  const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  return {_mm256_permute4x64_epi64(_mm256_castsi128_si256(x), 0x50)};
-}
-INLINE void store_row_sums(int32_t* p, I32 a) {
-  const __m128i x = _mm_add_epi32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
-  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_hadd_epi32(x, x));
 }

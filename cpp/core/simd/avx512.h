@@ -38,6 +38,9 @@ INLINE int32_t max_of(I32 a) { return _mm512_reduce_max_epi32(a.v); }
 
 INLINE I16 load16(const int16_t* p) { return {_mm512_loadu_si512(p)}; }
 INLINE void store16(int16_t* p, I16 a) { _mm512_storeu_si512(p, a.v); }
+INLINE void store_bytes(int8_t* p, I16 a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi16_epi8(a.v));
+}
 INLINE I16 set16(int x) { return {_mm512_set1_epi16(static_cast<int16_t>(x))}; }
 INLINE I16 operator+(I16 a, I16 b) { return {_mm512_add_epi16(a.v, b.v)}; }
 INLINE I16 operator-(I16 a, I16 b) { return {_mm512_sub_epi16(a.v, b.v)}; }
@@ -73,51 +76,3 @@ INLINE Table load_table(const TableData& t) {
   return {_mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(t.words)))};
 }
 INLINE I16 lookup(Table t, I16 index) { return {_mm512_permutexvar_epi16(index.v, t.words)}; }
-
-// vpdpbusd multiplies unsigned by signed bytes: operands are stored with 128 added, and every accumulator starts at
-// -128 times its row's sum.
-using Operand = uint8_t;
-constexpr int kOperandOffset = 128;
-constexpr int kDepth = 4;
-constexpr int kRowVectors = 4;
-constexpr int kMaxColumns = 6;
-constexpr int kSumGroups = 16;
-struct Weights {
-  __m512i v;
-};
-struct Broadcast {
-  __m512i v;
-};
-INLINE void store_bytes(int8_t* p, I16 a) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi16_epi8(a.v));
-}
-INLINE void store_operand(Operand* p, I16 a) { store_bytes(reinterpret_cast<int8_t*>(p), a + set16(kOperandOffset)); }
-using Share = uint8_t;
-constexpr int kShareOffset = 0;
-INLINE void store_shares(Share* p, I16 a) { store_bytes(reinterpret_cast<int8_t*>(p), a); }
-INLINE int packed_offset(int row, int k) { return row * 4 + k; }
-INLINE Weights load_weights(const int8_t* p) { return {_mm512_loadu_si512(p)}; }
-INLINE Broadcast broadcast(const Operand* p) {
-  int32_t x;
-  __builtin_memcpy(&x, p, 4);
-  return {_mm512_set1_epi32(x)};
-}
-INLINE I32 dot(I32 sum, Weights w, Broadcast x) { return {_mm512_dpbusd_epi32(sum.v, x.v, w.v)}; }
-
-INLINE I32 add_shares(I32 sum, Weights w, Broadcast x) { return dot(sum, w, x); }
-INLINE Weights transpose(Weights w) {
-  const __m512i order = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
-  return {_mm512_shuffle_epi8(w.v, order)};
-}
-INLINE Broadcast spread_rows(const Share* p) {
-  const __m512i order = _mm512_set_epi32(0x0f0e0d0c, 0x0f0e0d0c, 0x0f0e0d0c, 0x0f0e0d0c, 0x0b0a0908, 0x0b0a0908,
-                                         0x0b0a0908, 0x0b0a0908, 0x07060504, 0x07060504, 0x07060504, 0x07060504,
-                                         0x03020100, 0x03020100, 0x03020100, 0x03020100);
-  const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(x), order)};
-}
-INLINE void store_row_sums(int32_t* p, I32 a) {
-  const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(a.v), _mm512_extracti64x4_epi64(a.v, 1));
-  const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), four);
-}

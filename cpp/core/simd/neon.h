@@ -32,6 +32,7 @@ INLINE int32_t max_of(I32 a) { return vmaxvq_s32(a.v); }
 
 INLINE I16 load16(const int16_t* p) { return {vld1q_s16(p)}; }
 INLINE void store16(int16_t* p, I16 a) { vst1q_s16(p, a.v); }
+INLINE void store_bytes(int8_t* p, I16 a) { vst1_s8(p, vmovn_s16(a.v)); }
 INLINE I16 set16(int x) { return {vdupq_n_s16(static_cast<int16_t>(x))}; }
 INLINE I16 operator+(I16 a, I16 b) { return {vaddq_s16(a.v, b.v)}; }
 INLINE I16 operator-(I16 a, I16 b) { return {vsubq_s16(a.v, b.v)}; }
@@ -64,65 +65,4 @@ INLINE I16 lookup(Table t, I16 index) {
   const uint8x16_t low = vreinterpretq_u8_u16(vorrq_u16(i, vdupq_n_u16(0x8000)));
   const uint8x16_t high = vreinterpretq_u8_u16(vorrq_u16(vshlq_n_u16(i, 8), vdupq_n_u16(0x80)));
   return {vreinterpretq_s16_u8(vorrq_u8(vqtbl1q_u8(t.low, low), vqtbl1q_u8(t.high, high)))};
-}
-
-using Operand = int8_t;
-constexpr int kOperandOffset = 0;
-constexpr int kDepth = 4;
-constexpr int kRowVectors = 4;
-constexpr int kMaxColumns = 4;
-constexpr int kSumGroups = 16;
-struct Weights {
-  int8x16_t v;
-};
-INLINE void store_bytes(int8_t* p, I16 a) { vst1_s8(p, vmovn_s16(a.v)); }
-INLINE void store_operand(Operand* p, I16 a) { store_bytes(p, a); }
-// Products take signed bytes: shares are stored less 128, and `add_shares` adds 128 times the weights.
-using Share = int8_t;
-constexpr int kShareOffset = -128;
-INLINE void store_shares(Share* p, I16 a) { store_bytes(p, a - set16(128)); }
-INLINE Weights load_weights(const int8_t* p) { return {vld1q_s8(p)}; }
-INLINE void store_row_sums(int32_t* p, I32 a) { vst1q_s32(p, a.v); }
-INLINE Weights reordered(Weights w, const uint8_t (&order)[16]) { return {vqtbl1q_s8(w.v, vld1q_u8(order))}; }
-
-#if defined(__ARM_FEATURE_DOTPROD)
-struct Broadcast {
-  int8x16_t v;
-};
-INLINE int packed_offset(int row, int k) { return row * 4 + k; }
-INLINE Broadcast broadcast(const Operand* p) {
-  int32_t x;
-  __builtin_memcpy(&x, p, 4);
-  return {vreinterpretq_s8_s32(vdupq_n_s32(x))};
-}
-INLINE I32 dot(I32 sum, Weights w, Broadcast x) { return {vdotq_s32(sum.v, w.v, x.v)}; }
-INLINE Weights transpose(Weights w) {
-  static const uint8_t order[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
-  return reordered(w, order);
-}
-#else
-// Two products of int8 in [-127, 127] fit int16: columns 0 and 1 of all four rows come first, then 2 and 3.
-struct Broadcast {
-  int8x8_t first, second;
-};
-INLINE int packed_offset(int row, int k) { return (k >> 1) * 8 + row * 2 + (k & 1); }
-INLINE Broadcast broadcast(const Operand* p) {
-  int16_t x[2];
-  __builtin_memcpy(x, p, 4);
-  return {vreinterpret_s8_s16(vdup_n_s16(x[0])), vreinterpret_s8_s16(vdup_n_s16(x[1]))};
-}
-INLINE I32 dot(I32 sum, Weights w, Broadcast x) {
-  const int16x8_t pairs = vmlal_s8(vmull_s8(vget_low_s8(w.v), x.first), vget_high_s8(w.v), x.second);
-  return {vpadalq_s16(sum.v, pairs)};
-}
-INLINE Weights transpose(Weights w) {
-  static const uint8_t order[16] = {0, 2, 1, 3, 8, 10, 9, 11, 4, 6, 5, 7, 12, 14, 13, 15};
-  return reordered(w, order);
-}
-#endif
-INLINE Broadcast spread_rows(const Share* p) { return broadcast(p); }
-INLINE I32 add_shares(I32 sum, Weights w, Broadcast x) {
-  constexpr Operand half[4] = {64, 64, 64, 64};
-  const Broadcast h = broadcast(half);
-  return dot(dot(dot(sum, w, x), w, h), w, h);
 }

@@ -44,6 +44,10 @@ INLINE void store16(int16_t* p, I16 a) {
   p[0] = a.v[0];
   p[1] = a.v[1];
 }
+INLINE void store_bytes(int8_t* p, I16 a) {
+  p[0] = static_cast<int8_t>(a.v[0]);
+  p[1] = static_cast<int8_t>(a.v[1]);
+}
 INLINE I16 set16(int x) { return {{static_cast<int16_t>(x), static_cast<int16_t>(x)}}; }
 INLINE I16 operator+(I16 a, I16 b) {
   return each(a, b, [](int x, int y) { return x + y; });
@@ -97,33 +101,3 @@ INLINE Table load_table(const TableData& t) { return {t.words}; }
 INLINE I16 lookup(Table t, I16 index) {
   return each(index, [t](int i) { return t.words[i]; });
 }
-
-using Operand = int8_t;
-constexpr int kOperandOffset = 0;
-constexpr int kDepth = 1;
-constexpr int kRowVectors = 2;
-constexpr int kMaxColumns = 2;
-constexpr int kSumGroups = 4;
-struct Weights {
-  int32_t v;
-};
-struct Broadcast {
-  int32_t v;
-};
-INLINE void store_bytes(int8_t* p, I16 a) {
-  p[0] = static_cast<int8_t>(a.v[0]);
-  p[1] = static_cast<int8_t>(a.v[1]);
-}
-INLINE void store_operand(Operand* p, I16 a) { store_bytes(p, a); }
-using Share = int16_t;
-constexpr int kShareOffset = 0;
-INLINE void store_shares(Share* p, I16 a) { store16(p, a); }
-INLINE int packed_offset(int row, int k) { return row + k; }
-INLINE Weights load_weights(const int8_t* p) { return {*p}; }
-INLINE Broadcast broadcast(const Operand* p) { return {*p}; }
-INLINE I32 dot(I32 sum, Weights w, Broadcast x) { return {sum.v + w.v * x.v}; }
-
-INLINE I32 add_shares(I32 sum, Weights w, Broadcast x) { return dot(sum, w, x); }
-INLINE Weights transpose(Weights w) { return w; }
-INLINE Broadcast spread_rows(const Share* p) { return {*p}; }
-INLINE void store_row_sums(int32_t* p, I32 a) { *p = a.v; }

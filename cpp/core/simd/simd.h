@@ -5,6 +5,7 @@
  * The headers are included inside the instruction set's namespace.
  *
  * I32, I16         kLanes32 and 2*kLanes32 lanes; + - & << >> (arithmetic), min, max, load, store, set
+ * store_bytes      int16 lanes in [-128, 127] as bytes
  * mul16            product of lanes that hold int16 values
  * high_times       (a >> 16) * m, low_times (a & 0xffff) * m, low_times_high ((a & 0xffff) * m) >>> 16, 0 <= m < 2^15
  * mul15            (a*b + 2^14) >> 15 of int16
@@ -13,11 +14,6 @@
  * sum_pairs        lanes whose total is the sum of all int16 lanes
  * sum_squares      lanes whose total is the sum of (a*a >>> q), a unsigned
  * Table, lookup    16 int16 by index 0..15
- *
- * Products of int8 matrices: a vector of Weights holds kLanes32 rows by kDepth columns; dot(sum, w, x) adds to each lane
- * the products of its row's kDepth weights with the kDepth operands that `broadcast` loaded. Operands are int8 values
- * plus kOperandOffset, in whatever type the instruction likes. The attention memory is stored like a matrix, one row per
- * position; `transpose`, `spread_rows` and `add_shares` make a sum over its rows, each times its Share (0..255).
  */
 #pragma once
 #include <cstddef>
@@ -54,7 +50,7 @@ struct TableData {
 
 #if defined(SHACOMP_ISA_avx512)
 #include "core/simd/avx512.h"
-#elif defined(SHACOMP_ISA_avx2)
+#elif defined(SHACOMP_ISA_avx2) || defined(SHACOMP_ISA_avxvnni)
 #include "core/simd/avx2.h"
 #elif defined(SHACOMP_ISA_wasm)
 #include "core/simd/wasm.h"
@@ -65,11 +61,5 @@ struct TableData {
 #endif
 
 constexpr int kLanes16 = 2 * kLanes32;
-
-/** Rows that are packed together. */
-constexpr int kBlockRows = kRowVectors * kLanes32;
-
-/** Bytes of one vector of weights. */
-constexpr int kVectorBytes = kLanes32 * kDepth;
 
 }  // namespace shacomp::SHACOMP_ISA

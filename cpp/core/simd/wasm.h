@@ -47,6 +47,7 @@ INLINE int32_t max_of(I32 a) {
 
 INLINE I16 load16(const int16_t* p) { return {wasm_v128_load(p)}; }
 INLINE void store16(int16_t* p, I16 a) { wasm_v128_store(p, a.v); }
+INLINE void store_bytes(int8_t* p, I16 a) { wasm_v128_store64_lane(p, wasm_i8x16_narrow_i16x8(a.v, a.v), 0); }
 INLINE I16 set16(int x) { return {wasm_i16x8_splat(static_cast<int16_t>(x))}; }
 INLINE I16 operator+(I16 a, I16 b) { return {wasm_i16x8_add(a.v, b.v)}; }
 INLINE I16 operator-(I16 a, I16 b) { return {wasm_i16x8_sub(a.v, b.v)}; }
@@ -79,35 +80,4 @@ INLINE I16 lookup(Table t, I16 index) {
   const v128_t low = wasm_v128_or(index.v, wasm_i16x8_splat(static_cast<int16_t>(0x8000)));
   const v128_t high = wasm_v128_or(wasm_i16x8_shl(index.v, 8), wasm_i16x8_splat(0x80));
   return {wasm_v128_or(wasm_i8x16_swizzle(t.low, low), wasm_i8x16_swizzle(t.high, high))};
-}
-
-using Operand = int16_t;
-constexpr int kOperandOffset = 0;
-constexpr int kDepth = 2;
-constexpr int kRowVectors = 4;
-constexpr int kMaxColumns = 2;
-constexpr int kSumGroups = 8;
-struct Weights {
-  v128_t v;
-};
-struct Broadcast {
-  v128_t v;
-};
-INLINE void store_bytes(int8_t* p, I16 a) { wasm_v128_store64_lane(p, wasm_i8x16_narrow_i16x8(a.v, a.v), 0); }
-INLINE void store_operand(Operand* p, I16 a) { store16(p, a); }
-using Share = int16_t;
-constexpr int kShareOffset = 0;
-INLINE void store_shares(Share* p, I16 a) { store16(p, a); }
-INLINE int packed_offset(int row, int k) { return row * 2 + k; }
-INLINE Weights load_weights(const int8_t* p) { return {wasm_i16x8_load8x8(p)}; }
-INLINE Broadcast broadcast(const Operand* p) { return {wasm_v128_load32_splat(p)}; }
-INLINE I32 dot(I32 sum, Weights w, Broadcast x) { return {wasm_i32x4_add(sum.v, wasm_i32x4_dot_i16x8(w.v, x.v))}; }
-
-INLINE I32 add_shares(I32 sum, Weights w, Broadcast x) { return dot(sum, w, x); }
-INLINE Weights transpose(Weights w) { return {wasm_i16x8_shuffle(w.v, w.v, 0, 2, 4, 6, 1, 3, 5, 7)}; }
-INLINE Broadcast spread_rows(const Share* p) { return {wasm_v128_load64_splat(p)}; }
-INLINE void store_row_sums(int32_t* p, I32 a) {
-  const v128_t x = wasm_i32x4_add(a.v, wasm_i32x4_shuffle(a.v, a.v, 1, 0, 3, 2));
-  p[0] = wasm_i32x4_extract_lane(x, 0);
-  p[1] = wasm_i32x4_extract_lane(x, 2);
 }

@@ -12,6 +12,7 @@ import { type NativeNetwork, openNativeNetwork } from './network.js';
 /** Names for people. */
 const ISA_NAMES: Record<string, string> = {
   avx512: 'AVX-512 VNNI',
+  avxvnni: 'AVX-VNNI',
   avx2: 'AVX2',
   dotprod: 'NEON with dot product',
   baseline: process.arch === 'arm64' ? 'NEON' : 'no vector instructions',
@@ -20,7 +21,7 @@ const ISA_NAMES: Record<string, string> = {
 export interface NativeOptions {
   /** Most threads to use, at most the processors available. Default: SHACOMP_THREADS, else all of these. Never changes a result. */
   threads?: number;
-  /** Instruction set: avx512, avx2, dotprod or baseline. Default: SHACOMP_ISA, else the best one. */
+  /** Instruction set: avx512, avxvnni, avx2, dotprod or baseline. Default: SHACOMP_ISA, else the best one. */
   isa?: string;
 }
 

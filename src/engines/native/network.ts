@@ -16,7 +16,8 @@ export interface NativeNetwork {
   resetNetwork(network: NetworkHandle): void;
   runNetwork(network: NetworkHandle, bytes: Uint8Array, steps: number, frequencies: Uint32Array): void;
   closeNetwork(network: NetworkHandle): void;
-  benchmarkDot(isa: string, repeats: number): number;
+  productName(model: ModelHandle): string;
+  benchmarkDot(model: ModelHandle, repeats: number): number;
   benchmarkProduct(model: ModelHandle, columns: number, repeats: number): number;
 }
 

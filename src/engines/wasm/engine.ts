@@ -6,6 +6,7 @@ import { checkRun, checkStreams, networkClosed } from '../check.js';
 import type { Engine, Network } from '../engine.js';
 import { aligned, type HeapExports, Idle, WasmHeap } from './memory.js';
 import { wasmMixing } from './mixer.js';
+import { simdOf } from './simd.js';
 
 /** What cpp/bindings/wasm/network.cc exports. Pointers are byte offsets. */
 interface NetworkExports extends HeapExports {
@@ -15,7 +16,8 @@ interface NetworkExports extends HeapExports {
   network_open(file: number, model: number, streams: number, memory: number): number;
   network_reset(network: number): void;
   network_run(network: number, bytes: number, steps: number, frequencies: number): void;
-  network_benchmark_dot(repeats: number): number;
+  network_product_name(network: number): number;
+  network_benchmark_dot(network: number, repeats: number): number;
   network_benchmark_product(network: number, columns: number, repeats: number): number;
 }
 
@@ -34,7 +36,7 @@ export const wasmUnavailable = (cause: unknown) => {
 
 /**
  * The WebAssembly engine: one thread, any platform.
- * @param source `shacomp.wasm`, compiled or as bytes: where it lies is the platform's business
+ * @param source `shacomp.wasm` or `shacomp.relaxed.wasm` (./simd.ts), compiled or as bytes: where it lies is the platform's business
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE without WebAssembly SIMD
  */
 export async function wasmEngine(source: WebAssembly.Module | Uint8Array<ArrayBuffer>): Promise<Engine> {
@@ -43,7 +45,7 @@ export async function wasmEngine(source: WebAssembly.Module | Uint8Array<ArrayBu
   let measuring: WasmHeap<NetworkExports> | undefined;
   return {
     name: 'wasm',
-    detail: 'WebAssembly SIMD, 1 thread',
+    detail: `WebAssembly ${simdOf(module)}, 1 thread`,
     memory: (architecture, streams) => {
       checkStreams(streams);
       measuring ??= new WasmHeap(module);
@@ -215,9 +217,16 @@ class WasmNetwork implements Network {
     this.opened().exports.network_benchmark_product(this.handle, columns, repeats);
   }
 
-  /** For the benchmark: multiply-adds done by the bare dot-product instruction. */
+  /** For the benchmark: which kernel that product takes. */
+  productName(): string {
+    const { exports } = this.opened();
+    const bytes = new Uint8Array(exports.memory.buffer, exports.network_product_name(this.handle));
+    return new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0)));
+  }
+
+  /** For the benchmark: multiply-adds done by the bare inner loop of that kernel. */
   benchmarkDot(repeats: number): number {
-    return this.opened().exports.network_benchmark_dot(repeats);
+    return this.opened().exports.network_benchmark_dot(this.handle, repeats);
   }
 
   private opened(): WasmHeap<NetworkExports> {
