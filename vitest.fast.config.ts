@@ -14,6 +14,7 @@ const SLOW = [
   'golden',
   'gradients',
   'hostile-models',
+  'kernels',
   'mixing',
   'mixing-conformance',
   'modes',

@@ -40,7 +40,7 @@ describe('memory of WebAssembly', () => {
     for (const network of [a, b, second]) network.close();
   });
 
-  it.each([1600, 2000, 3100, 65536])(
+  it.each([2000, 3100, 65536])(
     'is refused for %i such streams before any is taken for them',
     (streams) => {
       engine.open(model, 1).close();
