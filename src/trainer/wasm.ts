@@ -13,6 +13,7 @@ interface TrainExports {
   train_vector(session: number, which: number): number;
   train_state_bytes(session: number): number;
   train_ranges_length(session: number): number;
+  train_moments_length(session: number): number;
   train_losses(session: number): number;
   train_step(session: number, ...update: number[]): number;
   train_evaluate(session: number, ema: number, prepare: number): void;
@@ -28,7 +29,7 @@ const ALIGNMENT = 64;
 export async function wasmTraining(): Promise<TrainKernels> {
   const module = await wasmModule();
   /** An instance of its own for every session: its memory never grows again, so that views of it stay valid. */
-  const begin = ({ width, layers, boom, window, attention, batch, steps }: TrainConfig) => {
+  const begin = ({ width, layers, boom, window, attention, batch, steps, moments }: TrainConfig) => {
     const exports = new WebAssembly.Instance(module).exports as unknown as TrainExports;
     const session = Math.ceil(exports.__heap_base.value / ALIGNMENT) * ALIGNMENT;
     const grow = (size: number) => {
@@ -36,7 +37,9 @@ export async function wasmTraining(): Promise<TrainKernels> {
       if (missing > 0) exports.memory.grow(Math.ceil(missing / PAGE));
     };
     grow(exports.train_scratch());
-    const size = exports.train_measure(session, width, layers, boom, window, attention, batch, steps);
+    const size = exports.train_measure(
+      ...([session, width, layers, boom, window, attention, batch, steps, Number(moments)] as const),
+    );
     return { exports, session, size, grow };
   };
   return {
@@ -46,9 +49,9 @@ export async function wasmTraining(): Promise<TrainKernels> {
       grow(size);
       exports.train_open(session);
       const { buffer } = exports.memory;
-      const [weights, gradient, m, v, ema] = [0, 1, 2, 3, 4].map(
-        (which) => new Float32Array(buffer, exports.train_vector(session, which), parameters),
-      );
+      const floats = (which: number, length: number) =>
+        new Float32Array(buffer, exports.train_vector(session, which), length);
+      const [weights, gradient, m, v, ema] = [0, 1, 2, 3, 4].map((which) => floats(which, parameters));
       const n = config.batch * config.steps;
       const bytes = new Uint8Array(buffer, exports.train_bytes(session), 2 * n + config.batch);
       const sums = new Float64Array(buffer, exports.train_losses(session), config.batch);
@@ -61,11 +64,8 @@ export async function wasmTraining(): Promise<TrainKernels> {
         vectors: {
           ...{ weights, gradient, m, v, ema },
           state: new Uint8Array(buffer, exports.train_vector(session, 5), exports.train_state_bytes(session)),
-          ranges: new Float32Array(
-            buffer,
-            exports.train_vector(session, 6),
-            exports.train_ranges_length(session),
-          ),
+          ranges: floats(6, exports.train_ranges_length(session)),
+          moments: floats(7, exports.train_moments_length(session)),
         },
         detail: 'WebAssembly SIMD, float32 products, 1 thread',
         step(segment, { rate, beta1, beta2, epsilon, decay, clip, ema, correct1, correct2 }) {
