@@ -123,9 +123,10 @@ async function main() {
 
   mkdirSync(path.dirname(target), { recursive: true });
   const link = ['-shared', '-pthread', '-o', target, ...jobs.map((j) => j.object)];
-  // The C++ runtime goes into the addon, so that only libc's symbols are asked of the user's system.
+  // The C++ runtime goes into the addon, so that only libc's symbols are asked of the user's system; and it is the addon's
+  // alone: Node exports its own runtime, which may be of another version.
   if (process.platform === 'linux')
-    link.push('-static-libstdc++', '-static-libgcc', '-Wl,--gc-sections', '-s');
+    link.push('-static-libstdc++', '-static-libgcc', '-Wl,--exclude-libs,ALL', '-Wl,--gc-sections', '-s');
   if (process.platform === 'darwin') link.push('-undefined', 'dynamic_lookup');
   await run(cxx, link);
   console.log(`shacomp: built ${path.relative(root, target)} with ${cxx}`);

@@ -1,11 +1,13 @@
 /** @file How a block is coded: what the encoder makes of what a trial has found out, and of two results. */
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import type { CodedMode } from '../src/codec/block/modes.js';
+import { blockMemory, checkMemory } from '../src/codec/block/memory.js';
+import { type CodedMode, codedMode } from '../src/codec/block/modes.js';
 import type { Mode } from '../src/codec/container/format.js';
 import { Breath } from '../src/codec/event-loop.js';
 import { Networks } from '../src/codec/session.js';
 import { BlockEncoder, planFor } from '../src/codec/strategy/choose.js';
 import { LEVELS, levelSettings } from '../src/codec/strategy/levels.js';
+import { SLICES, Trial } from '../src/codec/strategy/trial.js';
 import { compress, inspect } from '../src/index.js';
 import { NODE } from '../src/node/codec.js';
 import { collect } from './helpers/collect.js';
@@ -84,6 +86,59 @@ describe('the network is used', () => {
   it('or the context models alone, which then have one stream: they gain nothing from more', async () => {
     found.saving = -1;
     expect(await choice(6)).toEqual({ mode: 'mixing-full', streams: 1 });
+  });
+});
+
+describe('what a trial promised', () => {
+  it('is not relied on: a block that the network makes longer is coded without it', async () => {
+    found.saving = 0.5;
+    const mixing = stubMixing({ plain: 0.5, network: 2 });
+    const networks = new Networks({ engine: fakeEngine({ shape: 'flat', mixing }) }, NODE);
+    const encoder = new BlockEncoder(planFor(levelSettings(6), 'auto'), networks, new Breath(), () => {});
+    const coded = await encoder.encode(new Uint8Array(2 ** 17), fakeModel(), () => {});
+    expect(coded).toMatchObject({ mode: { name: 'mixing-full' }, streams: 1 });
+    networks.close();
+  });
+});
+
+describe('the memory limit', () => {
+  /** Encodes within a limit; how many networks were opened for it. */
+  async function encode(level: number, mode: 'auto' | CodedMode['name'], limit: number) {
+    const engine = fakeEngine({ shape: 'flat', mixing: stubMixing() });
+    const networks = new Networks({ engine }, NODE);
+    const allow = (bytes: number) => checkMemory(bytes, limit);
+    const encoder = new BlockEncoder(planFor(levelSettings(level), mode), networks, new Breath(), allow);
+    const code = await encoder
+      .encode(new Uint8Array(2 ** 17), fakeModel(), () => {})
+      .then(
+        () => 'coded',
+        (error) => error.code,
+      );
+    networks.close();
+    return { code, opened: engine.opened };
+  }
+  const length = 2 ** 17;
+  const need = (name: CodedMode['name'], of: number, streams: number) =>
+    blockMemory(
+      {
+        ...{ length: of, codedLength: of, streams, mode: codedMode(name) },
+        ...{ architecture: fakeModel().architecture, mixing: stubMixing() },
+      },
+      true,
+    );
+
+  it('is what encoding takes, batches of frequencies included', async () => {
+    const limit = need('network-mixing-fast', length, 1);
+    expect(await encode(9, 'network-mixing-fast', limit)).toEqual({ code: 'coded', opened: 1 });
+    expect(await encode(9, 'network-mixing-fast', limit - 1)).toEqual({
+      code: 'ERR_MEMORY_LIMIT',
+      opened: 0,
+    });
+  });
+
+  it('holds for the trial as well, before its network is opened', async () => {
+    const limit = need('network-mixing-fast', Trial.sampleLength(length), SLICES);
+    expect(await encode(6, 'auto', limit - 1)).toEqual({ code: 'ERR_MEMORY_LIMIT', opened: 0 });
   });
 });
 

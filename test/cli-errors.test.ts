@@ -1,5 +1,5 @@
 /** @file What the command line says when something is wrong, and how much it says at all. */
-import { chmodSync, existsSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { eachInFolder } from './helpers/cli.js';
 import { sampleText } from './helpers/letters-model.js';
@@ -56,6 +56,21 @@ describe('errors', () => {
     });
     expect(given.code).toBe(0);
     expect(f.read('c').equals(text)).toBe(true);
+  });
+
+  it('of a model that is installed but damaged: they say so', async () => {
+    const f = folder();
+    f.write('a', text);
+    await f.run(['--mode', 'network', 'a']);
+    const model = readFileSync(`${f.models}/lite.sharnn`);
+    model[model.length >> 1] ^= 1;
+    writeFileSync(`${f.models}/lite.sharnn`, model);
+    const run = await f.run(['-d', 'a.sha', '-o', 'b']);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(/^shacomp: a\.sha: needs the model .*lite\.sharnn: .*damaged.*\n$/);
+    expect((await f.run(['--mode', 'network', 'a', '-o', 'c'])).stderr).toMatch(
+      /^shacomp: .*lite\.sharnn: .*damaged.*\n$/,
+    );
   });
 
   it('of usage', async () => {

@@ -112,6 +112,19 @@ describe.runIf(linux)('a name that is not UTF-8', () => {
     expect(names(f)).toContain('x\xe9.safetensors');
   });
 
+  it('names a model, by its path and where it is installed', async () => {
+    const f = folder();
+    f.write('a', sampleText(500));
+    const elsewhere = Buffer.concat([LATIN, Buffer.from('.sharnn')]);
+    writeFileSync(bytePath(f, elsewhere), lettersModel(2).bytes);
+    f.write(`${REPLACED}.sharnn`, 'no model');
+    for (const name of [`./${WORD}.sharnn`, WORD]) {
+      const run = await f.shell(`SHACOMP_MODELS=. shacomp -f --mode network -m ${name} a`);
+      expect(run).toMatchObject({ code: 0, stderr: expect.stringMatching(/^a : /) });
+    }
+    expect((await f.shell(`SHACOMP_MODELS=. shacomp -l a.sha`)).stdout.toString()).toContain('x\\xe9');
+  });
+
   it('cannot be that of a folder of models: it is refused', async () => {
     const f = folder();
     f.write('a', sampleText(500));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { deinterleave, interleave, stepCount } from '../src/codec/block/slices.js';
+import { codingRows, interleave, placeSymbols, stepCount } from '../src/codec/block/slices.js';
 
 import { ByteReader } from '../src/codec/container/byte-reader.js';
 import { ContainerReader, type ContainerRecord } from '../src/codec/container/container.js';
@@ -100,8 +100,27 @@ describe('streams of a block', () => {
         const data = Uint8Array.from({ length }, (_, i) => i + 100);
         const rows = interleave(data, streams);
         expect(rows.length).toBe((stepCount(length, streams) + 1) * streams);
-        expect(deinterleave(rows.subarray(streams), length, streams)).toEqual(data);
+        const back = new Uint8Array(length);
+        placeSymbols(back, streams, rows.subarray(streams, streams + length), 0);
+        expect(back).toEqual(data);
       }
+    }
+  });
+
+  it('come into coding order and back in pieces as well', () => {
+    const data = Uint8Array.from({ length: 67 }, (_, i) => i + 100);
+    for (const streams of [1, 3, 4, 67]) {
+      const steps = stepCount(data.length, streams);
+      const whole = interleave(data, streams);
+      const back = new Uint8Array(data.length);
+      for (let from = 0; from < steps; from += 5) {
+        const to = Math.min(from + 5, steps);
+        const rows = codingRows(data, streams, from, to);
+        expect(rows).toEqual(whole.subarray(from * streams, (to + 1) * streams));
+        const symbols = Math.min(to * streams, data.length) - from * streams;
+        placeSymbols(back, streams, rows.subarray(streams, streams + symbols), from);
+      }
+      expect(back).toEqual(data);
     }
   });
 });

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { blockMemory, streamMemory } from '../src/codec/block/memory.js';
+import { codedMode } from '../src/codec/block/modes.js';
+import { referenceEngine } from '../src/engines/reference/engine.js';
 import { compress, decompress, listModels, loadModel, type Progress } from '../src/index.js';
 import { shortId } from '../src/model/id.js';
 import { findModel } from '../src/node/models.js';
@@ -59,10 +61,14 @@ describe('options', () => {
     expect((await decompress(file, { ...options, memoryLimit: 2 ** 20 })).length).toBe(data.length);
   });
 
-  it('says what a block needs: streams, payload and the block twice', () => {
+  it('says what a block needs: network, frequencies, payload and the block twice', () => {
     const architecture = { width: 512, layers: 4, boom: 4, window: 1024, attention: [2] };
-    expect(streamMemory(architecture)).toBeGreaterThan(4 * 5 * 512 + 512 * 1024);
-    expect(blockMemory({ length: 1000, codedLength: 1000, streams: 0 })).toBe(2000);
+    expect(streamMemory(referenceEngine, architecture)).toBeGreaterThan(4 * 5 * 512 + 512 * 1024 + 1024);
+    const block = { length: 1000, codedLength: 700, streams: 8 };
+    expect(blockMemory(block)).toBe(1700);
+    expect(blockMemory({ ...block, network: 5000, mode: codedMode('network') })).toBe(
+      700 + 2 * 1000 + 8 + 5000 + 8 * 1024,
+    );
   });
 
   it('an abort stops a run with the signal’s reason', async () => {

@@ -5,9 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { MAGIC, MAX_BLOCK_SIZE, MAX_STREAMS } from '../src/codec/container/format.js';
 import { checkCompressOptions, MIN_BLOCK_SIZE } from '../src/codec/options.js';
-import { LEVELS } from '../src/codec/strategy/levels.js';
+import { DEFAULT_LEVEL, LEVELS, levelSettings } from '../src/codec/strategy/levels.js';
 import { checkStreams } from '../src/engines/check.js';
 import { nativeAddonPath } from '../src/engines/native/addon.js';
+import { nativeEngine } from '../src/engines/native/engine.js';
 import { PRESETS } from '../src/model/architecture.js';
 import { checkArchitecture, parseModel } from '../src/model/sharnn.js';
 import { FINE_TUNING_RATE, HELD_OUT_SHARE, TRAIN_DEFAULTS } from '../src/trainer/defaults.js';
@@ -61,10 +62,21 @@ describe('blocks and streams', () => {
     );
   });
 
+  it('levels are 1 to 9, 6 where none is named: in the library, the help and the pages', async () => {
+    expect(levelSettings()).toBe(levelSettings(6));
+    expect(LEVELS).toHaveLength(9);
+    expect(page('docs/cli.md')).toContain(`(default: -${DEFAULT_LEVEL})`);
+    for (const level of [0, 10, 1.5]) expect(() => checkCompressOptions({ level })).toThrow('level');
+    for (const level of [1, 9]) expect(() => checkCompressOptions({ level })).not.toThrow();
+  });
+
   it('threads are limited alike by the command line, the options and the native engine', async () => {
     expect((await parse(['-T', '1024', 'x'])).flags.threads).toBe(1024);
     expect(() => checkCompressOptions({ threads: 1024 })).not.toThrow();
     expect(() => checkCompressOptions({ threads: 1025 })).toThrow('threads');
+    await expect(parse(['-T', '1025', 'x'])).rejects.toThrow();
+    if (engines.some(({ engine }) => engine.name === 'native'))
+      expect(() => nativeEngine({ threads: 1025 })).toThrow('threads');
   });
 });
 

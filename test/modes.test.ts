@@ -271,11 +271,11 @@ describe('levels', () => {
     const size = (bytes: number) => (bytes < 2 ** 20 ? `${bytes / 2 ** 10} KiB` : `${bytes / 2 ** 20} MiB`);
     const words = (mode: string) =>
       mode.replace('network-', 'network and ').replace(/-(fast|full)$/, (_, profile) => `, ${profile}`);
-    const rows = LEVELS.map(({ mode, plain, streams, tolerance, blockSize }, i) => {
+    const rows = LEVELS.map(({ mode, plain, model, streams, tolerance, blockSize }, i) => {
       const network = mode.startsWith('network');
       const cut = network ? [size(streams.bytes), `${streams.most}`, `${100 * tolerance} %`] : ['', '1', ''];
-      const cells = [`${i + 1}`, words(mode), words(plain), ...cut, size(blockSize)];
-      return `| ${cells.join(' | ')} |`.replaceAll('|  |', '| |');
+      const cells = [`${i + 1}`, words(mode), words(plain), network ? model : '', ...cut, size(blockSize)];
+      return `| ${cells.join(' | ')} |`.replaceAll(/\| {2}(?=\|)/g, '| ');
     });
     expect(page).toContain(rows.join('\n'));
   });
@@ -314,9 +314,9 @@ describe.each(engines.map((engine) => [engine.name, engine] as const))(
       const other = engines[0].mixing;
       for (const profile of [0, 1])
         for (let length = 1; length < 2 ** 26; length = Math.ceil(length * 1.06)) {
-          // pointers differ in size, tables must not
+          // pointers differ in size, and WebAssembly has room for what crosses over; tables must not
           const difference = mixing.mixBytes(profile, length, 1) - other.mixBytes(profile, length, 1);
-          expect(Math.abs(difference)).toBeLessThan(4096);
+          expect(Math.abs(difference)).toBeLessThan(2 ** 19);
         }
     });
 

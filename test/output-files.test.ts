@@ -1,11 +1,14 @@
 /** @file Outputs: what lies in the folder at every moment, what is on the disk before it has a name, what is never lost. */
 import {
+  chmodSync,
   existsSync,
+  linkSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -13,10 +16,23 @@ import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { openInput, openOutput, removeInput, writeFileSafely } from '../src/cli/io/files.js';
+import {
+  exists,
+  openInput,
+  openOutput,
+  removeInput,
+  sameFile,
+  wouldOverwrite,
+  writeFileSafely,
+} from '../src/cli/io/files.js';
 
 /** What was asked of the file system, in order; and whether it has links. */
-const system = vi.hoisted(() => ({ log: [] as string[], links: true }));
+const system = vi.hoisted(() => ({
+  log: [] as string[],
+  links: true,
+  owners: true,
+  most: Number.POSITIVE_INFINITY,
+}));
 
 vi.mock('node:fs/promises', async (original) => {
   const real = await original<typeof import('node:fs/promises')>();
@@ -37,11 +53,15 @@ vi.mock('node:fs/promises', async (original) => {
     open: async (...args: Parameters<typeof real.open>) => {
       const handle: FileHandle = await real.open(...args);
       const name = basename(String(args[0])).replace(/^\..*/, 'PART');
-      const { sync } = handle;
+      const { sync, chown } = handle;
       return Object.assign(handle, {
         async sync() {
           await sync.call(handle);
           system.log.push(`sync ${name}`);
+        },
+        async chown(uid: number, gid: number) {
+          if (!system.owners) throw Object.assign(new Error('not permitted'), { code: 'EPERM' });
+          await chown.call(handle, uid, gid);
         },
       });
     },
@@ -54,7 +74,7 @@ const bytes = Buffer.from('what was written');
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'shacomp-files-'));
-  Object.assign(system, { log: [], links: true });
+  Object.assign(system, { log: [], links: true, owners: true });
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
@@ -87,6 +107,60 @@ describe('a new file', () => {
     const output = await openOutput(file('out'), false);
     expect(statSync(file(readdirSync(folder)[0])).mode & 0o777).toBe(0o600);
     await output.discard();
+  });
+});
+
+describe('what is written', () => {
+  it('has the permissions and times of its source, but runs as nobody else', async () => {
+    writeFileSync(file('in'), '');
+    chmodSync(file('in'), 0o6751);
+    utimesSync(file('in'), 1e9, 1.1e9);
+    const output = await openOutput(file('out'), false);
+    await output.finish(statSync(file('in'), { bigint: true }));
+    await output.commit();
+    const { mode, mtimeMs } = statSync(file('out'));
+    expect(mode & 0o7777).toBe(0o751);
+    expect(mtimeMs).toBe(1.1e12);
+  });
+
+  it('gives a group that is not that of its source no more than everybody has', async () => {
+    system.owners = false;
+    writeFileSync(file('in'), '');
+    chmodSync(file('in'), 0o664);
+    const output = await openOutput(file('out'), false);
+    const source = statSync(file('in'), { bigint: true });
+    source.gid++;
+    await output.finish(source);
+    await output.commit();
+    expect(statSync(file('out')).mode & 0o777).toBe(0o644);
+  });
+
+  it('of no source has the permissions of any new file', async () => {
+    await (await finished(false)).commit();
+    expect(statSync(file('out')).mode & 0o777).toBe(0o666 & ~process.umask());
+  });
+});
+
+describe('a name', () => {
+  it('is taken by a link that leads nowhere, and by a file through a link', async () => {
+    symlinkSync(file('nowhere'), file('broken'));
+    expect(await exists(file('broken'))).toBe(true);
+    expect(await exists(file('nothing'))).toBe(false);
+    expect(await wouldOverwrite(file('broken'))).toBe(true);
+    expect(await wouldOverwrite('/dev/null')).toBe(false);
+  });
+
+  it('leads to the same file through a link, and not to a copy', async () => {
+    writeFileSync(file('in'), 'x');
+    writeFileSync(file('copy'), 'x');
+    symlinkSync(file('in'), file('symbolic'));
+    linkSync(file('in'), file('hard'));
+    const stats = statSync(file('in'), { bigint: true });
+    for (const name of ['in', 'symbolic', 'hard']) expect(await sameFile(stats, file(name))).toBe(true);
+    for (const name of ['copy', 'nothing']) expect(await sameFile(stats, file(name))).toBe(false);
+    // the same number on another disk
+    stats.dev++;
+    expect(await sameFile(stats, file('in'))).toBe(false);
   });
 });
 
@@ -127,6 +201,13 @@ describe('an input', () => {
   beforeEach(() => {
     writeFileSync(file('in'), 'as it was read');
     utimesSync(file('in'), 2e9, 2e9);
+  });
+
+  it('whose length is not known beforehand has none: files of /proc say 0', async () => {
+    writeFileSync(file('in'), '');
+    const input = await openInput(file('in'));
+    expect(input.size).toBeUndefined();
+    await input.close();
   });
 
   it('is removed if it is what was read', async () => {

@@ -33,6 +33,16 @@ describe('the saving', () => {
     expect(await trial(plain, network, 40_000).saving()).toBeCloseTo(saving, 2);
   });
 
+  it('in the rest of the block is that at the end of the sample, not that at its start', async () => {
+    const mixing = stubMixing({ plain: 0.5, network: (done) => (done < 2 ** 13 ? 0.1 : 0.5) });
+    const engine = fakeEngine({ shape: 'flat' });
+    const open = async () => engine.open(fakeModel(), SLICES);
+    const saving = await new Trial(new Uint8Array(LENGTH), { mixing, breath: new Breath(), open }).saving();
+    // some 3 KiB of the sample's 64, but of 512 of the block's
+    expect(saving).toBeGreaterThan(0);
+    expect(saving).toBeLessThan(0.01);
+  });
+
   it('is none where the code is longer than the sample, whatever the parts say', async () => {
     expect(await trial(1.2, 1.1).saving()).toBe(0);
     expect(await trial(1, 0.9).saving()).toBeGreaterThan(0);

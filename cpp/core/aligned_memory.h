@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
+#include <new>
 
 namespace shacomp {
 
@@ -12,9 +13,14 @@ struct FreeMemory {
 };
 using Memory = std::unique_ptr<void, FreeMemory>;
 
-/** At least `size` bytes, aligned, or null; the system hands them out page by page as they are touched. */
+/**
+ * At least `size` bytes, aligned; the system hands them out page by page as they are touched.
+ * @throws std::bad_alloc
+ */
 inline Memory allocate_aligned(std::size_t size, std::size_t alignment) {
-  return Memory(std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment));
+  Memory memory(std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment));
+  if (!memory) throw std::bad_alloc();
+  return memory;
 }
 
 }  // namespace shacomp

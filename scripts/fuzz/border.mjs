@@ -6,13 +6,22 @@
  * them.
  */
 import { readFileSync } from 'node:fs';
-import { nativeAddon } from '../../dist/engines/native/engine.js';
+import { nativeAddon } from '../../dist/engines/native/addon.js';
 import { parseModel } from '../../dist/model/sharnn.js';
-import { fastEngines, mixKernels, referenceEngine } from './engines.mjs';
+import { fastEngines } from './engines.mjs';
 import { Finding } from './random.mjs';
 
 /** Exports of the addon that take anything. */
-const CHECKED = ['mixBytes', 'mixOpen', 'mixEncode', 'mixFinish', 'mixDecode', 'mixSteps', 'mixClose'];
+const CHECKED = [
+  'mixBytes',
+  'mixOpen',
+  'mixEncode',
+  'mixFinish',
+  'mixDecode',
+  'mixEnds',
+  'mixSteps',
+  'mixClose',
+];
 
 /** Errors that may be thrown at a caller who does not keep to the types. */
 const ALLOWED = [TypeError, RangeError, SyntaxError];
@@ -52,8 +61,8 @@ export const name = 'border';
 
 export async function prepare() {
   const model = parseModel(readFileSync(new URL('../../fixtures/tiny.sharnn', import.meta.url)));
-  const engines = [...(await fastEngines()), referenceEngine];
-  const mixers = await Promise.all([...new Set(engines.map((engine) => engine.name))].map(mixKernels));
+  const engines = await fastEngines();
+  const mixers = engines.map((engine) => engine.mixing);
   let addon = {};
   try {
     addon = nativeAddon();

@@ -1,8 +1,6 @@
 /** @file The engines that inputs are run on; what they give must be the same. */
-import { mixKernels } from '../../dist/engines/mixing.js';
 import { nativeEngine, nativeIsas } from '../../dist/engines/native/engine.js';
-import { referenceEngine } from '../../dist/engines/reference/network.js';
-import { wasmEngine } from '../../dist/engines/wasm/engine.js';
+import { selectEngine } from '../../dist/node/engines.js';
 
 /** Fast engines first: the native one, if it runs here, with threads and for every instruction set; WebAssembly. */
 export async function fastEngines() {
@@ -13,8 +11,8 @@ export async function fastEngines() {
   } catch (error) {
     if (error.code !== 'ERR_ENGINE_UNAVAILABLE') throw error;
   }
-  engines.push(await wasmEngine());
+  engines.push(await selectEngine('wasm'));
   return engines;
 }
 
-export { mixKernels, referenceEngine };
+export { referenceEngine } from '../../dist/engines/reference/engine.js';

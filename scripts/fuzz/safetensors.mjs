@@ -10,6 +10,7 @@ import { parameterCount } from '../../dist/model/architecture.js';
 import { readCheckpoint, writeCheckpoint } from '../../dist/trainer/checkpoint.js';
 import { initialize } from '../../dist/trainer/initialize.js';
 import { quantize } from '../../dist/trainer/quantize.js';
+import { rangesOf } from '../../dist/trainer/ranges.js';
 import { encodeSafetensors, parseSafetensors } from '../../dist/trainer/safetensors.js';
 import { changed, Finding } from './random.mjs';
 
@@ -113,7 +114,7 @@ export async function prepare() {
   return {
     seeds,
     make: (random) => (random.chance(0.25) ? changed(random, random.pick(seeds), seeds) : structured(random)),
-    async run(bytes) {
+    async run(bytes, random) {
       let read;
       try {
         read = parseSafetensors(bytes);
@@ -130,7 +131,9 @@ export async function prepare() {
       writeFileSync(path, bytes);
       try {
         const { arch, values } = await readCheckpoint(path);
-        quantize(arch, values, 'fuzz');
+        const { width, layers } = arch;
+        const most = Float32Array.from({ length: layers * (4 * width + 5) + width }, () => 8 * random.next());
+        quantize(arch, values, 'fuzz', rangesOf(arch, most));
         return 'a network';
       } catch (error) {
         if (CODES.includes(error.code)) return `tensors, ${error.code}`;

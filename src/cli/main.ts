@@ -1,9 +1,10 @@
 /** @file The command line: finds the command, reads its options, runs it, and turns errors into an exit code. */
+import { isatty } from 'node:tty';
 import { Command, CommanderError, Option } from 'commander';
 import { ENVIRONMENT } from '../node/env.js';
 import { losslessWords } from './arguments.js';
 import { COMMANDS, type CommandSpec } from './commands.js';
-import { writeMessage } from './io/descriptors.js';
+import { STDERR, writeMessage } from './io/descriptors.js';
 import { cleanUp, endBySignal, handleSignals, SignalInterrupt } from './io/signals.js';
 import { type Flags, OPTIONS, type OptionSpec } from './options.js';
 import { table } from './terminal/format.js';
@@ -40,8 +41,8 @@ Examples:
 /** Runs the command line. Sets the exit code; never throws. */
 export async function main(argv: string[]): Promise<void> {
   handleSignals();
-  // what cannot be shown there is lost
-  process.stderr.on('error', () => {});
+  // what a terminal does not show is lost; of a pipe, Node.js would make one that does not block
+  if (isatty(STDERR)) process.stderr.on('error', () => {});
   const unexpected = (error: unknown) => {
     cleanUp();
     reportError(error);

@@ -70,10 +70,11 @@ async function* encodeBlocks(
       if (block.length === 0 && first) {
         parts.push(endRecord());
       } else {
+        await breath.take();
         sum = checksum(block, sum);
         const { length } = block;
         const start = reader.offset - length;
-        if (plan.mode?.network) model ??= await platform.loadModel(options.model);
+        if (plan.mode?.network) model ??= await platform.loadModel(options.model ?? level.model);
         const coded = await encoder.encode(block, model, (symbols, payload) =>
           onProgress?.({ bytesIn: start + symbols, bytesOut: bytesOut + payload }),
         );
@@ -90,6 +91,7 @@ async function* encodeBlocks(
         }
         parts.push(blockTrailer(sum));
       }
+      await breath.take();
       const chunk = concat(parts.splice(0));
       bytesOut += chunk.length;
       onProgress?.({ bytesIn: reader.offset, bytesOut });

@@ -50,20 +50,20 @@ async function* decodeBlocks(
   const decode = async (record: BlockRecord): Promise<Uint8Array<ArrayBuffer>> => {
     const { length, codedLength, streams } = record;
     const mode = CODED_MODES.find((m) => m.name === record.mode);
-    const architecture = mode?.network ? model?.architecture : undefined;
     checkOutput(length);
+    const network = mode?.network && model ? await networks.memory(model, streams) : undefined;
     const mixing = mode?.profile ? await networks.mixing() : undefined;
     checkMemory(
-      blockMemory({ length, codedLength, streams, mode, architecture, mixing }) + held(),
+      blockMemory({ length, codedLength, streams, mode, network, mixing }) + held(),
       options.memoryLimit,
     );
     const start = reader.offset;
     const { payload, checksum: expected } = await container.payload();
+    await breath.take();
     let block = payload;
     if (mode) {
-      const network = mode.network && model ? await networks.open(model, streams) : undefined;
       block = await decodeBlock(payload, length, streams, mode, {
-        network,
+        network: mode.network && model ? await networks.open(model, streams) : undefined,
         mixing,
         breath,
         progress: (symbols, used) => onProgress?.({ bytesIn: start + used, bytesOut: bytesOut + symbols }),

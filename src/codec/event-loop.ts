@@ -1,7 +1,14 @@
 /** @file Lets the event loop run now and then during long computations, so that signals, timers and aborts work. */
 
-/** Longest time in ms that coding keeps the event loop waiting. */
-const INTERVAL = 25;
+/** Longest time in ms that coding means to keep the event loop waiting. */
+export const LONGEST_WAIT = 25;
+/** Time in ms that a portion of work should take. It may take twice as long, where the work gets harder. */
+const PORTION = 6;
+/** Time in ms after which no other portion is begun before the event loop has had its turn. */
+const DUE = LONGEST_WAIT - 2 * PORTION;
+
+/** Symbols of a first portion, while it is not known how long one takes. */
+const FIRST_SYMBOLS = 64;
 
 const immediate: (resume: () => void) => void =
   typeof setImmediate === 'function' ? setImmediate : (resume) => setTimeout(resume, 0);
@@ -18,10 +25,60 @@ export class Breath {
   /** @throws the signal's reason */
   take(): Promise<void> | undefined {
     this.#signal?.throwIfAborted();
-    if (performance.now() - this.#last < INTERVAL) return undefined;
+    if (performance.now() - this.#last < DUE) return undefined;
     return new Promise<void>((resolve) => immediate(resolve)).then(() => {
       this.#last = performance.now();
       this.#signal?.throwIfAborted();
     });
   }
 }
+
+/**
+ * Cuts one kind of work into portions that are short on this machine, whatever its speed: each has the size that the one
+ * before it suggests. What is computed must not depend on where it is cut.
+ */
+export class Portions {
+  readonly #breath: Breath;
+  readonly #streams: number;
+  /** Most symbols of a portion. */
+  readonly most: number;
+  #size: number;
+  #start = 0;
+
+  /**
+   * @param streams symbols per step; a portion is whole steps, at least one, except at the end
+   * @param most symbols of a portion, about: whole steps, at least one
+   */
+  constructor(breath: Breath, streams: number, most: number) {
+    this.#breath = breath;
+    this.#streams = streams;
+    this.most = wholeSteps(most, streams);
+    this.#size = wholeSteps(Math.min(FIRST_SYMBOLS, most), streams);
+  }
+
+  /** How many of the symbols that are left to do now. */
+  begin(left: number): number {
+    this.#start = performance.now();
+    return Math.min(left, this.#size);
+  }
+
+  /** To be told when a result has come from elsewhere: what was waited for has not held the event loop. */
+  waited(): void {
+    this.#start = performance.now();
+  }
+
+  /**
+   * To be called when that many symbols are done.
+   * @returns a promise to await before the next portion, if it is time
+   * @throws the signal's reason
+   */
+  end(symbols: number): Promise<void> | undefined {
+    const fitting = (symbols * PORTION) / (performance.now() - this.#start);
+    this.#size = Math.min(this.most, wholeSteps(Math.min(2 * this.#size, fitting), this.#streams));
+    return this.#breath.take();
+  }
+}
+
+/** About that many symbols in whole steps, at least one. */
+export const wholeSteps = (symbols: number, streams: number): number =>
+  Math.max(1, Math.floor(symbols / streams)) * streams;

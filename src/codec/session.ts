@@ -26,6 +26,11 @@ export class Networks {
     return network;
   }
 
+  /** Bytes that a network of `streams` streams takes beside the model's own. */
+  async memory({ architecture }: IntegerModel, streams: number): Promise<number> {
+    return (await this.#select()).memory(architecture, streams);
+  }
+
   /** The engine's mixing coder. */
   async mixing(): Promise<MixKernels> {
     return (await this.#select()).mixing;

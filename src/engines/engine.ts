@@ -2,6 +2,7 @@
  * @file The one interface through which the codec sees an engine: a network that predicts, and a coder that mixes.
  * Types only. All engines give the same bits.
  */
+import type { Architecture } from '../model/architecture.js';
 import type { IntegerModel } from '../model/sharnn.js';
 
 /** A way of running integer networks and the mixing coder. */
@@ -10,6 +11,8 @@ export interface Engine {
   readonly name: string;
   /** What it runs on, for people: "AVX-512 VNNI, 2 threads". */
   readonly detail: string;
+  /** Bytes that an open network of that shape takes, beside the model's own, which its networks share. */
+  memory(architecture: Architecture, streams: number): number;
   /**
    * Opens a network for `streams` lockstep streams, all at the cold state.
    * @throws ShacompError ERR_OPTIONS, ERR_MODEL_INVALID, ERR_MEMORY_LIMIT

@@ -31,6 +31,7 @@ export function lendMixing(predictor: Predictor, lender: Engine): Engine {
   return {
     name: predictor.name,
     detail: `${predictor.detail}; mixing by ${lender.name}`,
+    memory: (architecture, streams) => predictor.memory(architecture, streams),
     open: (model, streams) => predictor.open(model, streams),
     mixing: lender.mixing,
   };

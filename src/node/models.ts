@@ -18,6 +18,7 @@ import {
 import { environment } from './env.js';
 import { fileError } from './file-errors.js';
 import { nodeSha256 } from './hash.js';
+import { decodeName, systemName } from './names.js';
 import { type RegularFile, withRegularFile } from './regular-file.js';
 
 /** The model that compression uses where none is named. */
@@ -60,7 +61,7 @@ class FileCache<T> {
   /** @throws system errors, and what `make` throws */
   async get(path: string): Promise<T> {
     // taken before the file is read, so that a change in between is noticed the next time
-    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(systemName(path), { bigint: true });
     const stamp = [dev, ino, size, mtimeNs, ctimeNs].join();
     const known = this.#entries.get(path);
     const entry = known?.stamp === stamp ? known : { stamp, value: this.make(path) };
@@ -131,11 +132,12 @@ async function headerOf({ size, read }: RegularFile): Promise<Uint8Array> {
 async function modelFiles(): Promise<{ paths: string[]; problems: ShacompError[] }> {
   const problems: ShacompError[] = [];
   const lists = modelFolders().map(async (folder) => {
-    const names = await readdir(folder).catch((error) => {
+    const names = await readdir(systemName(folder), 'buffer').catch((error) => {
       if (!['ENOENT', 'ENOTDIR'].includes(error.code)) problems.push(fileError(folder, error));
-      return [] as string[];
+      return [] as Buffer[];
     });
     return names
+      .map(decodeName)
       .filter((name) => name.endsWith(SUFFIX))
       .sort()
       .map((name) => join(folder, name));

@@ -1,6 +1,5 @@
 /** @file What a network's predictions cost, without coding. */
 import { predictRows } from '../codec/block/predict.js';
-import { interleave } from '../codec/block/slices.js';
 import type { SymbolSink } from '../codec/block/symbol-coder.js';
 import { Breath } from '../codec/event-loop.js';
 import type { Engine } from '../engines/engine.js';
@@ -32,8 +31,7 @@ export async function crossEntropy(engine: Engine, model: IntegerModel, text: Ui
   const network = engine.open(model, streams);
   const sum = new CrossEntropy();
   try {
-    const rows = interleave(text, streams);
-    await predictRows({ rows, streams, count: text.length, network, breath: new Breath() }, sum);
+    await predictRows({ block: text, streams, network, breath: new Breath() }, sum);
     return sum.bits;
   } finally {
     network.close();

@@ -111,7 +111,8 @@ export class TrainingNetwork implements Vectors {
     try {
       this.session = kernels.open(config, parameterCount(arch));
     } catch (error) {
-      throw tooLarge(error as Error);
+      const short = error instanceof ShacompError && error.code === 'ERR_MEMORY_LIMIT';
+      throw short ? tooLarge(error) : error;
     }
     ({
       weights: this.weights,

@@ -1,11 +1,10 @@
 /** @file The training kernels in WebAssembly, for machines where the addon does not run: one thread, float32 products. */
+import { type HeapExports, WasmHeap } from '../engines/wasm/memory.js';
 import { wasmModule } from '../node/wasm-module.js';
 import type { Segment, TrainConfig, TrainKernels } from './kernels.js';
 
 /** What cpp/bindings/wasm/train.cc exports. Pointers are byte offsets. */
-interface TrainExports {
-  memory: WebAssembly.Memory;
-  __heap_base: WebAssembly.Global;
+interface TrainExports extends HeapExports {
   train_scratch(): number;
   train_measure(session: number, ...shape: number[]): number;
   train_open(session: number): void;
@@ -19,42 +18,35 @@ interface TrainExports {
   train_evaluate(session: number, ema: number, prepare: number): void;
 }
 
-const PAGE = 65536;
-const ALIGNMENT = 64;
-
 /**
  * The WebAssembly training kernels.
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE without WebAssembly SIMD
  */
 export async function wasmTraining(): Promise<TrainKernels> {
   const module = await wasmModule();
-  /** An instance of its own for every session: its memory never grows again, so that views of it stay valid. */
-  const begin = ({ width, layers, boom, window, attention, batch, steps, moments }: TrainConfig) => {
-    const exports = new WebAssembly.Instance(module).exports as unknown as TrainExports;
-    const session = Math.ceil(exports.__heap_base.value / ALIGNMENT) * ALIGNMENT;
-    const grow = (size: number) => {
-      const missing = session + size - exports.memory.buffer.byteLength;
-      if (missing > 0) exports.memory.grow(Math.ceil(missing / PAGE));
-    };
-    grow(exports.train_scratch());
-    const size = exports.train_measure(
-      ...([session, width, layers, boom, window, attention, batch, steps, Number(moments)] as const),
-    );
-    return { exports, session, size, grow };
+  const shape = ({ width, layers, boom, window, attention, batch, steps, moments }: TrainConfig) =>
+    [width, layers, boom, window, attention, batch, steps, Number(moments)] as const;
+  const measure = (config: TrainConfig) => {
+    const heap = new WasmHeap<TrainExports>(module);
+    const session = heap.allocate(heap.exports.train_scratch(), 'training');
+    return heap.exports.train_measure(session, ...shape(config));
   };
   return {
-    measure: (config) => begin(config).size,
+    measure,
     open(config, parameters) {
-      const { exports, session, size, grow } = begin(config);
-      grow(size);
+      // a heap of its own for every session: its memory never grows again, so that views of it stay valid
+      const heap = new WasmHeap<TrainExports>(module);
+      const { exports } = heap;
+      const session = heap.allocateZeroed(measure(config), 'training');
+      exports.train_measure(session, ...shape(config));
       exports.train_open(session);
       const { buffer } = exports.memory;
       const floats = (which: number, length: number) =>
-        new Float32Array(buffer, exports.train_vector(session, which), length);
+        new Float32Array(buffer, exports.train_vector(session, which) >>> 0, length);
       const [weights, gradient, m, v, ema] = [0, 1, 2, 3, 4].map((which) => floats(which, parameters));
       const n = config.batch * config.steps;
-      const bytes = new Uint8Array(buffer, exports.train_bytes(session), 2 * n + config.batch);
-      const sums = new Float64Array(buffer, exports.train_losses(session), config.batch);
+      const bytes = new Uint8Array(buffer, exports.train_bytes(session) >>> 0, 2 * n + config.batch);
+      const sums = new Float64Array(buffer, exports.train_losses(session) >>> 0, config.batch);
       const put = ({ inputs, targets, resets }: Segment) => {
         bytes.set(inputs);
         bytes.set(targets, n);
@@ -63,7 +55,11 @@ export async function wasmTraining(): Promise<TrainKernels> {
       return {
         vectors: {
           ...{ weights, gradient, m, v, ema },
-          state: new Uint8Array(buffer, exports.train_vector(session, 5), exports.train_state_bytes(session)),
+          state: new Uint8Array(
+            buffer,
+            exports.train_vector(session, 5) >>> 0,
+            exports.train_state_bytes(session),
+          ),
           ranges: floats(6, exports.train_ranges_length(session)),
           moments: floats(7, exports.train_moments_length(session)),
         },

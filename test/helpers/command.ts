@@ -4,6 +4,29 @@ import { COMMANDS } from '../../src/cli/commands.js';
 import { build } from '../../src/cli/main.js';
 import type { Flags } from '../../src/cli/options.js';
 
+const hoisted = vi.hoisted(() => ({
+  printed: '',
+  results: 0,
+  disk: undefined as ((bytes: Uint8Array) => Uint8Array) | undefined,
+}));
+
+/** What was printed, and what the disk does to what is written to files. */
+export const system = hoisted;
+
+vi.mock('../../src/cli/io/descriptors.js', async (original) => {
+  const real = await original<typeof import('../../src/cli/io/descriptors.js')>();
+  return {
+    ...real,
+    writeMessage(text: string) {
+      hoisted.printed += text;
+    },
+    async writeFully(fd: number, bytes: Uint8Array) {
+      if (fd === real.STDOUT) hoisted.results += bytes.length;
+      else await real.writeFully(fd, hoisted.disk ? hoisted.disk(bytes) : bytes);
+    },
+  };
+});
+
 const specOf = (name: string) => COMMANDS.find((command) => command.name === name)!;
 
 /** What a line such as ['--rm', 'a.txt'] says: the operands, and the flags with their defaults. */
@@ -21,16 +44,7 @@ export async function parse(words: string[], command = ''): Promise<{ operands: 
 
 /** Runs a line; gives what it printed on standard error. Errors of single files are in there, others are thrown. */
 export async function runHere(words: string[], command = ''): Promise<string> {
-  let printed = '';
-  const spy = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
-    printed += text.toString();
-    return true;
-  });
-  try {
-    const spec = specOf(command);
-    await build(spec).parseAsync(words, { from: 'user' });
-    return printed;
-  } finally {
-    spy.mockRestore();
-  }
+  Object.assign(system, { printed: '', results: 0 });
+  await build(specOf(command)).parseAsync(words, { from: 'user' });
+  return system.printed;
 }

@@ -50,6 +50,7 @@ export function fakeEngine({
     opened: 0,
     closed: 0,
     rows,
+    memory: (_architecture, streams) => 1000 * streams,
     open(_model: IntegerModel, streams: number): Network {
       engine.opened++;
       let steps = 0;

@@ -1,18 +1,62 @@
-/** @file What the parts of the native addon share: errors with codes, and arguments that are checked. */
+/** @file What the parts of the native addon share: errors with codes, arguments that are checked, exports that never throw. */
 #pragma once
 
 #include <node_api.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
+#include <new>
 #include <string>
 
 namespace shacomp {
 
 /** Throws an error with one of the codes of src/errors.ts. */
-inline napi_value fail(napi_env env, const char* code, const char* message) {
+inline napi_value fail(napi_env env, const char* code, const char* message) noexcept {
+  bool pending = false;
+  napi_value ignored;
+  // JavaScript's own error for the same thing, without a code
+  if (napi_is_exception_pending(env, &pending) == napi_ok && pending) napi_get_and_clear_last_exception(env, &ignored);
   napi_throw_error(env, code, message);
   return nullptr;
+}
+
+inline napi_value no_memory(napi_env env) noexcept {
+  return fail(env, "ERR_MEMORY_LIMIT", "the system has no memory left: close programs, or use a lower level or smaller blocks");
+}
+
+/** Makes an exception of C++ one of JavaScript. */
+template <napi_callback function>
+napi_value guarded(napi_env env, napi_callback_info info) noexcept {
+  try {
+    return function(env, info);
+  } catch (const std::bad_alloc&) {
+    return no_memory(env);
+  } catch (const std::exception& error) {
+    return fail(env, nullptr, error.what());
+  } catch (...) {
+    return fail(env, nullptr, "the native addon failed");
+  }
+}
+
+/** Adds a function to the addon's exports; none is added in another way, since no exception of C++ may leave one. */
+template <napi_callback function>
+void add_export(napi_env env, napi_value exports, const char* name) noexcept {
+  napi_value value = nullptr;
+  if (napi_create_function(env, name, NAPI_AUTO_LENGTH, guarded<function>, nullptr, &value) == napi_ok)
+    napi_set_named_property(env, exports, name, value);
+}
+
+/** An ArrayBuffer, zeroed; null if there is no memory for it (napi_create_arraybuffer would end the process). */
+inline napi_value new_array_buffer(napi_env env, size_t size, void** data) noexcept {
+  napi_value global, constructor, length, buffer = nullptr;
+  size_t actual = 0;
+  const bool made = napi_get_global(env, &global) == napi_ok &&
+                    napi_get_named_property(env, global, "ArrayBuffer", &constructor) == napi_ok &&
+                    napi_create_double(env, static_cast<double>(size), &length) == napi_ok &&
+                    napi_new_instance(env, constructor, 1, &length, &buffer) == napi_ok &&
+                    napi_get_arraybuffer_info(env, buffer, data, &actual) == napi_ok && actual == size;
+  return made ? buffer : nullptr;
 }
 
 inline napi_value number(napi_env env, double value) {

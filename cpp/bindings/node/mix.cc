@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -16,23 +17,25 @@ namespace shacomp {
 namespace {
 
 constexpr napi_type_tag MIX_TAG = {0x53686163'6f6d7031, 0x4d69784d'69784d69};
+#if defined(__linux__)
+constexpr size_t PAGE = 4096;
 constexpr size_t HUGE_PAGE = size_t{2} << 20;
+#endif
 
 }  // namespace
 
 /** On Linux in huge pages where the system gives them, since the tables are hit at random. */
-bool MixHandle::allocate(size_t wanted) {
+void MixHandle::allocate(size_t wanted) {
 #if defined(__linux__)
-  bytes = (wanted + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+  bytes = (wanted + PAGE - 1) / PAGE * PAGE;
   void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (at == MAP_FAILED) return false;
+  if (at == MAP_FAILED) throw std::bad_alloc();
   memory = at;
   if (bytes > 4 * HUGE_PAGE) madvise(memory, bytes, MADV_HUGEPAGE);
-  return true;
 #else
   bytes = (wanted + 63) / 64 * 64;
   memory = std::calloc(1, bytes + 64);
-  return memory != nullptr;
+  if (!memory) throw std::bad_alloc();
 #endif
 }
 
@@ -82,7 +85,6 @@ void finalize(napi_env env, void* data, void*) {
   auto* h = static_cast<MixHandle*>(data);
   int64_t total;
   if (h->mix) napi_adjust_external_memory(env, -h->reported, &total);
-  h->release();
   delete h;
 }
 
@@ -101,38 +103,24 @@ napi_value mix_open_js(napi_env env, napi_callback_info info) {
   if (a.given(3) && !(payload = a.array(3, napi_uint8_array, &payload_size)))
     return fail(env, "ERR_OPTIONS", "mixing coder: the payload must be a Uint8Array");
 
-  auto* h = new (std::nothrow) MixHandle;
-  if (!h || !h->allocate(bytes)) {
-    delete h;
-    return fail(env, "ERR_MEMORY_LIMIT", "mixing coder: the system has no memory left: close programs or use a lower level");
-  }
+  auto h = std::make_unique<MixHandle>();
+  h->allocate(bytes);
   h->mix = mix_create(h->aligned(), static_cast<int>(profile), length, streams, isa.empty() ? nullptr : isa.c_str());
-  if (!h->mix) {
-    h->release();
-    delete h;
-    return fail(env, "ERR_ENGINE_UNAVAILABLE", "mixing coder: this machine lacks the instruction set asked for");
-  }
+  if (!h->mix) return fail(env, "ERR_ENGINE_UNAVAILABLE", "mixing coder: this machine lacks the instruction set asked for");
   h->streams = streams;
   if (payload) {
     h->payload = static_cast<uint8_t*>(std::malloc(payload_size + 1));
-    if (!h->payload) {
-      h->release();
-      delete h;
-      return fail(env, "ERR_MEMORY_LIMIT", "mixing coder: the system has no memory left: close programs or use a lower level");
-    }
+    if (!h->payload) throw std::bad_alloc();
     std::memcpy(h->payload, payload, payload_size);
     mix_begin_decode(h->mix, h->payload, payload_size);
   }
+  h->reported = static_cast<int64_t>(bytes + payload_size);
   napi_value object = nullptr;
-  if (napi_create_object(env, &object) != napi_ok || napi_wrap(env, object, h, finalize, nullptr, nullptr) != napi_ok) {
-    h->release();
-    delete h;
-    return fail(env, "ERR_OPTIONS", "mixing coder: cannot make an object");
-  }
-  napi_type_tag_object(env, object, &MIX_TAG);
+  if (napi_create_object(env, &object) != napi_ok || napi_type_tag_object(env, object, &MIX_TAG) != napi_ok ||
+      napi_wrap(env, object, h.get(), finalize, nullptr, nullptr) != napi_ok)
+    return no_memory(env);
   int64_t total;
-  h->reported = static_cast<int64_t>(bytes);
-  napi_adjust_external_memory(env, h->reported, &total);
+  napi_adjust_external_memory(env, h.release()->reported, &total);
   return object;
 }
 
@@ -170,7 +158,7 @@ napi_value mix_finish_js(napi_env env, napi_callback_info info) {
     return out;
   }
   void* data = nullptr;
-  if (napi_create_arraybuffer(env, size, &data, &buffer) != napi_ok) return nullptr;
+  if (!(buffer = new_array_buffer(env, size, &data))) return no_memory(env);
   if (size) std::memcpy(data, mix_output(h->mix), size);
   napi_create_typedarray(env, napi_uint8_array, size, buffer, 0, &out);
   return out;
@@ -214,17 +202,13 @@ napi_value mix_close_js(napi_env env, napi_callback_info info) {
 }  // namespace
 
 void register_mix(napi_env env, napi_value exports) {
-  const struct {
-    const char* name;
-    napi_callback function;
-  } functions[] = {{"mixBytes", mix_bytes_js},   {"mixOpen", mix_open_js},     {"mixEncode", mix_encode_js},
-                   {"mixFinish", mix_finish_js}, {"mixDecode", mix_decode_js}, {"mixEnds", mix_ends_js},
-                   {"mixClose", mix_close_js}};
-  for (const auto& f : functions) {
-    napi_value value;
-    if (napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.function, nullptr, &value) == napi_ok)
-      napi_set_named_property(env, exports, f.name, value);
-  }
+  add_export<mix_bytes_js>(env, exports, "mixBytes");
+  add_export<mix_open_js>(env, exports, "mixOpen");
+  add_export<mix_encode_js>(env, exports, "mixEncode");
+  add_export<mix_finish_js>(env, exports, "mixFinish");
+  add_export<mix_decode_js>(env, exports, "mixDecode");
+  add_export<mix_ends_js>(env, exports, "mixEnds");
+  add_export<mix_close_js>(env, exports, "mixClose");
 }
 
 }  // namespace shacomp

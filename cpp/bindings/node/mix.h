@@ -19,7 +19,13 @@ struct MixHandle {
   uint8_t* payload = nullptr;  // the decoder's input; null in encoders
   int64_t reported = 0;
 
-  bool allocate(size_t wanted);
+  MixHandle() = default;
+  MixHandle(const MixHandle&) = delete;
+  MixHandle& operator=(const MixHandle&) = delete;
+  ~MixHandle() { release(); }
+
+  /** Zeroed memory. @throws std::bad_alloc */
+  void allocate(size_t wanted);
   void* aligned() const { return reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(memory) + 63) & ~uintptr_t{63}); }
   void release();
 };

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <memory>
 #include <new>
 #include <utility>
@@ -70,16 +69,7 @@ std::vector<const NetworkKernels*> supported() {
 
 Memory allocate(size_t size) { return allocate_aligned(size, kAlignment); }
 
-/** The pool of that many threads. JavaScript calls from one thread at a time. */
-ThreadPool& shared_pool(unsigned threads) {
-  static thread_local std::map<unsigned, ThreadPool> pools;
-  return pools.try_emplace(threads, threads).first->second;
-}
-
-napi_value fail(napi_env env, const char* message) {
-  napi_throw_error(env, nullptr, message);
-  return nullptr;
-}
+napi_value no_such_isa(napi_env env) { return fail(env, "ERR_OPTIONS", "unknown instruction set"); }
 
 /** The arguments of a call, which src/engines/native/engine.ts has checked. */
 class TrustedArguments {
@@ -115,23 +105,28 @@ class TrustedArguments {
   }
 
  private:
-  static constexpr size_t kMost = 6;
+  static constexpr size_t kMost = 8;
   napi_env env_;
   napi_value values_[kMost];
 };
 
-/** Wraps a C++ object; JavaScript's garbage collector is told its size. */
-template <class T>
-napi_value wrap(napi_env env, std::unique_ptr<T> object, size_t size) {
+/** Tells JavaScript's garbage collector of memory that its objects hold or, below 0, no longer hold. */
+void report(napi_env env, int64_t bytes) {
   int64_t total;
-  napi_adjust_external_memory(env, static_cast<int64_t>(size), &total);
-  napi_value external;
-  const auto finalize = [](napi_env e, void* data, void* hint) {
-    int64_t left;
-    napi_adjust_external_memory(e, -static_cast<int64_t>(reinterpret_cast<intptr_t>(hint)), &left);
-    delete static_cast<T*>(data);
+  napi_adjust_external_memory(env, bytes, &total);
+}
+
+/** Makes a C++ object, which holds `object->size` bytes, a value of JavaScript; null, with an exception, if that fails. */
+template <class T>
+napi_value wrap(napi_env env, std::unique_ptr<T> object) {
+  napi_value external = nullptr;
+  const auto finalize = [](napi_env e, void* data, void*) {
+    auto* const dead = static_cast<T*>(data);
+    report(e, -static_cast<int64_t>(dead->size));
+    delete dead;
   };
-  napi_create_external(env, object.release(), finalize, reinterpret_cast<void*>(size), &external);
+  if (napi_create_external(env, object.get(), finalize, nullptr, &external) != napi_ok) return no_memory(env);
+  report(env, static_cast<int64_t>(object.release()->size));
   return external;
 }
 
@@ -148,47 +143,64 @@ napi_value network_isas(napi_env env, napi_callback_info) {
   return list;
 }
 
-using SharedModel = std::shared_ptr<const PackedModel>;
+/** What JavaScript has of a model: networks share it. */
+struct ModelHandle {
+  std::shared_ptr<const PackedModel> model;
+  size_t size;
+};
 
-/** packModel(file: Uint8Array, isa: string): model */
+/** packModel(file: Uint8Array, isa: string): model. Throws ERR_MEMORY_LIMIT, ERR_OPTIONS. */
 napi_value pack_model(napi_env env, napi_callback_info info) {
   const TrustedArguments arguments(env, info);
   const uint8_t* const file = arguments.array<const uint8_t>(0);
   auto model = std::make_shared<PackedModel>();
   model->kernels = arguments.kernels(1);
-  if (!model->kernels) return fail(env, "unknown instruction set");
+  if (!model->kernels) return no_such_isa(env);
   model->shape = read_shape(file);
-  model->size = model->kernels->model_size(model->shape);
-  model->memory = allocate(model->size);
-  if (!model->memory) return fail(env, "out of memory");
+  const size_t size = model->kernels->model_size(model->shape);
+  model->memory = allocate(size);
   model->kernels->pack_model(file, model->memory.get());
-  const size_t size = model->size;
-  return wrap(env, std::make_unique<SharedModel>(std::move(model)), size);
+  return wrap(env, std::unique_ptr<ModelHandle>(new ModelHandle{std::move(model), size}));
 }
 
-/** openNetwork(model, streams, threads): network */
+/** Threads for that many streams: one for each and one that codes what they predict. */
+int useful_threads(int streams, int threads) { return std::min(threads, streams + 1); }
+
+/**
+ * networkBytes(isa, width, layers, boom, window, attention, streams, threads): memory of an open network, the packed model
+ * not counted. Throws ERR_OPTIONS.
+ */
+napi_value network_bytes(napi_env env, napi_callback_info info) {
+  const TrustedArguments arguments(env, info);
+  const NetworkKernels* const kernels = arguments.kernels(0);
+  if (!kernels) return no_such_isa(env);
+  const Shape shape = {arguments.number(1), arguments.number(2), arguments.number(3), arguments.number(4),
+                       static_cast<uint32_t>(arguments.number(5))};
+  const int streams = arguments.number(6);
+  const int threads = useful_threads(streams, arguments.number(7));
+  const double scratch = static_cast<double>(kernels->scratch_size(shape));
+  return number(env, static_cast<double>(kernels->state_size(shape, streams)) + threads * scratch);
+}
+
+/** openNetwork(model, streams, threads): network. Throws ERR_MEMORY_LIMIT. */
 napi_value open_network(napi_env env, napi_callback_info info) {
   const TrustedArguments arguments(env, info);
-  const SharedModel& model = *arguments.external<SharedModel>(0);
+  const auto& model = arguments.external<ModelHandle>(0)->model;
   auto network = std::make_unique<Network>();
   network->model = model;
   network->streams = arguments.number(1);
-  // one for each stream and one that codes what they predict
-  const int threads = std::min(arguments.number(2), network->streams + 1);
-  network->pool = &shared_pool(static_cast<unsigned>(threads));
+  const int threads = useful_threads(network->streams, arguments.number(2));
   network->size = model->kernels->state_size(model->shape, network->streams);
   network->state = allocate(network->size);
-  if (!network->state) return fail(env, "out of memory");
   const size_t scratch = model->kernels->scratch_size(model->shape);
   for (int i = 0; i < threads; i++) {
     network->scratch.push_back(allocate(scratch));
-    if (!network->scratch.back()) return fail(env, "out of memory");
     network->size += scratch;
   }
+  network->pool = ThreadPool::shared(static_cast<unsigned>(threads));
   model->kernels->reset_state(model->memory.get(), network->state.get(), network->streams);
-  const size_t size = network->size;
-  napi_value external = wrap(env, std::move(network), size);
-  if (napi_type_tag_object(env, external, &kNetworkTag) != napi_ok) return fail(env, "cannot tag the network");
+  napi_value external = wrap(env, std::move(network));
+  if (external && napi_type_tag_object(env, external, &kNetworkTag) != napi_ok) return no_memory(env);
   return external;
 }
 
@@ -218,11 +230,15 @@ napi_value run_network(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-/** closeNetwork(network): frees its memory now instead of at garbage collection. */
+/** closeNetwork(network): frees its memory, and threads that nobody else needs, now instead of at garbage collection. */
 napi_value close_network(napi_env env, napi_callback_info info) {
   Network& network = *TrustedArguments(env, info).external<Network>(0);
+  report(env, -static_cast<int64_t>(network.size));
+  network.size = 0;
   network.state.reset();
   network.scratch.clear();
+  network.pool.reset();
+  network.model.reset();
   return nullptr;
 }
 
@@ -230,18 +246,17 @@ napi_value close_network(napi_env env, napi_callback_info info) {
 napi_value benchmark_dot(napi_env env, napi_callback_info info) {
   const TrustedArguments arguments(env, info);
   const NetworkKernels* const kernels = arguments.kernels(0);
-  if (!kernels) return fail(env, "unknown instruction set");
+  if (!kernels) return no_such_isa(env);
   return number(env, kernels->bare_dot(arguments.number(1)));
 }
 
 /** benchmarkProduct(model, columns, repeats): multiply-adds done by the first layer's recurrent product. */
 napi_value benchmark_product(napi_env env, napi_callback_info info) {
   const TrustedArguments arguments(env, info);
-  const PackedModel& model = **arguments.external<SharedModel>(0);
+  const PackedModel& model = *arguments.external<ModelHandle>(0)->model;
   const int columns = arguments.number(1);
   const int repeats = arguments.number(2);
   const Memory scratch = allocate(model.kernels->scratch_size(model.shape));
-  if (!scratch) return fail(env, "out of memory");
   model.kernels->product(model.memory.get(), columns, repeats, scratch.get());
   const double d = model.shape.width;
   return number(env, 4 * d * d * columns * repeats);
@@ -257,17 +272,15 @@ Network* network_handle(napi_env env, napi_value value) {
 }
 
 void register_network(napi_env env, napi_value exports) {
-  const std::pair<const char*, napi_callback> functions[] = {
-      {"networkIsas", network_isas},     {"packModel", pack_model},
-      {"openNetwork", open_network},     {"resetNetwork", reset_network},
-      {"runNetwork", run_network},       {"closeNetwork", close_network},
-      {"benchmarkDot", benchmark_dot},   {"benchmarkProduct", benchmark_product},
-  };
-  for (const auto& [name, callback] : functions) {
-    napi_value function;
-    napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function);
-    napi_set_named_property(env, exports, name, function);
-  }
+  add_export<network_isas>(env, exports, "networkIsas");
+  add_export<pack_model>(env, exports, "packModel");
+  add_export<network_bytes>(env, exports, "networkBytes");
+  add_export<open_network>(env, exports, "openNetwork");
+  add_export<reset_network>(env, exports, "resetNetwork");
+  add_export<run_network>(env, exports, "runNetwork");
+  add_export<close_network>(env, exports, "closeNetwork");
+  add_export<benchmark_dot>(env, exports, "benchmarkDot");
+  add_export<benchmark_product>(env, exports, "benchmarkProduct");
 }
 
 }  // namespace shacomp

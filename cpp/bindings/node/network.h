@@ -18,7 +18,6 @@ struct PackedModel {
   const NetworkKernels* kernels;
   Shape shape;
   Memory memory;
-  size_t size;
 };
 
 struct Network {
@@ -27,8 +26,8 @@ struct Network {
   Position position;
   Memory state;
   std::vector<Memory> scratch;  // one per thread
-  ThreadPool* pool;             // of as many threads
-  size_t size;
+  std::shared_ptr<ThreadPool> pool;
+  size_t size;  // bytes of state and scratch
   Pace pace;  // of steps that are coded at once, since the last reset
 
   /**

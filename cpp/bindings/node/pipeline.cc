@@ -128,10 +128,6 @@ napi_value mix_steps_js(napi_env env, napi_callback_info info) {
 
 }  // namespace
 
-void register_pipeline(napi_env env, napi_value exports) {
-  napi_value function = nullptr;
-  if (napi_create_function(env, "mixSteps", NAPI_AUTO_LENGTH, mix_steps_js, nullptr, &function) == napi_ok)
-    napi_set_named_property(env, exports, "mixSteps", function);
-}
+void register_pipeline(napi_env env, napi_value exports) { add_export<mix_steps_js>(env, exports, "mixSteps"); }
 
 }  // namespace shacomp

@@ -7,10 +7,10 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <exception>
 #include <memory>
 #include <vector>
 
+#include "bindings/node/addon.h"
 #include "core/aligned_memory.h"
 #include "parallel/thread_pool.h"
 #include "train/train.h"
@@ -57,19 +57,28 @@ struct Session {
   TrainLayout layout;
   Memory trainer;
   napi_ref arena;
-  std::unique_ptr<ThreadPool> pool;
-
-  void phase(Phase phase, const TrainBatch& batch, Source source) {
-    kernel->use(trainer.get(), source);
-    pool->parallel_for(config.workers,
-                       [&](std::size_t worker) { kernel->run(trainer.get(), phase, int(worker), batch); });
-  }
 };
 
-napi_value fail(napi_env env, const char* message) {
-  napi_throw_error(env, nullptr, message);
-  return nullptr;
-}
+/** Runs phases of a session. Its threads are there for one call of JavaScript: nobody closes a session. */
+class Workers {
+ public:
+  Workers(Session& session, const TrainBatch& batch)
+      : session_(session), batch_(batch), pool_(ThreadPool::shared(unsigned(session.config.workers))) {}
+
+  void run(Phase phase, Source source) {
+    session_.kernel->use(session_.trainer.get(), source);
+    pool_->parallel_for(session_.config.workers, [&](std::size_t worker) {
+      session_.kernel->run(session_.trainer.get(), phase, int(worker), batch_);
+    });
+  }
+
+ private:
+  Session& session_;
+  const TrainBatch& batch_;
+  const std::shared_ptr<ThreadPool> pool_;
+};
+
+napi_value wrong(napi_env env, const char* message) { return fail(env, "ERR_OPTIONS", message); }
 
 double number(napi_env env, napi_value object, const char* name) {
   napi_value value;
@@ -154,7 +163,6 @@ bool read_session(napi_env env, napi_callback_info info, Session& s) {
   s.kernel = kernel_named(env, argv[0], s.config.bf16 != 0);
   if (!s.kernel) return false;
   s.trainer = allocate(s.kernel->trainer_bytes);
-  if (!s.trainer) return false;
   s.kernel->create(s.config, s.trainer.get(), nullptr, &s.layout);
   return true;
 }
@@ -162,7 +170,7 @@ bool read_session(napi_env env, napi_callback_info info, Session& s) {
 /** trainBytes(isa, config): memory of a session. */
 napi_value bytes(napi_env env, napi_callback_info info) {
   Session s{};
-  if (!read_session(env, info, s)) return fail(env, "trainBytes: wrong arguments");
+  if (!read_session(env, info, s)) return wrong(env, "trainBytes: wrong arguments");
   napi_value result;
   napi_create_double(env, double(s.layout.arena_bytes), &result);
   return result;
@@ -174,34 +182,30 @@ napi_value bytes(napi_env env, napi_callback_info info) {
  */
 napi_value create(napi_env env, napi_callback_info info) {
   auto owned = std::make_unique<Session>();
-  if (!read_session(env, info, *owned)) return fail(env, "trainCreate: wrong arguments");
+  if (!read_session(env, info, *owned)) return wrong(env, "trainCreate: wrong arguments");
   const std::size_t size = owned->layout.arena_bytes + kAlignment;
-  napi_value arena;
   void* data = nullptr;
-  if (napi_create_arraybuffer(env, size, &data, &arena) != napi_ok || !data) return fail(env, "not enough memory");
+  const napi_value arena = new_array_buffer(env, size, &data);
+  if (!arena) return no_memory(env);
   const std::size_t skip = -reinterpret_cast<std::uintptr_t>(data) % kAlignment;
 #if defined(__linux__)
   const std::uintptr_t page = (reinterpret_cast<std::uintptr_t>(data) + 4095) & ~std::uintptr_t{4095};
   madvise(reinterpret_cast<void*>(page), size - (page - reinterpret_cast<std::uintptr_t>(data)), MADV_HUGEPAGE);
 #endif
   owned->kernel->create(owned->config, owned->trainer.get(), static_cast<char*>(data) + skip, &owned->layout);
-  try {
-    owned->pool = std::make_unique<ThreadPool>(unsigned(owned->config.workers));
-  } catch (const std::exception&) {
-    return fail(env, "the system gives no more threads");
-  }
-  napi_create_reference(env, arena, 1, &owned->arena);
-  Session* s = owned.release();
+  if (napi_create_reference(env, arena, 1, &owned->arena) != napi_ok) return no_memory(env);
   napi_value result, handle;
-  napi_create_object(env, &result);
-  napi_create_external(
-      env, s,
-      [](napi_env e, void* p, void*) {
-        auto* dead = static_cast<Session*>(p);
-        napi_delete_reference(e, dead->arena);
-        delete dead;
-      },
-      nullptr, &handle);
+  const auto finalize = [](napi_env e, void* p, void*) {
+    auto* dead = static_cast<Session*>(p);
+    napi_delete_reference(e, dead->arena);
+    delete dead;
+  };
+  if (napi_create_object(env, &result) != napi_ok ||
+      napi_create_external(env, owned.get(), finalize, nullptr, &handle) != napi_ok) {
+    napi_delete_reference(env, owned->arena);
+    return no_memory(env);
+  }
+  const Session* s = owned.release();
   napi_set_named_property(env, result, "session", handle);
   napi_set_named_property(env, result, "arena", arena);
   const TrainLayout& l = s->layout;
@@ -242,7 +246,7 @@ napi_value step(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr);
   Session* s = argc == 5 ? session(env, argv[0]) : nullptr;
   TrainBatch batch{};
-  if (!s || !read_batch(env, s, argv + 1, batch)) return fail(env, "trainStep: wrong arguments");
+  if (!s || !read_batch(env, s, argv + 1, batch)) return wrong(env, "trainStep: wrong arguments");
   const auto option = [&](const char* name) { return float(number(env, argv[4], name)); };
   batch.rate = option("rate");
   batch.beta1 = option("beta1");
@@ -253,9 +257,10 @@ napi_value step(napi_env env, napi_callback_info info) {
   batch.ema = option("ema");
   batch.correct1 = option("correct1");
   batch.correct2 = option("correct2");
-  for (Phase phase : kPreparePhases) s->phase(phase, batch, Source::kWeights);
-  for (Phase phase : kGradientPhases) s->phase(phase, batch, Source::kWeights);
-  if (batch.rate >= 0) s->phase(Phase::kUpdate, batch, Source::kWeights);
+  Workers workers(*s, batch);
+  for (Phase phase : kPreparePhases) workers.run(phase, Source::kWeights);
+  for (Phase phase : kGradientPhases) workers.run(phase, Source::kWeights);
+  if (batch.rate >= 0) workers.run(Phase::kUpdate, Source::kWeights);
   double loss = 0;
   for (int b = 0; b < s->config.batch; ++b) loss += s->kernel->losses(s->trainer.get())[b];
   napi_value result;
@@ -273,14 +278,15 @@ napi_value evaluate(napi_env env, napi_callback_info info) {
   Session* s = argc == 7 ? session(env, argv[0]) : nullptr;
   TrainBatch batch{};
   void* losses = s ? elements(env, argv[4], napi_float64_array, s->config.batch) : nullptr;
-  if (!losses || !read_batch(env, s, argv + 1, batch)) return fail(env, "trainEvaluate: wrong arguments");
+  if (!losses || !read_batch(env, s, argv + 1, batch)) return wrong(env, "trainEvaluate: wrong arguments");
   bool ema = false, prepare = true;
   napi_get_value_bool(env, argv[5], &ema);
   napi_get_value_bool(env, argv[6], &prepare);
   const Source source = ema ? Source::kEma : Source::kWeights;
+  Workers workers(*s, batch);
   if (prepare)
-    for (Phase phase : kPreparePhases) s->phase(phase, batch, source);
-  s->phase(Phase::kEvaluate, batch, source);
+    for (Phase phase : kPreparePhases) workers.run(phase, source);
+  workers.run(Phase::kEvaluate, source);
   std::memcpy(losses, s->kernel->losses(s->trainer.get()), sizeof(double) * s->config.batch);
   return nullptr;
 }
@@ -295,7 +301,7 @@ napi_value benchmark(napi_env env, napi_callback_info info) {
   napi_get_value_bool(env, argv[1], &bf16);
   napi_get_value_int32(env, argv[2], &repeats);
   const TrainKernel* kernel = kernel_named(env, argv[0], bf16);
-  if (!kernel) return fail(env, "trainBenchmark: wrong arguments");
+  if (!kernel) return wrong(env, "trainBenchmark: wrong arguments");
   napi_value result;
   napi_create_double(env, kernel->bare_product(repeats), &result);
   return result;
@@ -304,14 +310,12 @@ napi_value benchmark(napi_env env, napi_callback_info info) {
 }  // namespace
 
 void register_train(napi_env env, napi_value exports) {
-  const auto method = [](const char* name, napi_callback function) {
-    return napi_property_descriptor{name, nullptr, function, nullptr, nullptr, nullptr, napi_enumerable, nullptr};
-  };
-  const napi_property_descriptor properties[] = {
-      method("trainKernels", kernels), method("trainBytes", bytes),       method("trainCreate", create),
-      method("trainStep", step),       method("trainEvaluate", evaluate), method("trainBenchmark", benchmark),
-  };
-  napi_define_properties(env, exports, sizeof properties / sizeof *properties, properties);
+  add_export<kernels>(env, exports, "trainKernels");
+  add_export<bytes>(env, exports, "trainBytes");
+  add_export<create>(env, exports, "trainCreate");
+  add_export<step>(env, exports, "trainStep");
+  add_export<evaluate>(env, exports, "trainEvaluate");
+  add_export<benchmark>(env, exports, "trainBenchmark");
 }
 
 }  // namespace shacomp

@@ -43,8 +43,9 @@ EXPORT(network_model_size) size_t network_model_size(const uint8_t* file) {
 EXPORT(network_pack) void network_pack(const uint8_t* file, void* model) { kernels.pack_model(file, model); }
 
 /** Bytes of one network; as a double because a large one does not fit this memory, nor its size 32 bits. */
-EXPORT(network_size) double network_size(const uint8_t* file, int streams) {
-  const Shape shape = read_shape(file);
+EXPORT(network_size)
+double network_size(int width, int layers, int boom, int window, uint32_t attention, int streams) {
+  const Shape shape = {width, layers, boom, window, attention};
   const double per_stream = static_cast<double>(kernels.state_size(shape, 1));
   if (per_stream * streams > 4e9) return per_stream * streams;
   Arena arena(nullptr);

@@ -1,6 +1,5 @@
 /** @file The command `eval`: what the model thinks a file costs beside what coding it really takes. */
 import { predictRows } from '../../codec/block/predict.js';
-import { interleave } from '../../codec/block/slices.js';
 import { Breath } from '../../codec/event-loop.js';
 import { levelSettings, type StreamDensity, streamCount } from '../../codec/strategy/levels.js';
 import {
@@ -35,10 +34,10 @@ interface Evaluation {
 
 export async function evaluate(operandFiles: string[], flags: Flags): Promise<void> {
   const files = operands(operandFiles);
-  const model = await loadModel(flags.model);
-  const options = { ...(await codecOptions(flags)), model };
   const level = levelOf(flags);
   const settings = levelSettings(level);
+  const model = await loadModel(flags.model ?? settings.model);
+  const options = { ...(await codecOptions(flags)), model };
   const blockSize = flags.blockSize ?? settings.blockSize;
   const found: ({ file: string } & Evaluation)[] = [];
   await forEachFile(files, flags, async (path) => {
@@ -115,7 +114,7 @@ export async function evaluate(operandFiles: string[], flags: Flags): Promise<vo
  * Bits the model gives to bytes cut as the codec cuts them, into blocks and streams: the sum of -log2 of the probability
  * of every byte.
  */
-async function modelCost(
+export async function modelCost(
   engine: Engine,
   model: IntegerModel,
   bytes: Uint8Array,
@@ -134,8 +133,7 @@ async function modelCost(
         network = engine.open(model, streams);
       }
       network.reset();
-      const rows = interleave(block, streams);
-      await predictRows({ rows, streams, count: block.length, network, breath }, sum, (done) => {
+      await predictRows({ block, streams, network, breath }, sum, (done) => {
         progress(start + done);
         return true;
       });

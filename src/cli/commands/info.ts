@@ -130,7 +130,7 @@ async function examineModel(file: string): Promise<ModelInfo> {
     bytes: bytes.length,
     parameters: parameterCount(architecture),
     architecture,
-    memoryPerStream: streamMemory(architecture),
+    memoryPerStream: streamMemory(await selectEngine('auto'), architecture),
   };
 }
 
@@ -169,8 +169,11 @@ async function readRecords(file: string, chunks: AsyncIterable<Uint8Array>): Pro
       facts.blocks.push({ offset, mode: name, originalBytes: length, codedBytes: codedLength, streams });
       const mode = CODED_MODES.find((m) => m.name === name);
       const known = !mode?.network || architecture !== undefined;
-      const mixing = mode?.profile ? (await selectEngine()).mixing : undefined;
-      const need = blockMemory({ length, codedLength, streams, mode, architecture, mixing });
+      const engine = mode && (await selectEngine());
+      const network =
+        mode?.network && architecture && engine ? engine.memory(architecture, streams) : undefined;
+      const mixing = mode?.profile && engine ? engine.mixing : undefined;
+      const need = blockMemory({ length, codedLength, streams, mode, network, mixing });
       facts.memory = known && facts.memory !== null ? Math.max(facts.memory, need) : null;
     } else if (record.kind === 'end') {
       facts.originalBytes += record.length;

@@ -66,8 +66,9 @@ export async function compressOptions(
 ): Promise<CompressOptions & { model: IntegerModel | undefined; engine: Engine }> {
   const { mode, blockSize } = flags;
   const level = levelOf(flags);
-  const usesNetwork = planFor(levelSettings(level), mode ?? 'auto').mode?.network;
-  const model = usesNetwork ? await loadModel(flags.model) : undefined;
+  const settings = levelSettings(level);
+  const usesNetwork = planFor(settings, mode ?? 'auto').mode?.network;
+  const model = usesNetwork ? await loadModel(flags.model ?? settings.model) : undefined;
   return { ...(await codecOptions(flags)), model, level, mode, blockSize };
 }
 

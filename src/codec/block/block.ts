@@ -1,14 +1,17 @@
 /** @file Codes one block: drives the network's lockstep streams and the mode's symbol coder. */
 import type { MixKernels, Network } from '../../engines/engine.js';
 import { INITIAL_BYTE, SYMBOLS } from '../../model/architecture.js';
-import type { Breath } from '../event-loop.js';
+import { type Breath, Portions, wholeSteps } from '../event-loop.js';
 import type { CodedMode } from './modes.js';
-import { PLAIN_SYMBOLS, predictRows, wholeSteps } from './predict.js';
-import { deinterleave, interleave } from './slices.js';
+import { PLAIN_SYMBOLS, predictRows } from './predict.js';
+import { placeSymbols } from './slices.js';
 import type { SymbolDecoder } from './symbol-coder.js';
 
-/** Symbols that are decoded with a network before damage is noticed and others get a turn: some ten milliseconds. */
+/** Most symbols that are decoded with a network before damage is noticed. */
 const DECODED_SYMBOLS = 512;
+
+/** Bytes put in their places in one go. */
+const PIECE = 2 ** 20;
 
 /** Symbols after which a block that has grown so far is given up: hopeless data costs little time. */
 const GIVE_UP_AFTER = 65536;
@@ -37,11 +40,10 @@ export async function encodeBlock(
   { network, mixing, breath, progress }: BlockTools,
 ): Promise<Uint8Array | undefined> {
   const { length } = block;
-  const rows = interleave(block, streams);
   const coder = mode.encoder({ length, streams, mixing });
   try {
     network?.reset();
-    const done = await predictRows({ rows, streams, count: length, network, breath }, coder, (symbols) => {
+    const done = await predictRows({ block, streams, network, breath }, coder, (symbols) => {
       if (coder.length > length || (symbols >= GIVE_UP_AFTER && coder.length > symbols)) return false;
       progress?.(symbols, coder.length);
       return true;
@@ -67,26 +69,34 @@ export async function decodeBlock(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const coder = mode.decoder(payload, { length, streams, mixing });
   try {
-    const batch = wholeSteps(network ? DECODED_SYMBOLS : PLAIN_SYMBOLS, streams);
     const frequencies = new Uint32Array(network ? streams * SYMBOLS : 0);
-    // as interleave() makes them: what the streams are fed first, then the symbols
+    // as codingRows() makes them: what the streams are fed first, then the symbols
     let rows = new Uint8Array(streams + Math.min(length, 65536)).fill(INITIAL_BYTE, 0, streams);
     network?.reset();
+    const portions = new Portions(breath, streams, network ? DECODED_SYMBOLS : PLAIN_SYMBOLS);
     for (let done = 0; done < length; ) {
-      const count = Math.min(batch, length - done);
+      const count = portions.begin(length - done);
       if (streams + done + count > rows.length) {
         const larger = new Uint8Array(streams + Math.min(length, rows.length * 2));
         larger.set(rows);
         rows = larger;
       }
-      await decodeRows(coder, rows.subarray(done), streams, count, network, frequencies);
+      await decodeRows(coder, rows.subarray(done), streams, count, portions, network, frequencies);
       done += count;
       progress?.(done, coder.position);
-      const pause = breath.take();
+      const pause = portions.end(count);
       if (pause) await pause;
     }
     coder.finish();
-    return deinterleave(rows.subarray(streams), length, streams);
+    const block = new Uint8Array(length);
+    const piece = wholeSteps(PIECE, streams);
+    for (let at = 0; at < length; at += piece) {
+      const symbols = rows.subarray(streams + at, streams + Math.min(at + piece, length));
+      placeSymbols(block, streams, symbols, at / streams);
+      const pause = breath.take();
+      if (pause) await pause;
+    }
+    return block;
   } finally {
     coder.close?.();
   }
@@ -98,6 +108,7 @@ async function decodeRows(
   rows: Uint8Array,
   streams: number,
   count: number,
+  portions: Portions,
   network: Network | undefined,
   frequencies: Uint32Array,
 ): Promise<void> {
@@ -105,7 +116,7 @@ async function decodeRows(
   if (coder.decodeSteps?.(network, rows, count, frequencies)) return;
   for (let at = 0; at < count; at += streams) {
     const pending = network.step(rows.subarray(at, at + streams), frequencies);
-    if (pending) await pending;
+    if (pending) await pending.then(() => portions.waited());
     coder.decode(rows.subarray(at + streams), Math.min(streams, count - at), frequencies);
   }
 }

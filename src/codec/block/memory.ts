@@ -1,22 +1,18 @@
 /** @file How much memory coding takes, known before any of it is allocated. */
-import type { MixKernels } from '../../engines/engine.js';
+import type { Engine, MixKernels } from '../../engines/engine.js';
 import { ShacompError } from '../../errors.js';
 import { humanBytes } from '../../format-bytes.js';
-import type { Architecture } from '../../model/architecture.js';
+import { type Architecture, SYMBOLS } from '../../model/architecture.js';
 import type { CodedMode } from './modes.js';
 import { BATCH_SYMBOLS } from './predict.js';
 
-/** Rows of working vectors beside those of the streams: native engines keep 64 for each thread. Two threads are counted. */
-const WORKING_ROWS = 128;
+/** Bytes of a step's frequencies, for each stream. */
+const FREQUENCIES = 4 * SYMBOLS;
 
-/** Bytes of the working vectors of one row: gates and boom outputs in 32 bits are the largest; scores and weights of attention. */
-const rowMemory = ({ width: d, boom, attention, window }: Architecture): number =>
-  4 * Math.max(4, boom) * d + 8 * d + (attention.length > 0 ? 5 * window : 0);
-
-/** Bytes of state that one stream of a network needs, its working vectors and frequencies included. */
-export function streamMemory(a: Architecture): number {
-  const state = a.layers * 5 * a.width + a.attention.length * a.window * a.width;
-  return state + rowMemory(a) + 4 * 256;
+/** Bytes that one stream more takes where there are many: its state in the network, and its frequencies. */
+export function streamMemory(engine: Engine, architecture: Architecture): number {
+  const few = 1024;
+  return (engine.memory(architecture, 2 * few) - engine.memory(architecture, few)) / few + FREQUENCIES;
 }
 
 /** What a block asks of the machine. */
@@ -28,23 +24,23 @@ export interface BlockDemand {
   streams: number;
   /** undefined for stored blocks */
   mode?: CodedMode;
-  /** undefined in modes without a network */
-  architecture?: Architecture;
+  /** bytes of the open network, as its engine says; undefined in modes without one */
+  network?: number;
   /** undefined in modes without mixing */
   mixing?: MixKernels;
 }
 
 /**
- * Bytes needed to decode (or, with batches of frequencies, encode) a block beside the model itself: streams, payload,
- * mixing tables, and the block twice, in coding order and in its own.
+ * Bytes needed to decode (or, with batches of frequencies, encode) a block beside the model itself: network, frequencies,
+ * payload (of which mixing has a copy), mixing tables, and the block twice, in coding order and in its own.
  */
 export function blockMemory(block: BlockDemand, encoding = false): number {
-  const buffers = block.codedLength + block.length;
-  if (!block.mode) return buffers;
-  const a = block.architecture;
-  const network = a ? block.streams * streamMemory(a) + WORKING_ROWS * rowMemory(a) : 0;
-  const batch = encoding && block.mode.network ? 4 * 256 * Math.max(BATCH_SYMBOLS, block.streams) : 0;
-  return buffers + block.length + network + batch + block.mode.memory(block);
+  const { length, codedLength, streams, mode, network = 0 } = block;
+  if (!mode) return codedLength + length;
+  const payload = mode.profile ? 2 * codedLength : codedLength;
+  const rows = encoding ? Math.max(BATCH_SYMBOLS, streams) : streams;
+  const frequencies = mode.network ? rows * FREQUENCIES : 0;
+  return payload + 2 * length + streams + network + frequencies + mode.memory(block);
 }
 
 /** @throws ShacompError ERR_MEMORY_LIMIT if `needed` bytes are more than allowed */

@@ -12,29 +12,33 @@ function streamStart(length: number, streams: number, k: number): number {
 }
 
 /**
- * A block in coding order: `steps + 1` rows of one byte per stream. Row 0 is what the streams are fed first
- * (INITIAL_BYTE), row t + 1 holds their bytes t; streams without a byte in the last row have INITIAL_BYTE there.
+ * Rows `from` to `to` (included) of a block in coding order, one byte per stream each. Row 0 is what the streams are fed
+ * first (INITIAL_BYTE), row t + 1 holds their bytes t; streams without a byte in the last row have INITIAL_BYTE there.
  * So rows [a, b) are the network's input while rows [a + 1, b + 1) are coded.
  */
-export function interleave(block: Uint8Array, streams: number): Uint8Array {
-  const steps = stepCount(block.length, streams);
-  const rows = new Uint8Array((steps + 1) * streams).fill(INITIAL_BYTE);
+export function codingRows(block: Uint8Array, streams: number, from: number, to: number): Uint8Array {
+  const rows = new Uint8Array((to - from + 1) * streams).fill(INITIAL_BYTE);
+  const first = Math.max(1, from);
   for (let k = 0; k < streams; k++) {
-    const start = streamStart(block.length, streams, k);
-    const end = streamStart(block.length, streams, k + 1);
-    for (let i = start, to = streams + k; i < end; i++, to += streams) rows[to] = block[i];
+    const start = streamStart(block.length, streams, k) + first - 1;
+    const end = Math.min(streamStart(block.length, streams, k + 1), start + to - first + 1);
+    for (let i = start, at = (first - from) * streams + k; i < end; i++, at += streams) rows[at] = block[i];
   }
   return rows;
 }
 
-/** The block of `length` bytes whose symbols in coding order (no row 0) are `symbols`. */
-export function deinterleave(symbols: Uint8Array, length: number, streams: number): Uint8Array<ArrayBuffer> {
-  if (streams === 1) return symbols.slice(0, length);
-  const block = new Uint8Array(length);
-  for (let k = 0; k < streams; k++) {
-    const start = streamStart(length, streams, k);
-    const end = streamStart(length, streams, k + 1);
-    for (let i = start, from = k; i < end; i++, from += streams) block[i] = symbols[from];
+/** All `steps + 1` rows of a block, as {@link codingRows} has them. */
+export const interleave = (block: Uint8Array, streams: number): Uint8Array =>
+  codingRows(block, streams, 0, stepCount(block.length, streams));
+
+/** Puts symbols in coding order, whole steps from `step` on, where they belong in the block. */
+export function placeSymbols(block: Uint8Array, streams: number, symbols: Uint8Array, step: number): void {
+  if (streams === 1) {
+    block.set(symbols, step);
+    return;
   }
-  return block;
+  for (let k = 0; k < streams; k++) {
+    const start = streamStart(block.length, streams, k) + step;
+    for (let i = start, at = k; at < symbols.length; i++, at += streams) block[i] = symbols[at];
+  }
 }

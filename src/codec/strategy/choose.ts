@@ -98,7 +98,7 @@ export class BlockEncoder {
 
   async #trial(block: Uint8Array, model: IntegerModel | undefined): Promise<Trial> {
     const mixing = await this.#networks.mixing();
-    this.#checkMemory(
+    await this.#checkMemory(
       Trial.sampleLength(block.length),
       codedMode('network-mixing-fast'),
       SLICES,
@@ -131,7 +131,7 @@ export class BlockEncoder {
     progress?: BlockProgress,
   ): Promise<CodedBlock | undefined> {
     const mixing = mode.profile ? await this.#networks.mixing() : undefined;
-    this.#checkMemory(block.length, mode, streams, model, mixing);
+    await this.#checkMemory(block.length, mode, streams, model, mixing);
     const network = mode.network && model ? await this.#networks.open(model, streams) : undefined;
     const payload = await encodeBlock(block, streams, mode, {
       network,
@@ -143,14 +143,14 @@ export class BlockEncoder {
   }
 
   /** @throws ShacompError ERR_MEMORY_LIMIT if a block of that length needs more than allowed */
-  #checkMemory(
+  async #checkMemory(
     length: number,
     mode: CodedMode,
     streams: number,
     model: IntegerModel | undefined,
     mixing: MixKernels | undefined,
-  ): void {
-    const architecture = mode.network ? model?.architecture : undefined;
-    this.allow(blockMemory({ length, codedLength: length, streams, mode, architecture, mixing }, true));
+  ): Promise<void> {
+    const network = mode.network && model ? await this.#networks.memory(model, streams) : undefined;
+    this.allow(blockMemory({ length, codedLength: length, streams, mode, network, mixing }, true));
   }
 }

@@ -23,6 +23,8 @@ export interface Level {
   mode: CodedFormat['name'];
   /** mode of blocks that do not gain from the network */
   plain: CodedFormat['name'];
+  /** name of the model, where the caller gives none and the mode has the network */
+  model: 'lite' | 'base';
   streams: StreamDensity;
   /** share that a block's code may exceed the smallest by, as estimated, to be done sooner: without the network, in more streams */
   tolerance: number;
@@ -40,8 +42,9 @@ function level(
   most: number,
   tolerance: number,
   blockSize: number,
+  model: Level['model'] = 'lite',
 ): Level {
-  return { mode, plain, streams: { bytes: bytesPerStream, most }, tolerance, blockSize };
+  return { mode, plain, model, streams: { bytes: bytesPerStream, most }, tolerance, blockSize };
 }
 
 /** Index 0 is level 1. */
@@ -52,9 +55,9 @@ export const LEVELS: readonly Level[] = [
   level('network-mixing-fast', 'mixing-fast', 64 * KIB, 16, 0.04, 4 * MIB),
   level('network-mixing-fast', 'mixing-full', 128 * KIB, 8, 0.03, 16 * MIB),
   level('network-mixing-full', 'mixing-full', 128 * KIB, 8, 0.02, 16 * MIB),
-  level('network-mixing-full', 'mixing-full', 256 * KIB, 8, 0.015, 16 * MIB),
-  level('network-mixing-full', 'mixing-full', 512 * KIB, 4, 0.01, 16 * MIB),
-  level('network-mixing-full', 'mixing-full', MIB, 1, 0.005, 32 * MIB),
+  level('network-mixing-full', 'mixing-full', 256 * KIB, 8, 0.015, 16 * MIB, 'base'),
+  level('network-mixing-full', 'mixing-full', 512 * KIB, 4, 0.01, 16 * MIB, 'base'),
+  level('network-mixing-full', 'mixing-full', MIB, 1, 0.005, 32 * MIB, 'base'),
 ];
 
 /** The level where none is named: the smallest files that a laptop makes at a sensible speed. */

@@ -6,7 +6,6 @@ import type { MixKernels, Network } from '../../engines/engine.js';
 import { encodeBlock } from '../block/block.js';
 import { type CodedMode, codedMode } from '../block/modes.js';
 import { predictRows } from '../block/predict.js';
-import { interleave } from '../block/slices.js';
 import type { Breath } from '../event-loop.js';
 
 /** Slices of the block that the sample is made of, spread evenly; with the network, a stream each. */
@@ -113,16 +112,14 @@ export class Trial {
   async #parts(network: Network | undefined): Promise<Parts> {
     const { breath, mixing } = this.#tools;
     const { length } = this.#sample;
-    const rows = interleave(this.#sample, SLICES);
     const coder = (network ? WITH : WITHOUT).encoder({ length, streams: SLICES, mixing });
     const coded = () => Math.min(coder.length, length);
     /** Bytes of code of the steps from `from` to `to`. */
     const part = async (from: number, to: number, predictor?: Network): Promise<number> => {
       const before = coded();
       predictor?.reset();
-      const part = rows.subarray(from * SLICES);
-      const count = (to - from) * SLICES;
-      await predictRows({ rows: part, streams: SLICES, count, network: predictor, breath }, coder);
+      const steps = { block: this.#sample, streams: SLICES, from, to };
+      await predictRows({ ...steps, network: predictor, breath }, coder);
       return coded() - before;
     };
     try {

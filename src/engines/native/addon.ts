@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { ShacompError } from '../../errors.js';
+import { withTypedErrors } from './errors.js';
 
 /** "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in scripts/build-native.mjs. */
 function prebuildName(): string {
@@ -18,7 +19,7 @@ let loaded: { addon: unknown } | { reason: string } | undefined;
 
 function load(): { addon: unknown } | { reason: string } {
   try {
-    return { addon: createRequire(import.meta.url)(nativeAddonPath()) };
+    return { addon: withTypedErrors(createRequire(import.meta.url)(nativeAddonPath())) };
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
     const [line] = String((error as Error).message).split('\n');

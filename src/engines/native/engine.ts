@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { ShacompError } from '../../errors.js';
 import { environment } from '../../node/env.js';
+import { checkStreams } from '../check.js';
 import type { Engine } from '../engine.js';
 import { nativeAddon } from './addon.js';
 import { chooseIsa, type IsaLists } from './isa.js';
@@ -17,7 +18,7 @@ const ISA_NAMES: Record<string, string> = {
 };
 
 export interface NativeOptions {
-  /** Most threads to use. Default: SHACOMP_THREADS, else the processors available. Never changes a result. */
+  /** Most threads to use, at most the processors available. Default: SHACOMP_THREADS, else all of these. Never changes a result. */
   threads?: number;
   /** Instruction set: avx512, avx2, dotprod or baseline. Default: SHACOMP_ISA, else the best one. */
   isa?: string;
@@ -25,14 +26,16 @@ export interface NativeOptions {
 
 function threadCount(option: number | undefined): number {
   const given = option ?? environment('SHACOMP_THREADS');
-  if (given === undefined) return availableParallelism();
+  const processors = availableParallelism();
+  if (given === undefined) return processors;
   const threads = Number(given);
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024)
     throw new ShacompError(
       'ERR_OPTIONS',
       `${option === undefined ? 'SHACOMP_THREADS' : 'threads'} must be a whole number from 1 to 1024, not ${given}`,
     );
-  return threads;
+  // more would only wait for each other
+  return Math.min(threads, processors);
 }
 
 /** Instruction sets that the native engine can use on this processor, best first. */
@@ -50,6 +53,11 @@ export function nativeEngine(options: NativeOptions = {}): Engine {
   return {
     name: 'native',
     detail: `${ISA_NAMES[isa]}, ${threads} thread${threads === 1 ? '' : 's'}`,
+    memory: ({ width, layers, boom, window, attention }, streams) => {
+      checkStreams(streams);
+      const bits = attention.reduce((sum, l) => sum + 2 ** l, 0);
+      return addon.networkBytes(isa, width, layers, boom, window, bits, streams, threads);
+    },
     open: (model, streams) => openNativeNetwork(addon, model, isa, streams, threads),
     mixing: mixingOf(addon),
   };

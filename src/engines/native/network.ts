@@ -1,5 +1,4 @@
 /** @file The network in the native addon (cpp/bindings/node/network.cc). */
-import { type ErrorCode, ShacompError } from '../../errors.js';
 import { type IntegerModel, trustedBytes } from '../../model/sharnn.js';
 import { checkRun, checkStreams, networkClosed } from '../check.js';
 import type { Network } from '../engine.js';
@@ -12,6 +11,7 @@ export type NetworkHandle = { readonly network: unique symbol };
 export interface NativeNetwork {
   networkIsas(): string[];
   packModel(file: Uint8Array, isa: string): ModelHandle;
+  networkBytes(isa: string, ...shapeStreamsAndThreads: number[]): number;
   openNetwork(model: ModelHandle, streams: number, threads: number): NetworkHandle;
   resetNetwork(network: NetworkHandle): void;
   runNetwork(network: NetworkHandle, bytes: Uint8Array, steps: number, frequencies: Uint32Array): void;
@@ -41,29 +41,12 @@ export function openNativeNetwork(
   threads: number,
 ): Network {
   checkStreams(streams);
-  try {
-    return new NativeEngineNetwork(addon, packed(addon, model, isa), streams, threads);
-  } catch (error) {
-    if (error instanceof ShacompError) throw error;
-    // the addon itself throws only when memory is short
-    const reason = (error as Error).message;
-    throw new ShacompError('ERR_MEMORY_LIMIT', `the network does not fit into memory: ${reason}`);
-  }
+  return new NativeEngineNetwork(addon, packed(addon, model, isa), streams, threads);
 }
 
 /** The addon's handle of a network; undefined for one of another engine or a closed one. */
 export function networkHandle(network: Network): NetworkHandle | undefined {
   return network instanceof NativeEngineNetwork ? network.handle : undefined;
-}
-
-/** Calls the addon, whose errors are plain ones with our codes. @throws ShacompError */
-export function typed<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    const { code = 'ERR_OPTIONS', message } = error as { code?: ErrorCode; message: string };
-    throw new ShacompError(code, message, { cause: error });
-  }
 }
 
 class NativeEngineNetwork implements Network {

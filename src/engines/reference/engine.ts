@@ -1,12 +1,13 @@
 /** @file The reference engine: the specification in plain TypeScript. The other engines are checked against it. */
 import type { Engine } from '../engine.js';
 import { referenceMixing } from './mixer.js';
-import { openReferenceNetwork } from './network.js';
+import { openReferenceNetwork, referenceMemory } from './network.js';
 
 /** Slow: for tests and for reading. */
 export const referenceEngine: Engine = {
   name: 'reference',
   detail: 'plain TypeScript',
+  memory: referenceMemory,
   open: openReferenceNetwork,
   mixing: referenceMixing,
 };

@@ -3,7 +3,7 @@
  *
  * This file must stay readable and free of tricks. The other engines are checked against it bit for bit.
  */
-import { SYMBOLS } from '../../model/architecture.js';
+import { type Architecture, SYMBOLS } from '../../model/architecture.js';
 import {
   type Affine,
   type IntegerAttention,
@@ -31,6 +31,10 @@ import {
 } from './fixed-point.js';
 
 const CELL_LIMIT = 2 ** 24 - 1;
+
+/** Bytes of the JavaScript objects around one layer's state in one stream. */
+const OBJECTS = 1024;
+const STEPS_OF_GARBAGE = 100;
 
 /** State of one layer in one stream. */
 class LayerState {
@@ -223,4 +227,14 @@ export function openReferenceNetwork(model: IntegerModel, streams: number): Netw
   checkStreams(streams);
   trustedBytes(model); // the same models as on the other engines
   return new ReferenceNetwork(model, streams);
+}
+
+/** Bytes that such a network takes. */
+export function referenceMemory(architecture: Architecture, streams: number): number {
+  checkStreams(streams);
+  const { width, layers, boom, window, attention } = architecture;
+  const state = layers * (5 * width + OBJECTS) + attention.length * window * width;
+  // vectors of one step, of which garbage collection leaves some
+  const working = STEPS_OF_GARBAGE * (layers * 2 * (12 + boom) * width + 4 * window);
+  return streams * state + working;
 }

@@ -1,18 +1,17 @@
 /** @file The WebAssembly engine: the native engine's C++ for SIMD128 (cpp, scripts/build-wasm.mjs). */
 import { ShacompError } from '../../errors.js';
-import { SYMBOLS } from '../../model/architecture.js';
+import { type Architecture, SYMBOLS } from '../../model/architecture.js';
 import { type IntegerModel, trustedBytes } from '../../model/sharnn.js';
 import { checkRun, checkStreams, networkClosed } from '../check.js';
 import type { Engine, Network } from '../engine.js';
+import { aligned, type HeapExports, Idle, WasmHeap } from './memory.js';
 import { wasmMixing } from './mixer.js';
 
 /** What cpp/bindings/wasm/network.cc exports. Pointers are byte offsets. */
-interface NetworkExports {
-  memory: WebAssembly.Memory;
-  __heap_base: WebAssembly.Global;
+interface NetworkExports extends HeapExports {
   network_model_size(file: number): number;
   network_pack(file: number, model: number): void;
-  network_size(file: number, streams: number): number;
+  network_size(...shapeAndStreams: number[]): number;
   network_open(file: number, model: number, streams: number, memory: number): number;
   network_reset(network: number): void;
   network_run(network: number, bytes: number, steps: number, frequencies: number): void;
@@ -20,8 +19,6 @@ interface NetworkExports {
   network_benchmark_product(network: number, columns: number, repeats: number): number;
 }
 
-const PAGE = 65536;
-const ALIGNMENT = 64;
 /** The header of a model file: all that the module reads of it once the weights are packed. */
 const FILE_HEADER = 64;
 /** Steps x streams whose frequencies are copied out at a time. */
@@ -42,14 +39,19 @@ export const wasmUnavailable = (cause: unknown) => {
  */
 export async function wasmEngine(source: WebAssembly.Module | Uint8Array<ArrayBuffer>): Promise<Engine> {
   const module = source instanceof Uint8Array ? await compile(source) : source;
+  /** For sizes alone. */
+  let measuring: WasmHeap<NetworkExports> | undefined;
   return {
     name: 'wasm',
     detail: 'WebAssembly SIMD, 1 thread',
+    memory: (architecture, streams) => {
+      checkStreams(streams);
+      measuring ??= new WasmHeap(module);
+      return place(measuring.exports, architecture, streams).size;
+    },
     open: (model, streams) => {
       checkStreams(streams);
-      const opened = WasmModel.of(module, model);
-      checkSize(model, streams);
-      return new WasmNetwork(opened, streams);
+      return WasmModel.of(module, model).open(streams);
     },
     mixing: wasmMixing(module),
   };
@@ -63,112 +65,121 @@ async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Modu
   }
 }
 
-/** The module counts bytes in 32 bits. @throws ShacompError ERR_MEMORY_LIMIT if the streams' state needs more */
-function checkSize({ architecture: a }: IntegerModel, streams: number): void {
-  const state = streams * (5 * a.layers * a.width + a.attention.length * (a.window + 64) * (a.width + 4));
-  if (state > 2 ** 31 - 2 ** 24) throw tooLarge(state);
+/** Where a network and what crosses into the module lie in a block of memory: offsets, and the block's size, in bytes. */
+function place(exports: NetworkExports, architecture: Architecture, streams: number) {
+  const { width, layers, boom, window, attention } = architecture;
+  const bits = attention.reduce((sum, l) => sum + 2 ** l, 0);
+  /** Most steps per call into the module. */
+  const chunk = Math.max(1, Math.floor(ROWS / streams));
+  const rows = chunk * streams;
+  const output = aligned(exports.network_size(width, layers, boom, window, bits, streams));
+  const input = output + rows * SYMBOLS * 4;
+  return { chunk, output, input, size: aligned(input + rows) };
 }
 
-const tooLarge = (size: number, cause?: unknown) =>
-  new ShacompError(
-    'ERR_MEMORY_LIMIT',
-    `the network needs ${Math.ceil(size / 2 ** 20)} MiB, more than WebAssembly can get; use fewer streams or the native engine`,
-    { cause },
-  );
-
-/** One model's instance of the module: packed weights, and the memory of its networks. */
+/**
+ * The instances of the module that hold one model's weights: one, or more where one has no room for all networks. An
+ * instance in which no network is open is soon given back, with all its memory.
+ */
 class WasmModel {
-  private static readonly instances = new WeakMap<IntegerModel, WasmModel>();
+  private static readonly models = new WeakMap<IntegerModel, WasmModel>();
 
-  readonly exports: NetworkExports;
-  readonly file: number;
-  readonly weights: number;
-  private top: number;
-  /** Freed blocks by size: networks of one model tend to have the same number of streams. */
-  private readonly free = new Map<number, number[]>();
+  private readonly busy = new Set<ModelInstance>();
+  private readonly idle = new Idle<ModelInstance>();
 
-  /** The instance of a model; made once. */
   static of(module: WebAssembly.Module, model: IntegerModel): WasmModel {
-    const known = WasmModel.instances.get(model);
+    const known = WasmModel.models.get(model);
     if (known) return known;
-    const made = new WasmModel(module, model);
-    WasmModel.instances.set(model, made);
+    const made = new WasmModel(() => new ModelInstance(module, trustedBytes(model), model.architecture));
+    WasmModel.models.set(model, made);
     return made;
   }
 
-  private constructor(module: WebAssembly.Module, model: IntegerModel) {
-    this.exports = new WebAssembly.Instance(module).exports as unknown as NetworkExports;
-    this.top = this.exports.__heap_base.value as number;
-    const file = trustedBytes(model);
-    this.file = this.allocate(FILE_HEADER);
-    this.bytes(this.file, FILE_HEADER).set(file.subarray(0, FILE_HEADER));
-    this.weights = this.allocate(this.exports.network_model_size(this.file));
-    const top = this.top;
-    const whole = this.allocate(file.length);
-    this.bytes(whole, file.length).set(file);
-    this.exports.network_pack(whole, this.weights);
-    this.top = top; // the file is not needed any more
-  }
+  private constructor(private readonly makeInstance: () => ModelInstance) {}
 
   /** @throws ShacompError ERR_MEMORY_LIMIT */
-  allocate(size: number): number {
-    const rounded = Math.ceil(size / ALIGNMENT) * ALIGNMENT;
-    const reused = this.free.get(rounded)?.pop();
-    if (reused !== undefined) return reused;
-    const at = Math.ceil(this.top / ALIGNMENT) * ALIGNMENT;
-    const missing = at + rounded - this.exports.memory.buffer.byteLength;
-    if (missing > 0) {
+  open(streams: number): Network {
+    const idle = this.idle.take();
+    for (const instance of idle ? [...this.busy, idle] : this.busy) {
       try {
-        this.exports.memory.grow(Math.ceil(missing / PAGE));
+        return this.openIn(instance, streams);
       } catch (error) {
-        throw tooLarge(size, error);
+        // another instance may have room
+        if (!(error instanceof ShacompError)) throw error;
       }
     }
-    this.top = at + rounded;
-    return at;
+    return this.openIn(this.makeInstance(), streams);
   }
 
-  release(at: number, size: number): void {
-    const rounded = Math.ceil(size / ALIGNMENT) * ALIGNMENT;
-    const list = this.free.get(rounded) ?? [];
-    list.push(at);
-    this.free.set(rounded, list);
+  private openIn(instance: ModelInstance, streams: number): Network {
+    const network = new WasmNetwork(instance, streams, (closed) => this.closed(closed));
+    instance.networks.add(network);
+    this.busy.add(instance);
+    return network;
   }
 
-  // Views are made anew each time: growing detaches the memory's buffer.
-  bytes(at: number, length: number): Uint8Array {
-    return new Uint8Array(this.exports.memory.buffer, at, length);
+  private closed(network: WasmNetwork): void {
+    for (const instance of this.busy) {
+      instance.networks.delete(network);
+      if (instance.networks.size > 0) continue;
+      this.busy.delete(instance);
+      this.idle.put(instance);
+    }
+  }
+}
+
+/** An instance of the module with a model's packed weights. */
+class ModelInstance {
+  readonly heap: WasmHeap<NetworkExports>;
+  readonly file: number;
+  readonly weights: number;
+  /** Those open in it. */
+  readonly networks = new Set<WasmNetwork>();
+
+  /** @throws ShacompError ERR_MEMORY_LIMIT */
+  constructor(
+    module: WebAssembly.Module,
+    file: Uint8Array,
+    readonly architecture: Architecture,
+  ) {
+    const heap = new WasmHeap<NetworkExports>(module);
+    this.heap = heap;
+    this.file = heap.allocate(FILE_HEADER, 'a model');
+    heap.bytes(this.file, FILE_HEADER).set(file.subarray(0, FILE_HEADER));
+    this.weights = heap.allocate(heap.exports.network_model_size(this.file) >>> 0, 'the weights of a model');
+    const whole = heap.allocate(file.length, 'a model');
+    heap.bytes(whole, file.length).set(file);
+    heap.exports.network_pack(whole, this.weights);
+    heap.release(whole);
   }
 }
 
 class WasmNetwork implements Network {
-  private readonly size: number;
   private readonly block: number;
   private readonly handle: number;
   private readonly input: number;
   private readonly output: number;
   /** Most steps per call into the module. */
   private readonly chunk: number;
-  private closed = false;
+  /** undefined once it is closed */
+  private heap: WasmHeap<NetworkExports> | undefined;
 
   constructor(
-    private readonly model: WasmModel,
+    { heap, file, weights, architecture }: ModelInstance,
     readonly streams: number,
+    private readonly onClose: (network: WasmNetwork) => void,
   ) {
-    const { exports, file, weights } = model;
-    this.chunk = Math.max(1, Math.floor(ROWS / streams));
-    const rows = this.chunk * streams;
-    const network = exports.network_size(file, streams);
-    const aligned = Math.ceil(network / ALIGNMENT) * ALIGNMENT;
-    this.size = aligned + rows * SYMBOLS * 4 + rows;
-    this.block = model.allocate(this.size);
-    this.output = this.block + aligned;
-    this.input = this.output + rows * SYMBOLS * 4;
-    this.handle = exports.network_open(file, weights, streams, this.block);
+    const { chunk, output, input, size } = place(heap.exports, architecture, streams);
+    this.heap = heap;
+    this.chunk = chunk;
+    this.block = heap.allocate(size, `a network of ${streams} streams`);
+    this.output = this.block + output;
+    this.input = this.block + input;
+    this.handle = heap.exports.network_open(file, weights, streams, this.block);
   }
 
   reset(): void {
-    this.opened().network_reset(this.handle);
+    this.opened().exports.network_reset(this.handle);
   }
 
   step(bytes: Uint8Array, frequencies: Uint32Array): void {
@@ -176,13 +187,14 @@ class WasmNetwork implements Network {
   }
 
   run(bytes: Uint8Array, steps: number, frequencies: Uint32Array): void {
-    const exports = this.opened();
-    const { streams, chunk, model } = this;
+    const heap = this.opened();
+    const { exports } = heap;
+    const { streams, chunk } = this;
     checkRun(streams, bytes, steps, frequencies);
     for (let from = 0; from < steps; from += chunk) {
       const n = Math.min(chunk, steps - from);
       const rows = n * streams;
-      model.bytes(this.input, rows).set(bytes.subarray(from * streams, from * streams + rows));
+      heap.bytes(this.input, rows).set(bytes.subarray(from * streams, from * streams + rows));
       exports.network_run(this.handle, this.input, n, this.output);
       frequencies.set(
         new Uint32Array(exports.memory.buffer, this.output, rows * SYMBOLS),
@@ -192,22 +204,24 @@ class WasmNetwork implements Network {
   }
 
   close(): void {
-    if (!this.closed) this.model.release(this.block, this.size);
-    this.closed = true;
+    if (!this.heap) return;
+    this.heap.release(this.block);
+    this.heap = undefined;
+    this.onClose(this);
   }
 
   /** For the benchmark: the packed first recurrent matrix times some columns. */
   benchmarkProduct(columns: number, repeats: number): void {
-    this.opened().network_benchmark_product(this.handle, columns, repeats);
+    this.opened().exports.network_benchmark_product(this.handle, columns, repeats);
   }
 
   /** For the benchmark: multiply-adds done by the bare dot-product instruction. */
   benchmarkDot(repeats: number): number {
-    return this.opened().network_benchmark_dot(repeats);
+    return this.opened().exports.network_benchmark_dot(repeats);
   }
 
-  private opened(): NetworkExports {
-    if (this.closed) throw networkClosed();
-    return this.model.exports;
+  private opened(): WasmHeap<NetworkExports> {
+    if (!this.heap) throw networkClosed();
+    return this.heap;
   }
 }

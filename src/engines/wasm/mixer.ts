@@ -1,14 +1,12 @@
 /** @file The mixing coder in WebAssembly: the native one's C++ (cpp/bindings/wasm/mix.cc). */
 
-import { ShacompError } from '../../errors.js';
 import { SYMBOLS } from '../../model/architecture.js';
 import { checkFrequencies, checkRoom, mixingOutOfRange, notACoder } from '../check.js';
 import type { MixHandle, MixKernels } from '../engine.js';
+import { aligned, type HeapExports, Idle, WasmHeap } from './memory.js';
 
 /** What cpp/bindings/wasm/mix.cc exports. Pointers are byte offsets. */
-interface MixExports {
-  memory: WebAssembly.Memory;
-  __heap_base: WebAssembly.Global;
+interface MixExports extends HeapExports {
   mixing_bytes(profile: number, length: number, streams: number): number;
   mixing_open(memory: number, profile: number, length: number, streams: number): number;
   mixing_begin_decode(mix: number, payload: number, size: number): void;
@@ -19,71 +17,41 @@ interface MixExports {
   mixing_ends(mix: number): number;
 }
 
-const PAGE = 65536;
 /** Symbols that cross into the module at a time, with their frequencies. */
 const ROWS = 256;
+/** Bytes of room for them, behind the coder. */
+const CROSSING = ROWS * (SYMBOLS * 4 + 1);
 
-const aligned = (at: number) => Math.ceil(at / 64) * 64;
+type MixHeap = WasmHeap<MixExports>;
 
-/** One instance of the module: the memory of one coder at a time. */
-class Instance {
-  readonly exports: MixExports;
-  readonly base: number;
-  /** End of the part of the memory that coders have written to. */
-  #dirty: number;
-
-  constructor(module: WebAssembly.Module) {
-    this.exports = new WebAssembly.Instance(module).exports as unknown as MixExports;
-    this.base = aligned(this.exports.__heap_base.value as number);
-    this.#dirty = this.base;
-  }
-
-  /** Makes `size` bytes at the base, all zero. @throws ShacompError ERR_MEMORY_LIMIT */
-  allocate(size: number): void {
-    const { memory } = this.exports;
-    const end = this.base + size;
-    const missing = end - memory.buffer.byteLength;
-    try {
-      if (missing > 0) memory.grow(Math.ceil(missing / PAGE));
-    } catch (error) {
-      throw new ShacompError(
-        'ERR_MEMORY_LIMIT',
-        `mixing needs ${Math.ceil(size / 2 ** 20)} MiB, more than WebAssembly can get: use a lower level or smaller blocks`,
-        { cause: error },
-      );
-    }
-    new Uint8Array(memory.buffer, this.base, Math.min(end, this.#dirty) - this.base).fill(0);
-    this.#dirty = Math.max(this.#dirty, end);
-  }
-}
-
-/** An open coder. Its memory does not grow, so that views of it stay valid. */
+/** An open coder, alone in its heap, so that nothing makes the memory grow and views of it stay valid. */
 class Coder {
-  readonly #instance: Instance;
+  readonly #block: number;
   readonly #mix: number;
-  readonly #symbols: Uint8Array;
-  readonly #frequencies: Uint32Array;
   readonly #decodes: boolean;
-  #closed = false;
+  /** The heap, and the room in it for what crosses into the module; undefined once the coder is closed. */
+  #open: { heap: MixHeap; symbols: Uint8Array; frequencies: Uint32Array } | undefined;
 
   constructor(
-    instance: Instance,
+    heap: MixHeap,
     bytes: number,
     profile: number,
     length: number,
     streams: number,
     payload?: Uint8Array,
   ) {
-    const { base, exports } = instance;
-    const frequencies = aligned(base + bytes);
+    const { exports } = heap;
+    this.#block = heap.allocateZeroed(bytes + (payload?.length ?? 0), 'mixing');
+    const input = this.#block + bytes;
+    const frequencies = input - CROSSING;
     const symbols = frequencies + ROWS * SYMBOLS * 4;
-    const input = symbols + ROWS;
-    instance.allocate(input + (payload?.length ?? 0) - base);
-    this.#instance = instance;
-    this.#mix = exports.mixing_open(base, profile, length, streams);
+    this.#mix = exports.mixing_open(this.#block, profile, length, streams);
     const { buffer } = exports.memory;
-    this.#frequencies = new Uint32Array(buffer, frequencies, ROWS * SYMBOLS);
-    this.#symbols = new Uint8Array(buffer, symbols, ROWS);
+    this.#open = {
+      heap,
+      symbols: new Uint8Array(buffer, symbols, ROWS),
+      frequencies: new Uint32Array(buffer, frequencies, ROWS * SYMBOLS),
+    };
     this.#decodes = payload !== undefined;
     if (payload) {
       new Uint8Array(buffer, input, payload.length).set(payload);
@@ -92,67 +60,66 @@ class Coder {
   }
 
   encode(symbols: Uint8Array, frequencies?: Uint32Array): number {
-    const { mixing_encode } = this.#opened();
+    const { heap, symbols: room } = this.#opened();
     checkFrequencies(symbols.length, frequencies);
     let size = 0;
     // at least once, to know the size
     for (let from = 0; from === 0 || from < symbols.length; from += ROWS) {
       const part = symbols.subarray(from, from + ROWS);
-      this.#symbols.set(part);
-      size = mixing_encode(
-        this.#mix,
-        this.#symbols.byteOffset,
-        part.length,
-        this.#opinions(frequencies, from, part.length),
-      );
+      room.set(part);
+      const opinions = this.#opinions(frequencies, from, part.length);
+      size = heap.exports.mixing_encode(this.#mix, room.byteOffset, part.length, opinions);
     }
     return size;
   }
 
   finish(): Uint8Array | undefined {
-    const { mixing_finish, mixing_output, memory } = this.#opened();
+    const { mixing_finish, mixing_output, memory } = this.#opened().heap.exports;
     const size = mixing_finish(this.#mix);
     if (size === Number.POSITIVE_INFINITY) return undefined;
-    return new Uint8Array(memory.buffer, mixing_output(this.#mix), size).slice();
+    return new Uint8Array(memory.buffer, mixing_output(this.#mix) >>> 0, size).slice();
   }
 
   decode(symbols: Uint8Array, count: number, frequencies?: Uint32Array): number {
-    const { mixing_decode } = this.#opened();
+    const { heap, symbols: room } = this.#opened();
     checkFrequencies(count, frequencies);
     if (!this.#decodes) throw notACoder('an open decoder');
     checkRoom(symbols, count);
     let position = 0;
     for (let from = 0; from === 0 || from < count; from += ROWS) {
       const n = Math.min(ROWS, count - from);
-      position = mixing_decode(this.#mix, this.#symbols.byteOffset, n, this.#opinions(frequencies, from, n));
-      symbols.set(this.#symbols.subarray(0, n), from);
+      const opinions = this.#opinions(frequencies, from, n);
+      position = heap.exports.mixing_decode(this.#mix, room.byteOffset, n, opinions);
+      symbols.set(room.subarray(0, n), from);
     }
     return position;
   }
 
   ends(): boolean {
-    const { mixing_ends } = this.#opened();
+    const { heap } = this.#opened();
     if (!this.#decodes) throw notACoder('an open decoder');
-    return mixing_ends(this.#mix) !== 0;
+    return heap.exports.mixing_ends(this.#mix) !== 0;
   }
 
-  /** @returns the instance, for another coder; undefined if it was closed already */
-  close(): Instance | undefined {
-    if (this.#closed) return undefined;
-    this.#closed = true;
-    return this.#instance;
+  /** @returns the heap, for another coder; undefined if it was closed already */
+  close(): MixHeap | undefined {
+    const heap = this.#open?.heap;
+    heap?.release(this.#block);
+    this.#open = undefined;
+    return heap;
   }
 
-  #opened(): MixExports {
-    if (this.#closed) throw notACoder('an open coder');
-    return this.#instance.exports;
+  #opened() {
+    if (!this.#open) throw notACoder('an open coder');
+    return this.#open;
   }
 
   /** Copies `count` rows of frequencies into the module. @returns where they lie, 0 for none */
   #opinions(frequencies: Uint32Array | undefined, from: number, count: number): number {
     if (!frequencies) return 0;
-    this.#frequencies.set(frequencies.subarray(from * SYMBOLS, (from + count) * SYMBOLS));
-    return this.#frequencies.byteOffset;
+    const { frequencies: room } = this.#opened();
+    room.set(frequencies.subarray(from * SYMBOLS, (from + count) * SYMBOLS));
+    return room.byteOffset;
   }
 }
 
@@ -173,39 +140,31 @@ export function wasmMixing(module: WebAssembly.Module): MixKernels {
 }
 
 function kernelsOf(module: WebAssembly.Module): MixKernels {
-  /** An instance without a coder; one is kept, since its memory cannot be given back but by dropping it. */
-  let idle: Instance | undefined;
-  const take = () => {
-    const instance = idle ?? new Instance(module);
-    idle = undefined;
-    return instance;
-  };
-  const bytesOf = (instance: Instance, profile: number, length: number, streams: number) => {
+  /** For sizes alone: has no coder and never grows. */
+  let measuring: MixHeap | undefined;
+  /** Of a coder that was closed: the next block's may be as large. */
+  const idle = new Idle<MixHeap>();
+  const mixBytes = (profile: number, length: number, streams: number) => {
     // numbers wrap around at 2^32 on their way into the module
     const fits = [profile, length, streams].every((n) => Number.isInteger(n) && n >= 0 && n < 2 ** 31);
-    return fits ? instance.exports.mixing_bytes(profile, length, streams) : 0;
+    measuring ??= new WasmHeap(module);
+    const coder = fits ? measuring.exports.mixing_bytes(profile, length, streams) : 0;
+    return coder && aligned(coder) + CROSSING;
   };
   return {
-    mixBytes(profile, length, streams) {
-      const instance = take();
-      idle = instance;
-      return bytesOf(instance, profile, length, streams);
-    },
+    mixBytes,
     mixOpen(profile, length, streams, payload): MixHandle {
-      const instance = take();
-      const bytes = bytesOf(instance, profile, length, streams);
-      if (bytes === 0) {
-        idle = instance;
-        throw mixingOutOfRange();
-      }
-      return new Coder(instance, bytes, profile, length, streams, payload);
+      const bytes = mixBytes(profile, length, streams);
+      if (bytes === 0) throw mixingOutOfRange();
+      return new Coder(idle.take() ?? new WasmHeap(module), bytes, profile, length, streams, payload);
     },
     mixEncode: (coder, symbols, frequencies) => coderOf(coder).encode(symbols, frequencies),
     mixFinish: (coder) => coderOf(coder).finish(),
     mixDecode: (coder, symbols, count, frequencies) => coderOf(coder).decode(symbols, count, frequencies),
     mixEnds: (coder) => coderOf(coder).ends(),
     mixClose(coder) {
-      if (coder instanceof Coder) idle = coder.close() ?? idle;
+      const heap = coder instanceof Coder && coder.close();
+      if (heap) idle.put(heap);
     },
   };
 }

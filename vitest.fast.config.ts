@@ -1,0 +1,26 @@
+/** @file `npm run test:fast`: unit tests alone, for the time between two edits. `npm test` runs all. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const root = fileURLToPath(new URL('.', import.meta.url));
+
+/** Seconds each: whole networks, whole training runs, whole files, installation. */
+const SLOW = ['mixing-conformance'].map((name) => `**/${name}.test.ts`);
+
+/** Tests that start the command line's program say so by this import. */
+const programs = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.test.ts'))
+  .filter((name) => readFileSync(join(root, 'test', name), 'utf8').includes('helpers/cli.js'))
+  .map((name) => `test/${name}`);
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: [...SLOW, ...programs],
+    // no globalSetup: dist/ is for programs
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
+});
