@@ -63,6 +63,17 @@ const narrow = [127, 63, 31].flatMap((limit) => [
     })),
   ),
 ]);
+/** One byte again and again: positions that are all alike weigh 255 each, and their sums pass 2^24 where the window is longer than 512. */
+const alike = [510, 512, 513, 1030].map(
+  (window) =>
+    new Case(
+      randomModel({ seed: 6, architecture: shape(64, 1, 1, window, [0]), extreme: 'signs' }),
+      1,
+      window + 10,
+      referenceEngine,
+      new Uint8Array(window + 10).fill(65),
+    ),
+);
 const small = randomModel({ seed: 4, architecture: shape(64, 2, 2, 12, [1]) });
 const batches = [1, 2, 3, 4, 5, 6, 7, 8, 11, 16, 23, 63, 64, 65, 129, 300].map(
   (streams) => new Case(small, streams, streams < 20 ? 15 : 3),
@@ -74,6 +85,7 @@ describe.each(engines)('$label gives the bits of the reference', ({ engine }) =>
   it.each(random)('random weights, $name', ({ run }) => run.check(engine));
   it.each(extremes)('extreme weights, $name', ({ run }) => run.check(engine));
   it.each(narrow)('$name', ({ run }) => run.check(engine));
+  it.each(alike)('a memory of positions all alike, $steps steps', (run) => run.check(engine));
   it.each(batches)('$streams streams', (run) => run.check(engine));
 });
 

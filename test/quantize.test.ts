@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { referenceEngine } from '../src/engines/reference/engine.js';
 import { type Architecture, elements, PRESETS, parameters, SYMBOLS } from '../src/model/architecture.js';
+import { Compensation } from '../src/trainer/compensate.js';
 import { forward, initialState, inputsOf } from '../src/trainer/float-reference.js';
 import { beyond, quantize } from '../src/trainer/quantize.js';
-import { type ActivationRanges, activationRanges } from '../src/trainer/ranges.js';
+import { activationRanges } from '../src/trainer/ranges.js';
 import { percent, roundingLoss, total } from '../src/trainer/rounding-loss.js';
 import { randomSource } from './helpers/random-model.js';
+import { rangesUpTo } from './helpers/ranges.js';
 
 const TEXT = new TextEncoder().encode(
   Array.from({ length: 12 }, (_, i) => `${i}: the quick brown fox jumps over ${i * i} lazy dogs;\n`).join(''),
@@ -28,18 +30,6 @@ function randomParameters(arch: Architecture, seed: number, sharpness = 1): Map<
       return [name, Float32Array.from({ length: elements(shape) }, () => center + deviation * normal())];
     }),
   );
-}
-
-/** Ranges that hold for random parameters, with a channel's largest value as given. */
-function rangesUpTo(arch: Architecture, most: number): ActivationRanges {
-  const vector = () => new Float32Array(arch.width).fill(most);
-  return {
-    layers: Array.from({ length: arch.layers }, () => ({
-      ...{ start: vector(), memory: vector(), query: vector(), boom: vector() },
-      ...{ outputReach: 30, attentionReach: 30, queryReach: 10, boomReach: 20, cellReach: 10 },
-    })),
-    output: vector(),
-  };
 }
 
 /** Kullback-Leibler divergence, bits per byte, of the integer network's distributions from the float network's. */
@@ -129,11 +119,31 @@ describe('calibration', () => {
     for (const { outputReach, boomReach, cellReach } of layers)
       for (const reach of [outputReach, boomReach, cellReach]) expect(reach).toBeGreaterThan(0.5);
     // the same whatever the threads, and no less on more text
-    expect(await activationRanges(arch, params, texts, 1)).toEqual(ranges);
+    expect(await activationRanges(arch, params, texts, 1)).toEqual({ ...ranges, moments: expect.anything() });
     const one = await activationRanges(arch, params, texts.slice(0, 1), 1);
     expect(one.output.every((x, k) => x <= output[k])).toBe(true);
     expect(beyond(ranges, one)).toEqual(new Map());
     expect([...beyond(one, ranges).keys()]).toContain('layer 0 boom');
+  });
+
+  it('finds the second moments of the inputs of products', async () => {
+    const { moments } = await activationRanges(arch, params, texts, 2);
+    if (!moments) throw new Error('no moments');
+    const d = arch.width;
+    const { layers, output, bytes } = moments;
+    const trace = (moment: Float32Array) =>
+      moment.reduce((sum, x, i) => sum + (i % (d + 1) === 0 ? x : 0), 0);
+    for (const moment of [layers[0].memory, layers[0].boom, layers[1].start, layers[1].boom, output]) {
+      // a normalized vector has a mean square of 1
+      expect(trace(moment) / d).toBeCloseTo(1, 3);
+      for (const [i, x] of moment.entries())
+        expect(moment[(i % d) * d + Math.floor(i / d)]).toBeCloseTo(x, 5);
+    }
+    expect(trace(layers[0].start) + trace(layers[1].memory)).toBe(0);
+    expect(trace(layers[0].hidden) / d).toBeGreaterThan(0.01);
+    expect(trace(layers[0].hidden) / d).toBeLessThan(1);
+    expect(bytes.reduce((a, b) => a + b)).toBeCloseTo(1, 6);
+    expect(bytes[32]).toBeGreaterThan(0.05);
   });
 
   it('measures what rounding costs, by text and by position', async () => {
@@ -165,6 +175,50 @@ describe('calibration', () => {
       bits += Math.log2(f.reduce((a, b) => a + b) / f[long[t]]);
     }
     expect(text.integer).toBeCloseTo(bits, 4);
+  });
+});
+
+describe('rounding with compensation', () => {
+  const d = 64;
+  const random = randomSource(8);
+  const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+  const mixed = Array.from({ length: d }, () => Array.from({ length: 12 }, normal));
+  /** inputs that go together: 12 causes, a little noise */
+  const inputs = Array.from({ length: 400 }, () => {
+    const causes = Array.from({ length: 12 }, normal);
+    return mixed.map((row) => 20 * row.reduce((sum, x, i) => sum + x * causes[i], 0.3 * normal()));
+  });
+  const moment = new Float64Array(d * d).map((_, i) =>
+    inputs.reduce((sum, x) => sum + (x[Math.floor(i / d)] * x[i % d]) / inputs.length, 0),
+  );
+  const weights = Array.from({ length: 5 }, () => Float64Array.from({ length: d }, normal));
+  const step = 3 / 15;
+  const error = (rounded: Int8Array[]) =>
+    rounded.reduce(
+      (sum, row, r) =>
+        sum +
+        inputs.reduce(
+          (s, x) => s + x.reduce((e, v, k) => e + v * (weights[r][k] - step * row[k]), 0) ** 2,
+          0,
+        ),
+      0,
+    );
+
+  it('makes products far more exact than rounding each weight by itself', () => {
+    const rounded = weights.map(() => new Int8Array(d));
+    new Compensation(moment, d).round(weights, new Array(5).fill(step), 15, rounded);
+    const plain = weights.map((row) =>
+      Int8Array.from(row, (w) => Math.max(-15, Math.min(15, Math.round(w / step)))),
+    );
+    expect(error(rounded)).toBeLessThan(0.3 * error(plain));
+    expect(Math.max(...rounded.flatMap((row) => [...row].map(Math.abs)))).toBeLessThanOrEqual(15);
+  });
+
+  it('rounds to nearest where inputs have nothing to do with each other', () => {
+    const identity = new Float64Array(d * d).map((_, i) => (i % (d + 1) === 0 ? 100 : 0));
+    const rounded = [new Int8Array(d)];
+    new Compensation(identity, d).round(weights.slice(0, 1), [step], 15, rounded);
+    expect(rounded[0]).toEqual(Int8Array.from(weights[0], (w) => Math.round(w / step)));
   });
 });
 

@@ -16,6 +16,8 @@ struct TrainConfig {
   std::int32_t workers;
   /** products of bfloat16 operands where the instruction set has them */
   std::int32_t bf16;
+  /** `kEvaluate` collects second moments */
+  std::int32_t moments;
 };
 
 /** Where the caller finds things in the arena: byte offsets of float32 vectors in `parameters(arch)` order. */
@@ -26,6 +28,8 @@ struct TrainLayout {
   std::uint64_t state, state_bytes;
   /** float32 [workers][ranges_length]: see RangeVector */
   std::uint64_t ranges, ranges_length;
+  /** float32 [workers][moments_length]: see MomentSite; none unless asked for */
+  std::uint64_t moments, moments_length;
 };
 
 /**
@@ -37,6 +41,13 @@ struct TrainLayout {
 constexpr int kRangeVectors = 4, kRangeScalars = 5;
 enum RangeVector { kStartRange, kMemoryRange, kQueryRange, kBoomRange };
 enum RangeScalar { kOutputReach, kAttentionReach, kQueryReach, kBoomReach, kCellReach };
+
+/**
+ * `kEvaluate` adds to these x x^T of the inputs x of the products, [d][d] each: per layer the LSTM's normalized input and state
+ * before, the memory, the boom layer's input; at the end the softmax layer's. Those that a layer does not have stay zero.
+ */
+constexpr int kMoments = 4;
+enum MomentSite { kStartMoment, kHiddenMoment, kMemoryMoment, kBoomMoment };
 
 /** One optimizer step. Everything is per segment; bytes are sequence-major [batch][steps]. */
 struct TrainBatch {

@@ -118,6 +118,7 @@ struct Worker {
   E *a, *b, *wide, *wide_packed, *rows_packed, *small, *small2, *keys_packed, *logits;
   float* gradient;
   float* ranges;   // largest magnitudes met in evaluation (train.h)
+  float* moments;  // second moments met in evaluation (train.h)
   float* table;    // gradient of the first layer's input products, by symbol
   double squares;  // of this worker's part of the gradient
 };
@@ -139,6 +140,7 @@ struct Trainer {
   State<E> train, eval;
   double* losses;
   float* ranges;   // [workers][ranges_length()]
+  float* moments;  // [workers][moments_length()]
   const float* w;  // parameters in use: weights or ema
   Worker<E> workers[kMaxWorkers];
 
@@ -235,6 +237,7 @@ struct Trainer {
     eval = lay_out_state(arena);
     losses = arena.take<double>(cfg.batch);
     ranges = arena.take<float>(std::size_t(cfg.workers) * ranges_length());
+    moments = arena.take<float>(std::size_t(cfg.workers) * moments_length());
     for (int i = 0; i < cfg.workers; ++i) lay_out_worker(arena, i);
   }
 
@@ -285,10 +288,15 @@ struct Trainer {
     k.logits = arena.take<E>(rows * kSymbols);
     k.gradient = index == 0 ? gradient : arena.take<float>(count);
     k.table = arena.take<float>(std::size_t(kSymbols) * 4 * d);
-    k.ranges = ranges ? ranges + std::size_t(index) * ranges_length() : nullptr;  // null while measuring
+    // null while measuring
+    k.ranges = ranges ? ranges + std::size_t(index) * ranges_length() : nullptr;
+    k.moments = moments ? moments + std::size_t(index) * moments_length() : nullptr;
   }
 
   std::size_t ranges_length() const { return std::size_t(cfg.layers) * (kRangeVectors * d + kRangeScalars) + d; }
+  std::size_t moments_length() const {
+    return cfg.moments ? (std::size_t(cfg.layers) * kMoments + 1) * d * d : 0;
+  }
   float* layer_ranges(Worker<E>& k, int l) const { return k.ranges + std::size_t(l) * (kRangeVectors * d + kRangeScalars); }
 
   // ---- shared preparation -------------------------------------------------------------------------------------------
@@ -552,7 +560,7 @@ struct Trainer {
   }
 
   /** What the layer has left behind of its last segment. k.y holds the attention's output, k.x the layer's. */
-  void observe(Worker<E>& k, int l) const {
+  void observe(Worker<E>& k, int l) {
     const Activations<E>& a = k.layer[l];
     float* const vectors = layer_ranges(k, l);
     float* const scalars = vectors + kRangeVectors * d;
@@ -573,6 +581,26 @@ struct Trainer {
     raise(scalars + kBoomReach, a.z, n * cfg.boom);
     raise(scalars + kCellReach, a.c, n + std::size_t(k.share) * d);
     raise(scalars + kOutputReach, k.x, n);
+    if (!cfg.moments) return;
+    const std::size_t first = std::size_t(l) * kMoments;
+    if (l > 0) add_converted_moment(k, first + kStartMoment, a.x0);
+    add_moment(k, first + kHiddenMoment, a.h);
+    if (at[l].attention) add_converted_moment(k, first + kMemoryMoment, a.x1);
+    add_converted_moment(k, first + kBoomMoment, a.x2);
+  }
+
+  void add_converted_moment(Worker<E>& k, std::size_t index, const float* x) {
+    convert(k.a, x, std::ptrdiff_t(k.rows) * d);
+    add_moment(k, index, k.a);
+  }
+  /** Adds x x^T of all rows to a moment. */
+  void add_moment(Worker<E>& k, std::size_t index, const E* x) {
+    float* const to = k.moments + index * d * d;
+    for (int r = 0; r < k.rows; r += kChunk) {
+      const int n = k.rows - r < kChunk ? k.rows - r : kChunk;
+      pack_rows(k.rows_packed, x + std::size_t(r) * d, d, n, d);
+      gemm(to, d, columns_of(k.rows_packed, n), k.rows_packed, d, d, n, true);
+    }
   }
 
   void forward(int index, State<E>& s, const TrainBatch& batch, bool training) {
@@ -586,7 +614,9 @@ struct Trainer {
       if (!training) observe(k, l);
     }
     softmax(k, batch.targets, training);
-    if (!training) raise_channels(k.ranges + ranges_length() - d, k.xf, k.rows);
+    if (training) return;
+    raise_channels(k.ranges + ranges_length() - d, k.xf, k.rows);
+    if (cfg.moments) add_converted_moment(k, std::size_t(cfg.layers) * kMoments, k.xf);
   }
 
   /** Moves the memory on by one segment. */
@@ -916,6 +946,8 @@ void create(const TrainConfig& config, void* trainer, void* base, TrainLayout* l
   layout->state_bytes = t->train.bytes;
   layout->ranges = at(t->ranges);
   layout->ranges_length = t->ranges_length();
+  layout->moments = at(t->moments);
+  layout->moments_length = t->moments_length();
 }
 
 template <class E>

@@ -14,6 +14,8 @@ export interface TrainConfig {
   threads: number;
   /** products of bfloat16 operands, where the processor has them */
   bf16: boolean;
+  /** `evaluate` adds up second moments */
+  moments: boolean;
 }
 
 /** One segment: `batch` sequences of `steps` bytes, sequence-major. */
@@ -64,6 +66,8 @@ export interface Vectors {
   readonly state: Uint8Array;
   /** [workers][...]: largest magnitudes met by `evaluate` (cpp/train/train.h) */
   readonly ranges: Float32Array;
+  /** [workers][...]: second moments met by `evaluate` (cpp/train/train.h); empty unless asked for */
+  readonly moments: Float32Array;
 }
 
 /** Memory and code of one run. Arguments are checked by `TrainingNetwork`. */

@@ -33,6 +33,8 @@ export interface TrainAddon {
     ranges: number;
     /** of one worker */
     rangesLength: number;
+    moments: number;
+    momentsLength: number;
   };
   trainStep(
     session: Handle,
@@ -68,11 +70,10 @@ export function nativeTraining(isa?: string): TrainKernels {
   const addon = nativeAddon<TrainAddon & IsaLists>();
   const used = chooseIsa(addon, addon.trainKernels(), isa);
   const workers = ({ threads, batch }: TrainConfig) => Math.min(threads, batch, MOST_THREADS);
-  const native = ({ bf16, threads, ...config }: TrainConfig): Config => ({
-    ...config,
-    workers: workers({ bf16, threads, ...config }),
-    bf16: bf16 ? 1 : 0,
-  });
+  const native = (config: TrainConfig): Config => {
+    const { threads, bf16, moments, ...shape } = config;
+    return { ...shape, workers: workers(config), bf16: Number(bf16), moments: Number(moments) };
+  };
   return {
     measure: (config) => addon.trainBytes(used, native(config)),
     open(config, parameters) {
@@ -89,6 +90,7 @@ export function nativeTraining(isa?: string): TrainKernels {
           ema: view(made.ema),
           state: new Uint8Array(arena, made.state, made.stateBytes),
           ranges: new Float32Array(arena, made.ranges, n * made.rangesLength),
+          moments: new Float32Array(arena, made.moments, n * made.momentsLength),
         },
         detail: `${used}, ${made.bf16 ? 'bfloat16' : 'float32'} products, ${n} thread${n > 1 ? 's' : ''}`,
         step: ({ inputs, targets, resets }: Segment, update) =>

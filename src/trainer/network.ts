@@ -26,6 +26,8 @@ export interface NetworkOptions {
   threads: number;
   /** products of bfloat16 operands where the processor has them (float32 sums) */
   bf16: boolean;
+  /** `evaluate` adds up second moments, for calibration (default: no) */
+  moments?: boolean;
 }
 
 /** A gradient that is longer, or no number, changes no weight (cpp/train/trainer.isa.cc). */
@@ -59,6 +61,7 @@ export class TrainingNetwork implements Vectors {
   readonly ema: Float32Array;
   readonly state: Uint8Array;
   readonly ranges: Float32Array;
+  readonly moments: Float32Array;
   /** what it runs on, for people */
   readonly detail: string;
   private readonly session: TrainSession;
@@ -96,7 +99,7 @@ export class TrainingNetwork implements Vectors {
     if (!(Number.isInteger(threads) && threads >= 1))
       throw new ShacompError('ERR_OPTIONS', `the number of threads must be 1 or more, not ${threads}`);
     const attention = arch.attention.reduce((bits, l) => bits + 2 ** l, 0);
-    const config = { ...options, width, layers, boom, window, attention };
+    const config = { moments: false, ...options, width, layers, boom, window, attention };
     const bytes = kernels.measure(config);
     const tooLarge = (cause?: Error) =>
       new ShacompError(
@@ -119,6 +122,7 @@ export class TrainingNetwork implements Vectors {
       ema: this.ema,
       state: this.state,
       ranges: this.ranges,
+      moments: this.moments,
     } = this.session.vectors);
     this.losses = new Float64Array(batch);
     this.detail = this.session.detail;

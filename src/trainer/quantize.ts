@@ -22,7 +22,8 @@ import {
   parseModel,
 } from '../model/sharnn.js';
 import { nodeSha256 } from '../node/hash.js';
-import type { ActivationRanges, LayerRanges } from './ranges.js';
+import { Compensation } from './compensate.js';
+import type { ActivationRanges, LayerRanges, Moments } from './ranges.js';
 
 /** Float parameters by name, as `parameters(arch)` lists them. */
 export type FloatParameters = ReadonlyMap<string, Float32Array>;
@@ -76,10 +77,33 @@ function stepsFor(ranges: Float32Array): Steps {
   return { scale, step: Float64Array.from(scale, (s) => 32 / s) };
 }
 
-/** W diag(step): the matrix of an input that counts in steps. */
-function withSteps(weight: Float64Array, step: Float64Array): Float64Array {
+/** Second moment of an int8 input, from that of the float one: its channels in their steps, and what rounding it adds. */
+function inSteps(moment: Float32Array, step: Float64Array): Float64Array {
   const d = step.length;
-  return weight.map((w, i) => w * step[i % d]);
+  return Float64Array.from(moment, (m, i) => {
+    const [a, b] = [Math.floor(i / d), i % d];
+    return m / (step[a] * step[b]) + (a === b ? 1 / 12 : 0);
+  });
+}
+
+/**
+ * The step of a row of weights: of some that let the largest pass the limit by up to twice, the one with the least squared error.
+ * @param power of each weight's input
+ */
+function bestStep(row: Float64Array, power: Float64Array, limit: number): number {
+  const largest = magnitude(row) / limit;
+  let best = largest;
+  let least = Number.POSITIVE_INFINITY;
+  for (let share = 100; share >= 50 && largest > 0; share -= 5) {
+    const step = (largest * share) / 100;
+    let error = 0;
+    for (let k = 0; k < row.length; k++) {
+      const n = Math.max(-limit, Math.min(limit, Math.round(row[k] / step)));
+      error += power[k] * (row[k] - n * step) ** 2;
+    }
+    if (error < least) [best, least] = [step, error];
+  }
+  return best;
 }
 
 /** Reads parameters with their shapes checked, and rounds matrices. */
@@ -133,25 +157,44 @@ class Parameters {
   /**
    * Rounds a matrix [rows][d] of an int8 input, so that the rescaled product of row r has the value of the float
    * product times `unit(r)`.
-   * @param weight for inputs that count in int8 units
+   * @param weight of the float input
+   * @param step of the int8 input's channels
+   * @param moment of the float input; without it every weight is rounded by itself
    */
-  matrix(what: string, weight: Float64Array, unit: (row: number) => number): IntegerMatrix {
+  matrix(
+    what: string,
+    weight: ArrayLike<number>,
+    step: Float64Array,
+    unit: (row: number) => number,
+    moment?: Float32Array,
+  ): IntegerMatrix {
     const { limit } = this;
     const d = this.arch.width;
-    const rows = weight.length / d;
-    const row = (r: number) => weight.subarray(r * d, (r + 1) * d);
+    const rows = Array.from({ length: weight.length / d }, (_, r) =>
+      Float64Array.from(step, (s, k) => weight[r * d + k] * s),
+    );
+    const compensation = moment && new Compensation(inSteps(moment, step), d);
+    const power = compensation?.power ?? new Float64Array(d).fill(1);
     // value of one unit of the row's integer product
-    const factor = Float64Array.from({ length: rows }, (_, r) => (magnitude(row(r)) / limit) * unit(r));
+    const factor = rows.map((row, r) => bestStep(row, power, limit) * unit(r));
     const largest = Math.max(magnitude(factor), 1e-12);
     const shift = Math.min(31, Math.floor(Math.log2(32767 / largest)));
     if (shift < 9) throw refuse(`${what} is too large`);
+    const multiplier = Uint16Array.from(factor, (f) =>
+      Math.max(1, Math.min(32767, Math.round(f * 2 ** shift))),
+    );
+    const steps = Float64Array.from(multiplier, (m, r) => m / (unit(r) * 2 ** shift));
     const int8 = new Int8Array(weight.length);
-    const multiplier = new Uint16Array(rows);
-    for (let r = 0; r < rows; r++) {
-      // rounded up, so that the largest weight still fits
-      multiplier[r] = Math.max(1, Math.min(32767, Math.ceil(factor[r] * 2 ** shift)));
-      const step = multiplier[r] / (unit(r) * 2 ** shift);
-      for (let k = r * d; k < (r + 1) * d; k++) int8[k] = rounded(weight[k] / step, limit, what);
+    const result = rows.map((_, r) => int8.subarray(r * d, (r + 1) * d));
+    if (compensation) {
+      const together = 8;
+      for (let r = 0; r < rows.length; r += together) {
+        const to = r + together;
+        compensation.round(rows.slice(r, to), steps.subarray(r, to), limit, result.slice(r, to));
+      }
+    } else {
+      for (const [r, row] of rows.entries())
+        result[r].set(row.map((w) => Math.max(-limit, Math.min(limit, Math.round(w / steps[r])))));
     }
     return { weight: int8, multiplier, shift };
   }
@@ -184,7 +227,12 @@ function outputShift(what: string, reach: number): number {
   return shift;
 }
 
-function quantizeAttention(p: Parameters, prefix: string, ranges: LayerRanges): IntegerAttention {
+function quantizeAttention(
+  p: Parameters,
+  prefix: string,
+  ranges: LayerRanges,
+  moment?: Float32Array,
+): IntegerAttention {
   const d = p.arch.width;
   const name = `${prefix}.attention`;
   const query = p.fold(`${name}.query.weight`, `${name}.query.bias`, `${prefix}.norm_mid`);
@@ -215,7 +263,7 @@ function quantizeAttention(p: Parameters, prefix: string, ranges: LayerRanges): 
   const queryUnit = 2 ** Math.floor(Math.log2(32767 / Math.max(WIDE_MARGIN * ranges.queryReach, 1e-3)));
   return {
     memoryScale: memory.scale,
-    query: p.matrix(`${name}.query`, withSteps(query.weight, memory.step), () => queryUnit),
+    query: p.matrix(`${name}.query`, query.weight, memory.step, () => queryUnit, moment),
     queryBias: toBias(`${name}.query.bias`, query.bias, () => queryUnit),
     queryFold: {
       gain: Int16Array.from(gain, (g) => rounded((g * unit) / Q10, 32767, `${name}.norm_query`)),
@@ -239,20 +287,27 @@ function quantizeAttention(p: Parameters, prefix: string, ranges: LayerRanges): 
   };
 }
 
-function quantizeLayer(p: Parameters, l: number, ranges: LayerRanges, input: Steps): IntegerLayer {
+function quantizeLayer(
+  p: Parameters,
+  l: number,
+  ranges: LayerRanges,
+  input: Steps,
+  moments?: Moments['layers'][number],
+): IntegerLayer {
   const d = p.arch.width;
   const prefix = `layers.${l}`;
   const start = p.fold(`${prefix}.lstm.weight_ih`, `${prefix}.lstm.bias`, `${prefix}.norm_start`);
   const gateUnit = (row: number) => (row >= 2 * d && row < 3 * d ? Q12 : Q11);
   const boom = p.fold(`${prefix}.boom.weight`, `${prefix}.boom.bias`, `${prefix}.norm_boom`);
   const boomInput = stepsFor(ranges.boom);
-  const recurrent = Float64Array.from(p.get(`${prefix}.lstm.weight_hh`), (w) => w / Q7); // h8 is Q0.7
+  const recurrent = p.get(`${prefix}.lstm.weight_hh`);
+  const stateStep = new Float64Array(d).fill(1 / Q7); // h8 is Q0.7
   return {
     startScale: l === 0 ? new Int16Array(0) : input.scale,
-    inputWeight: p.matrix(`${prefix}.lstm.weight_ih`, withSteps(start.weight, input.step), gateUnit),
-    stateWeight: p.matrix(`${prefix}.lstm.weight_hh`, recurrent, gateUnit),
+    inputWeight: p.matrix(`${prefix}.lstm.weight_ih`, start.weight, input.step, gateUnit, moments?.start),
+    stateWeight: p.matrix(`${prefix}.lstm.weight_hh`, recurrent, stateStep, gateUnit, moments?.hidden),
     gateBias: toBias(`${prefix}.lstm.bias`, start.bias, gateUnit),
-    attention: p.arch.attention.includes(l) ? quantizeAttention(p, prefix, ranges) : null,
+    attention: p.arch.attention.includes(l) ? quantizeAttention(p, prefix, ranges, moments?.memory) : null,
     residual: toAffine(
       `${prefix}.norm_residual`,
       p.get(`${prefix}.norm_residual.weight`),
@@ -260,7 +315,7 @@ function quantizeLayer(p: Parameters, l: number, ranges: LayerRanges, input: Ste
       10,
     ),
     boomScale: boomInput.scale,
-    boom: p.matrix(`${prefix}.boom.weight`, withSteps(boom.weight, boomInput.step), () => Q8),
+    boom: p.matrix(`${prefix}.boom.weight`, boom.weight, boomInput.step, () => Q8, moments?.boom),
     boomBias: toBias(`${prefix}.boom.bias`, boom.bias, () => Q8),
     outputShift: outputShift(`${prefix}: the output`, ranges.outputReach),
   };
@@ -280,6 +335,18 @@ function inputTable(embedding: Float32Array, d: number): { table: Int8Array; ste
     }
   }
   return { table: Int8Array.from(normal, (n, i) => Math.round(n / step[i % d])), step };
+}
+
+/** Second moment of the first layer's input, of text in which bytes have those shares. */
+function tableMoment(table: Int8Array, step: Float64Array, shares: Float64Array): Float32Array {
+  const d = step.length;
+  const moment = new Float32Array(d * d);
+  for (let s = 0; s < SYMBOLS; s++) {
+    if (shares[s] === 0) continue;
+    const x = Float64Array.from(step, (unit, k) => unit * table[s * d + k]);
+    for (let a = 0; a < d; a++) for (let b = 0; b < d; b++) moment[a * d + b] += shares[s] * x[a] * x[b];
+  }
+  return moment;
 }
 
 /**
@@ -312,16 +379,20 @@ export function quantize(
   }
   const logitUnit = () => Math.LOG2E * Q12;
   const tableSteps: Steps = { scale: new Int16Array(0), step };
+  const { moments } = ranges;
+  const momentsOf = (l: number) =>
+    moments &&
+    (l === 0 ? { ...moments.layers[0], start: tableMoment(table, step, moments.bytes) } : moments.layers[l]);
   return parseModel(
     encodeModel({
       name,
       architecture: arch,
       input: table,
       layers: ranges.layers.map((layer, l) =>
-        quantizeLayer(p, l, layer, l === 0 ? tableSteps : stepsFor(layer.start)),
+        quantizeLayer(p, l, layer, l === 0 ? tableSteps : stepsFor(layer.start), momentsOf(l)),
       ),
       outputScale: outputInput.scale,
-      output: p.matrix('embedding.weight', withSteps(outputWeight, outputInput.step), logitUnit),
+      output: p.matrix('embedding.weight', outputWeight, outputInput.step, logitUnit, moments?.output),
       outputBias: toBias('output.bias', bias, logitUnit),
     }),
     nodeSha256,

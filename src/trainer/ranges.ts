@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { ShacompError } from '../errors.js';
-import { type Architecture, INITIAL_BYTE } from '../model/architecture.js';
+import { type Architecture, INITIAL_BYTE, SYMBOLS } from '../model/architecture.js';
 import { fill } from './checkpoint.js';
 import { TrainingNetwork } from './network.js';
 
@@ -31,6 +31,23 @@ export interface ActivationRanges {
   layers: LayerRanges[];
   /** input of the softmax layer */
   output: Float32Array;
+  /** absent where only ranges are of interest */
+  moments?: Moments;
+}
+
+/** Mean of x xᵀ over positions, [d][d], of the inputs x of products: normalized vectors without gain and bias, and the LSTM's state. */
+export interface Moments {
+  layers: {
+    /** zeros in the first layer, whose input is a table */
+    start: Float32Array;
+    hidden: Float32Array;
+    /** zeros without attention */
+    memory: Float32Array;
+    boom: Float32Array;
+  }[];
+  output: Float32Array;
+  /** [256]: share of each byte */
+  bytes: Float64Array;
 }
 
 /** Bytes of a segment of the float network here. */
@@ -56,6 +73,29 @@ export function rangesOf(arch: Architecture, all: Float32Array): ActivationRange
   };
 }
 
+/** The sums that `evaluate` has made over some positions, over all workers, as means. */
+function momentsOf(arch: Architecture, all: Float32Array, counts: Float64Array): Moments {
+  const square = arch.width ** 2;
+  const length = (4 * arch.layers + 1) * square;
+  const positions = counts.reduce((a, b) => a + b);
+  const mean = (index: number) => {
+    const sum = new Float32Array(square);
+    for (let from = index * square; from < all.length; from += length)
+      for (let i = 0; i < square; i++) sum[i] += all[from + i] / positions;
+    return sum;
+  };
+  return {
+    layers: Array.from({ length: arch.layers }, (_, l) => ({
+      start: mean(4 * l),
+      hidden: mean(4 * l + 1),
+      memory: mean(4 * l + 2),
+      boom: mean(4 * l + 3),
+    })),
+    output: mean(4 * arch.layers),
+    bytes: counts.map((n) => n / positions),
+  };
+}
+
 /**
  * Runs the float network over some texts side by side, each from the cold state, and notes how large its activations become.
  * @param texts long enough to fill the memory; whole segments of 64 bytes are used, and shorter texts begin again until the longest is over
@@ -69,12 +109,19 @@ export async function activationRanges(
   onProgress?: (share: number) => void,
 ): Promise<ActivationRanges> {
   const batch = texts.length;
-  const network = await TrainingNetwork.open(arch, { batch, steps: SEGMENT, threads, bf16: false });
+  const network = await TrainingNetwork.open(arch, {
+    batch,
+    steps: SEGMENT,
+    threads,
+    bf16: false,
+    moments: true,
+  });
   fill(arch, values, network.weights);
   const lengths = texts.map((text) => Math.floor(text.length / SEGMENT) * SEGMENT);
   if (lengths.length === 0 || lengths.includes(0))
     throw new ShacompError('ERR_OPTIONS', `a text to calibrate on must have at least ${SEGMENT} bytes`);
   const longest = Math.max(...lengths);
+  const counts = new Float64Array(SYMBOLS);
   for (let at = 0; at < longest; at += SEGMENT) {
     const inputs = new Uint8Array(batch * SEGMENT);
     const targets = new Uint8Array(batch * SEGMENT);
@@ -86,9 +133,10 @@ export async function activationRanges(
       inputs[b * SEGMENT] = from === 0 ? INITIAL_BYTE : text[from - 1];
       resets[b] = from === 0 ? 1 : 0;
     });
+    for (const byte of inputs) counts[byte]++;
     network.evaluate({ inputs, targets, resets }, false, at === 0);
     onProgress?.((at + SEGMENT) / longest);
     await setImmediate();
   }
-  return rangesOf(arch, network.ranges);
+  return { ...rangesOf(arch, network.ranges), moments: momentsOf(arch, network.moments, counts) };
 }

@@ -12,6 +12,7 @@ interface TrainExports extends HeapExports {
   train_vector(session: number, which: number): number;
   train_state_bytes(session: number): number;
   train_ranges_length(session: number): number;
+  train_moments_length(session: number): number;
   train_losses(session: number): number;
   train_step(session: number, ...update: number[]): number;
   train_evaluate(session: number, ema: number, prepare: number): void;
@@ -23,8 +24,8 @@ interface TrainExports extends HeapExports {
  */
 export async function wasmTraining(): Promise<TrainKernels> {
   const module = await wasmModule();
-  const shape = ({ width, layers, boom, window, attention, batch, steps }: TrainConfig) =>
-    [width, layers, boom, window, attention, batch, steps] as const;
+  const shape = ({ width, layers, boom, window, attention, batch, steps, moments }: TrainConfig) =>
+    [width, layers, boom, window, attention, batch, steps, Number(moments)] as const;
   const measure = (config: TrainConfig) => {
     const heap = new WasmHeap<TrainExports>(module);
     const session = heap.allocate(heap.exports.train_scratch(), 'training');
@@ -40,9 +41,9 @@ export async function wasmTraining(): Promise<TrainKernels> {
       exports.train_measure(session, ...shape(config));
       exports.train_open(session);
       const { buffer } = exports.memory;
-      const [weights, gradient, m, v, ema] = [0, 1, 2, 3, 4].map(
-        (which) => new Float32Array(buffer, exports.train_vector(session, which) >>> 0, parameters),
-      );
+      const floats = (which: number, length: number) =>
+        new Float32Array(buffer, exports.train_vector(session, which) >>> 0, length);
+      const [weights, gradient, m, v, ema] = [0, 1, 2, 3, 4].map((which) => floats(which, parameters));
       const n = config.batch * config.steps;
       const bytes = new Uint8Array(buffer, exports.train_bytes(session) >>> 0, 2 * n + config.batch);
       const sums = new Float64Array(buffer, exports.train_losses(session) >>> 0, config.batch);
@@ -59,11 +60,8 @@ export async function wasmTraining(): Promise<TrainKernels> {
             exports.train_vector(session, 5) >>> 0,
             exports.train_state_bytes(session),
           ),
-          ranges: new Float32Array(
-            buffer,
-            exports.train_vector(session, 6) >>> 0,
-            exports.train_ranges_length(session),
-          ),
+          ranges: floats(6, exports.train_ranges_length(session)),
+          moments: floats(7, exports.train_moments_length(session)),
         },
         detail: 'WebAssembly SIMD, float32 products, 1 thread',
         step(segment, { rate, beta1, beta2, epsilon, decay, clip, ema, correct1, correct2 }) {

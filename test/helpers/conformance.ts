@@ -74,8 +74,9 @@ export class Case {
     readonly streams: number,
     readonly steps: number,
     private readonly judge: Engine = referenceEngine,
+    bytes = randomBytes(streams * steps, streams + steps),
   ) {
-    this.bytes = randomBytes(streams * steps, streams + steps);
+    this.bytes = bytes;
   }
 
   get expected(): Uint32Array {

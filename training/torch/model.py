@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rounding import INT8, Rounding, round_activation, round_to, round_weight
+from rounding import INT8, MARGIN, Rounding, largest, round_to, round_weight
 
 SYMBOLS = 256
 INITIAL_BYTE = 0x0A  # stands before the first byte of every stream
@@ -121,22 +121,24 @@ class Block(nn.Module):
         self.norm_boom = Norm(d)
         self.boom = nn.Linear(d, arch.boom * d)
 
-    def forward(self, x, state: LayerState, rounding: Optional[Rounding]):
-        """x [T, B, d] -> [T, B, d] and the state after the segment."""
-        y, h, c = self.recur(x, state, rounding)
+    def forward(self, x, state: LayerState, rounding: Optional[Rounding], input_step=None):
+        """x [T, B, d] -> [T, B, d] and the state after the segment. input_step: of a first layer's int8 input."""
+        y, h, c = self.recur(x, state, rounding, input_step)
         memory = filled = None
         if self.attention is not None:
             y, memory, filled = self.attend(y, state, rounding)
         return self.feed_forward(y, rounding), LayerState(h, c, memory, filled)
 
-    def recur(self, x, state, rounding):
+    def recur(self, x, state, rounding, input_step):
         n = normalize(x)
         w_ih, bias = self.norm_start.fold_into(self.lstm.weight_ih, self.lstm.bias)
         w_hh = self.lstm.weight_hh
         if rounding:
-            n, w_ih, w_hh = round_activation(n, rounding.shift), round_weight(w_ih), round_weight(w_hh)
+            step = rounding.channel_steps(n) if input_step is None else input_step
+            n, w_ih = rounding.operands(n, w_ih, step)
+            w_hh = round_weight(w_hh, rounding.bits)
         if rounding and rounding.exact:
-            return lstm_with_rounded_state(self.product(n, w_ih, bias), w_hh, state.h, state.c)
+            return lstm_with_rounded_state(self.product(n, w_ih, bias), w_hh, state.h, state.c, rounding)
         cast = [t.to(self.dtype) for t in (w_ih, w_hh, bias, torch.zeros_like(bias))]  # cuDNN wants two biases
         h, c = state.h.to(self.dtype)[None], state.c.to(self.dtype)[None]
         y, h, c = torch._VF.lstm(n.to(self.dtype), (h, c), cast, True, 1, 0.0, torch.is_grad_enabled(), False, False)
@@ -148,13 +150,15 @@ class Block(nn.Module):
         query_weight, query_bias = self.norm_mid.fold_into(a.query.weight, a.query.bias)
         n8 = n
         if rounding:
-            n8, query_weight = round_activation(n, rounding.shift), round_weight(query_weight)
+            step = rounding.channel_steps(n)
+            n8, query_weight = rounding.operands(n, query_weight, step)
         m = self.norm_memory.apply_to(n8)
         v = self.product(n8, query_weight, query_bias)
-        q = a.norm_query(round_sum(v, rounding))
+        query = normalize(v)
+        q = a.norm_query.apply_to(query)
         gate = torch.sigmoid(a.gate_query) * torch.sigmoid(a.gate_key)
         if rounding:
-            q = self.round_query(q, gate)
+            q = self.round_query(q, gate * step, query, rounding)
 
         keys = torch.cat([state.memory, m.transpose(0, 1)], 1)  # [B, past + T, d]
         filled = torch.cat([state.filled, state.filled.new_ones(B, T)], 1)
@@ -166,13 +170,14 @@ class Block(nn.Module):
         mean = weighted_mean((q * gate).transpose(0, 1), keys, visible, rounding, self.dtype).transpose(0, 1)
 
         out = self.norm_mid.apply_to(n) + torch.sigmoid(a.gate_value) * mean
-        return round_sum(out, rounding), keys[:, T:].detach(), filled[:, T:]  # as many as before
+        return rounding.total(out) if rounding else out, keys[:, T:].detach(), filled[:, T:]  # as many as before
 
-    def round_query(self, q, gate):
-        """The integer network rounds the query after its gates and the memory's gain are folded into it."""
+    def round_query(self, q, gate, query, rounding):
+        """The integer network rounds the query after its gates and the memory's gain and steps are folded into it."""
         with torch.no_grad():
             norm, key = self.attention.norm_query, (gate * self.norm_memory.weight).abs().clamp(min=1e-6)
-            reach = (key * (4 * norm.weight.abs() + norm.bias.abs())).max()
+            most = largest(query) if rounding.reach is None else rounding.reach
+            reach = (key * (MARGIN * most * norm.weight.abs() + norm.bias.abs())).max()
             step = reach / INT8 / key
         return round_to(q, step)
 
@@ -181,10 +186,15 @@ class Block(nn.Module):
         weight, bias = self.norm_boom.fold_into(self.boom.weight, self.boom.bias)
         n8 = n
         if rounding:
-            n8, weight = round_activation(n, rounding.shift), round_weight(weight)
+            n8, weight = rounding.operands(n, weight, rounding.channel_steps(n))
         u = self.product(n8, weight, bias)
+        if rounding:
+            u = rounding.boom(u)
         gelu = u * torch.sigmoid(1.702 * u)
-        return round_sum(self.norm_residual.apply_to(n) + gelu.unflatten(-1, (-1, y.shape[-1])).sum(-2), rounding)
+        if rounding:
+            gelu = rounding.boom(gelu)
+        out = self.norm_residual.apply_to(n) + gelu.unflatten(-1, (-1, y.shape[-1])).sum(-2)
+        return rounding.total(out) if rounding else out
 
     def product(self, x, weight, bias):
         return product(x, weight, bias, self.dtype)
@@ -195,16 +205,11 @@ def product(x, weight, bias, dtype):
     return F.linear(x.to(dtype), weight.to(dtype)).to(x.dtype) + bias
 
 
-def round_sum(x, rounding):
-    """Sums that only a normalization reads are int16, Q7.8."""
-    return round_to(x, 2.0**-8, 32767) if rounding and rounding.exact else x
-
-
-def lstm_with_rounded_state(inputs, w_hh, h, c):
+def lstm_with_rounded_state(inputs, w_hh, h, c, rounding):
     """inputs [T, B, 4d] = W_ih u + b; h enters the next step as int8, Q0.7."""
     outputs = []
     for projected in inputs:
-        i, f, g, o = (projected + F.linear(round_activation(h, 7), w_hh)).chunk(4, -1)
+        i, f, g, o = (projected + F.linear(rounding.state(h), w_hh)).chunk(4, -1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         h = torch.sigmoid(o) * torch.tanh(c)
         outputs.append(h)
@@ -222,7 +227,7 @@ def weighted_mean(q, keys, visible, rounding, dtype):
     scores = scores.masked_fill(~visible, float("-inf"))
     if not exact:
         return torch.softmax(scores, -1) @ keys
-    weights = round_to((scores - scores.amax(-1, keepdim=True)).exp(), 1 / INT8)  # 0..127
+    weights = round_to((scores - scores.amax(-1, keepdim=True)).exp(), 1 / 255, 255)  # 0..255
     return weights @ keys / weights.sum(-1, keepdim=True)
 
 
@@ -272,15 +277,19 @@ class SharNN(nn.Module):
         """
         x = F.embedding(inputs, self.embedding.weight)
         next_state = []
+        step = None  # of the first layer's input, which is a table
+        if rounding:
+            step = (largest(normalize(self.embedding.weight)) / INT8).clamp(min=1e-9)
         for block, s in zip(self.layers, state):
-            x, s = block(x, s, rounding)
+            x, s = block(x, s, rounding, step)
+            step = None
             if self.dropout and self.training:
                 x = F.dropout(x, self.dropout)
             next_state.append(LayerState(s.h.detach(), s.c.detach(), s.memory, s.filled))
         n = normalize(x)
         weight, bias = self.norm_final.fold_into(self.embedding.weight, self.output.bias)
         if rounding:
-            n, weight = round_activation(n, rounding.shift), round_weight(weight)
+            n, weight = rounding.operands(n, weight, rounding.channel_steps(n))
         logits = product(n, weight, bias, self.dtype)
         if targets is None:
             return logits, next_state

@@ -89,7 +89,7 @@ def rounded() -> tuple:
     model = SharNN(ROUNDED)
     formula_parameters(model)
     inputs = random_bytes(200, T, B, 256)
-    logits, _ = model(inputs, model.initial_state(B, ROUNDED.window - 1), rounding=Rounding(shift=3, exact=True))
+    logits, _ = model(inputs, model.initial_state(B, ROUNDED.window - 1), rounding=Rounding(exact=True, reach=16))
     arrays = {"inputs": inputs.numpy().astype(np.uint8), "logits": logits.numpy()}
     return arrays, {"architecture": ROUNDED.to_json(), "streams": str(B)}
 

@@ -46,7 +46,7 @@ def speed(args) -> None:
         machine = Machine(dtype)
         try:
             trainer = Trainer(run, machine, architecture(run), noise)
-            found = [timed(trainer, r, args.probe_seconds / 2) for r in (None, Rounding(args.shift, args.exact))]
+            found = [timed(trainer, r, args.probe_seconds / 2) for r in (None, Rounding(args.bits, args.exact))]
         except torch.cuda.OutOfMemoryError:
             print(f"{dtype:>9} {batch:>5} {width:>5} {'out of memory':>11}")
             continue

@@ -37,7 +37,7 @@ class Model(unittest.TestCase):
             self.assertEqual(parity.shapes(preset), expected[preset])
 
     def test_fixtures_are_what_this_program_computes(self):
-        for name, compute in (("gradients", parity.gradients), ("training", parity.training)):
+        for name, compute in (("gradients", parity.gradients), ("rounding", parity.rounded), ("training", parity.training)):
             stored, metadata = read_safetensors(parity.FOLDER / f"{name}.safetensors")
             arrays, expected = compute()
             self.assertEqual(metadata, expected)
@@ -89,22 +89,28 @@ class Rounded(unittest.TestCase):
         self.assertEqual(y.tolist(), [0.0, -0.5, 1.0, 63.5, -63.5])
         self.assertEqual(x.grad.tolist(), [1.0, 1.0, 1.0, 0.0, 0.0])
 
-    def test_weights_have_at_most_255_values_a_row(self):
+    def test_weights_have_as_many_values_a_row_as_their_bits_give(self):
         w = torch.randn(4, 4096)
-        rounded = round_weight(w)
-        for row, original in zip(rounded, w):
-            self.assertLessEqual(len(row.unique()), 255)
-            self.assertLess((row - original).square().mean(), 1e-3)
-            self.assertGreater((row - original).abs().max(), 0)
+        for bits, error in ((8, 2e-4), (7, 8e-4), (6, 3e-3)):
+            for row, original in zip(round_weight(w, bits), w):
+                self.assertLessEqual(len(row.unique()), 2**bits - 1)
+                self.assertLess((row - original).square().mean(), error)
+                self.assertGreater((row - original).square().mean(), error / 5)
+
+    def test_every_channel_has_its_own_step(self):
+        n = torch.tensor([[[1.0, -8.0], [-2.0, 4.0]]])
+        step = Rounding().channel_steps(n)
+        torch.testing.assert_close(step, torch.tensor([1.1 * 2 / 127, 1.1 * 8 / 127]), rtol=0.01, atol=0)
+        self.assertEqual(Rounding(reach=16).channel_steps(n).unique().numel(), 1)
 
     def test_each_kind_of_rounding_changes_the_loss(self):
         model = random_model()
         inputs, targets = segment(20, 2)
         losses = {}
-        for rounding in (None, Rounding(), Rounding(shift=3), Rounding(exact=True)):
+        for rounding in (None, Rounding(), Rounding(bits=6), Rounding(exact=True), Rounding(reach=16)):
             loss, _ = model(inputs, model.initial_state(2, 4), targets, rounding)
             losses[rounding] = loss.item()
-        self.assertEqual(len(set(losses.values())), 4)
+        self.assertEqual(len(set(losses.values())), 5)
         for loss in losses.values():
             self.assertLess(abs(loss - losses[None]), 0.05 * losses[None])
 

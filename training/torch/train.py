@@ -47,7 +47,7 @@ def arguments():
     a("--dropout", type=float, default=0.0, help="for runs of many epochs")
     a("--average", type=float, default=0.0, help="decay of averaged weights, 0.999 for instance; 0: none")
     a("--quantize-from", type=float, default=0.7, help="share of the run after which numbers are rounded; 1: never")
-    a("--shift", type=int, default=5, help="fractional bits of rounded activations")
+    a("--bits", type=int, default=7, choices=(6, 7, 8), help="bits of rounded weights")
     a("--exact", action="store_true", help="round the recurrent state and attention weights too; slow on a GPU")
     a("--dtype", choices=DTYPES, help="of matrix products; default float16 on a GPU, else float32")
     a("--compile", action="store_true", help="torch.compile all but the LSTM")
@@ -223,7 +223,7 @@ class Run:
             print(f"{args.out}.safetensors written; `--resume` goes on" if stop else f"{args.out}.safetensors is done")
 
     def start_rounding(self) -> None:
-        rounding = Rounding(self.args.shift, self.args.exact)
+        rounding = Rounding(self.args.bits, self.args.exact)
         plain, rounded = self.trainer.rounding_effect(rounding)
         if plain == rounded:
             raise SystemExit("rounding does not change the loss: it is not in effect (try without --compile)")

@@ -139,7 +139,8 @@ bool read_config(napi_env env, napi_value object, TrainConfig& c) {
   c.steps = read("steps", 64, c.window, 64);
   c.workers = read("workers", 1, 64, 1);
   c.bf16 = read("bf16", 0, 1, 1);
-  for (int x : {c.width, c.layers, c.boom, c.window, c.batch, c.steps, c.workers, c.bf16})
+  c.moments = read("moments", 0, 1, 1);
+  for (int x : {c.width, c.layers, c.boom, c.window, c.batch, c.steps, c.workers, c.bf16, c.moments})
     if (x < 0) return false;
   return c.workers <= c.batch;
 }
@@ -176,8 +177,8 @@ napi_value bytes(napi_env env, napi_callback_info info) {
 }
 
 /**
- * trainCreate(isa, config): { session, arena, bf16, parameters, weights, gradient, m, v, ema, state, stateBytes, ranges, rangesLength }, with byte
- * offsets in the ArrayBuffer `arena`.
+ * trainCreate(isa, config): { session, arena, bf16, parameters, weights, gradient, m, v, ema, state, stateBytes, ranges,
+ * rangesLength, moments, momentsLength }, with byte offsets in the ArrayBuffer `arena`.
  */
 napi_value create(napi_env env, napi_callback_info info) {
   auto owned = std::make_unique<Session>();
@@ -219,6 +220,8 @@ napi_value create(napi_env env, napi_callback_info info) {
   set(env, result, "stateBytes", double(l.state_bytes));
   set(env, result, "ranges", double(l.ranges + skip));
   set(env, result, "rangesLength", double(l.ranges_length));
+  set(env, result, "moments", double(l.moments + skip));
+  set(env, result, "momentsLength", double(l.moments_length));
   return result;
 }
 

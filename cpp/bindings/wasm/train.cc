@@ -53,8 +53,9 @@ EXPORT(train_scratch) std::size_t train_scratch() {
 
 /** Begins a session in `train_scratch` bytes of aligned memory; returns how many it needs in all, zeroed. */
 EXPORT(train_measure)
-double train_measure(Session* s, int width, int layers, int boom, int window, unsigned attention, int batch, int steps) {
-  s->config = {width, layers, boom, window, attention, batch, steps, 1, 0};
+double train_measure(Session* s, int width, int layers, int boom, int window, unsigned attention, int batch, int steps,
+                     int moments) {
+  s->config = {width, layers, boom, window, attention, batch, steps, 1, 0, moments};
   s->trainer = reinterpret_cast<std::uint8_t*>(s) + aligned(sizeof(Session));
   s->bytes = reinterpret_cast<std::uint8_t*>(s) + train_scratch();
   wasm::train_kernel(false)->create(s->config, s->trainer, nullptr, &s->layout);
@@ -71,16 +72,18 @@ EXPORT(train_open) void train_open(Session* s) {
 /** Where the bytes of a segment go. */
 EXPORT(train_bytes) std::uint8_t* train_bytes(const Session* s) { return s->bytes; }
 
-/** Where the vectors lie: weights, gradient, m, v, ema, state, ranges. */
+/** Where the vectors lie: weights, gradient, m, v, ema, state, ranges, moments. */
 EXPORT(train_vector) const void* train_vector(const Session* s, int which) {
   const TrainLayout& l = s->layout;
-  const std::uint64_t at[] = {l.weights, l.gradient, l.m, l.v, l.ema, l.state, l.ranges};
+  const std::uint64_t at[] = {l.weights, l.gradient, l.m, l.v, l.ema, l.state, l.ranges, l.moments};
   return s->arena + at[which];
 }
 
 EXPORT(train_state_bytes) std::size_t train_state_bytes(const Session* s) { return s->layout.state_bytes; }
 
 EXPORT(train_ranges_length) std::size_t train_ranges_length(const Session* s) { return s->layout.ranges_length; }
+
+EXPORT(train_moments_length) std::size_t train_moments_length(const Session* s) { return s->layout.moments_length; }
 
 /** Loss of every sequence in the last segment, nats. */
 EXPORT(train_losses) const double* train_losses(const Session* s) {
