@@ -8,6 +8,6 @@ export const referenceEngine: Engine = {
   name: 'reference',
   detail: 'plain TypeScript',
   memory: referenceMemory,
-  open: openReferenceNetwork,
+  open: (model, streams) => openReferenceNetwork(model, streams),
   mixing: referenceMixing,
 };
