@@ -3,6 +3,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { crc32 } from '../crc32.js';
 import { ShacompError } from '../errors.js';
 import { type Architecture, SYMBOLS } from './architecture.js';
+import type { Model } from './model.js';
 
 /** An int8 matrix [rows][columns], row-major, with its rescale: one multiplier per row, one shift (9..31). */
 export interface IntegerMatrix {
@@ -59,9 +60,7 @@ export interface IntegerLayer {
 }
 
 /** A quantized SHA-RNN, as {@link parseModel} makes it. Not to be changed; engines take no other objects. */
-export interface IntegerModel {
-  name: string;
-  architecture: Architecture;
+export interface IntegerModel extends Model {
   /** int8[256][d]: the first layer's normalized input for every byte */
   input: Int8Array;
   layers: IntegerLayer[];
@@ -71,9 +70,7 @@ export interface IntegerModel {
   output: IntegerMatrix;
   outputBias: Int32Array;
   /** the file's bytes: native engines read these */
-  bytes: Uint8Array;
-  /** SHA-256 of the file: what a `.sha` file names its model by */
-  id: Uint8Array;
+  bytes: Uint8Array<ArrayBuffer>;
 }
 
 const MAGIC = Uint8Array.of(0x8d, 0x53, 0x48, 0x41, 0x52, 0x4e, 0x4e, 0x0a);
@@ -220,7 +217,9 @@ export function modelFileLength(a: Architecture): number {
 }
 
 /** Writes the `.sharnn` file of a model. The result parses to the same model, with `bytes` and `id` set. */
-export function encodeModel(model: Body & { name: string; architecture: Architecture }): Uint8Array {
+export function encodeModel(
+  model: Body & { name: string; architecture: Architecture },
+): Uint8Array<ArrayBuffer> {
   const a = model.architecture;
   checkArchitecture(a);
   const name = new TextEncoder().encode(model.name);
@@ -305,7 +304,7 @@ export function parseModelHeader(
 }
 
 /** SHA-256. Platforms have faster ones than portable JavaScript, the default. */
-export type Sha256 = (bytes: Uint8Array) => Uint8Array;
+export type Sha256 = (bytes: Uint8Array) => Uint8Array<ArrayBuffer>;
 
 /**
  * Parses and validates a `.sharnn` file: everything that engines rely on holds afterwards.
@@ -382,7 +381,7 @@ export function parseOwnModel(bytes: Uint8Array<ArrayBuffer>, hash: Sha256 = sha
   const id = hash(bytes);
   Object.freeze(architecture.attention);
   Object.freeze(architecture);
-  const model: IntegerModel = Object.freeze({ name, architecture, ...body, bytes, id });
+  const model = Object.freeze({ name, architecture, ...body, bytes, id }) as IntegerModel;
   parsedModels.set(model, { hash, digest: id.slice() });
   return model;
 }
