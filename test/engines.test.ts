@@ -197,11 +197,11 @@ describe('selection', () => {
     const report = await reportEngines();
     expect(report.map((r) => r.name)).toEqual(ENGINE_NAMES);
     for (const r of report) {
-      if ('detail' in r) {
+      if (r.available) {
         expect(await selectEngine(r.name)).toMatchObject({ name: r.name, detail: r.detail });
       } else {
-        expect(r.unavailable).toMatch(/does not run here/);
-        await expect(selectEngine(r.name)).rejects.toThrow(r.unavailable);
+        expect(r.reason).toMatch(/does not run here/);
+        await expect(selectEngine(r.name)).rejects.toThrow(r.reason);
       }
     }
     expect(report.find((r) => r.name === 'wasm')).toHaveProperty('detail');
@@ -209,7 +209,7 @@ describe('selection', () => {
 
   it('takes the first that runs, or the one that SHACOMP_ENGINE names', async () => {
     const report = await reportEngines();
-    const first = report.find((r) => 'detail' in r);
+    const first = report.find((r) => r.available);
     const before = process.env.SHACOMP_ENGINE;
     try {
       delete process.env.SHACOMP_ENGINE;
@@ -229,7 +229,7 @@ describe('selection', () => {
     const parsed = randomModel({ seed: 1 });
     const short = { ...parsed, bytes: parsed.bytes.slice(0, 100) };
     for (const report of await reportEngines()) {
-      if ('unavailable' in report) continue;
+      if (!report.available) continue;
       const engine = await selectEngine(report.name);
       for (const model of [{ ...parsed }, short, {} as IntegerModel])
         expect(() => engine.open(model, 1)).toThrow(expect.objectContaining({ code: 'ERR_MODEL_INVALID' }));
@@ -245,7 +245,7 @@ describe('selection', () => {
     const input = randomBytes(20, 1);
     const expected = frequenciesOf(referenceEngine, randomModel({ seed: 3 }), input, 1, 20);
     for (const report of await reportEngines()) {
-      if ('unavailable' in report) continue;
+      if (!report.available) continue;
       const changed = randomModel({ seed: 3 });
       changed.bytes.fill(0xff);
       expect(frequenciesOf(await selectEngine(report.name), changed, input, 1, 20)).toEqual(expected);

@@ -3,6 +3,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { crc32 } from '../crc32.js';
 import { ShacompError } from '../errors.js';
 import { type Architecture, SYMBOLS } from './architecture.js';
+import type { Model } from './model.js';
 import { leastPacked, mostPacked, packWeights, unpackWeights } from './packed.js';
 
 /** An int8 matrix [rows][columns], row-major, with its rescale: one multiplier per row, one shift (9..31). */
@@ -60,9 +61,7 @@ export interface IntegerLayer {
 }
 
 /** A quantized SHA-RNN, as {@link parseModel} makes it. Not to be changed; engines take no other objects. */
-export interface IntegerModel {
-  name: string;
-  architecture: Architecture;
+export interface IntegerModel extends Model {
   /** int8[256][d]: the first layer's normalized input for every byte */
   input: Int8Array;
   layers: IntegerLayer[];
@@ -72,9 +71,7 @@ export interface IntegerModel {
   output: IntegerMatrix;
   outputBias: Int32Array;
   /** a copy of the file */
-  bytes: Uint8Array;
-  /** SHA-256 of the file: what a `.sha` file names its model by */
-  id: Uint8Array;
+  bytes: Uint8Array<ArrayBuffer>;
 }
 
 const MAGIC = Uint8Array.of(0x8d, 0x53, 0x48, 0x41, 0x52, 0x4e, 0x4e, 0x0a);
@@ -343,7 +340,7 @@ export function parseModelHeader(
 }
 
 /** SHA-256. Platforms have faster ones than portable JavaScript, the default. */
-export type Sha256 = (bytes: Uint8Array) => Uint8Array;
+export type Sha256 = (bytes: Uint8Array) => Uint8Array<ArrayBuffer>;
 
 /**
  * Parses and validates a `.sharnn` file: everything that engines rely on holds afterwards.
@@ -420,7 +417,7 @@ export function parseOwnModel(bytes: Uint8Array<ArrayBuffer>, hash: Sha256 = sha
   const id = hash(bytes);
   Object.freeze(architecture.attention);
   Object.freeze(architecture);
-  const model: IntegerModel = Object.freeze({ name, architecture, ...body, bytes, id });
+  const model = Object.freeze({ name, architecture, ...body, bytes, id }) as IntegerModel;
   const image = new Uint8Array(modelLengths(architecture).image);
   image.set(bytes.subarray(0, HEADER));
   writeBody(architecture, body, image, (weights) => weights);

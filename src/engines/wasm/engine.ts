@@ -51,7 +51,7 @@ export async function wasmEngine(source: WebAssembly.Module | Uint8Array<ArrayBu
       measuring ??= new WasmHeap(module);
       return place(measuring.exports, architecture, streams).size;
     },
-    open: (model, streams) => {
+    open: (model: IntegerModel, streams) => {
       checkStreams(streams);
       return WasmModel.of(module, model).open(streams);
     },
