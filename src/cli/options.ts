@@ -264,9 +264,9 @@ export const OPTIONS = {
     choices: Object.keys(PRESETS),
   },
   from: {
-    flags: '--from <checkpoint>',
+    flags: '--from <model>',
     description:
-      'start from these weights instead of random ones: a .safetensors file, or a model whose checkpoint is installed; with a larger --preset the network is grown',
+      'start from the weights of a model, by name or file (.sharnn), or of a .safetensors file, instead of random ones; with a larger --preset the network is grown',
   },
   resume: {
     flags: '--resume',
