@@ -10,7 +10,7 @@ import {
   type IntegerLayer,
   type IntegerMatrix,
   type IntegerModel,
-  trustedBytes,
+  modelImage,
 } from '../../model/sharnn.js';
 import { checkRun, checkStreams, networkClosed } from '../check.js';
 import type { Network } from '../engine.js';
@@ -270,7 +270,7 @@ class ReferenceNetwork implements Network {
  */
 export function openReferenceNetwork(model: IntegerModel, streams: number, trace?: StreamTrace): Network {
   checkStreams(streams);
-  trustedBytes(model); // the same models as on the other engines
+  modelImage(model); // the same models as on the other engines
   return new ReferenceNetwork(model, streams, trace);
 }
 
