@@ -102,6 +102,11 @@ describe('train', () => {
       code: 1,
       stderr: 'shacomp: m.safetensors: already exists; use --resume to go on with it, or -f to begin anew\n',
     });
+    expect(await f.run([...args, '--resume', '-p', 'lite', '--steps', '1'])).toMatchObject({
+      code: 1,
+      stderr:
+        'shacomp: m.safetensors: the run to resume trains a network of another shape; leave --preset out\n',
+    });
     const resumed = await f.run([...args, '--resume', '--steps', String(step + 2)]);
     expect(resumed).toMatchObject({ code: 0 });
     expect(resumed.stderr).toMatch(new RegExp(`^trained ${step + 2} steps`, 'm'));

@@ -1,4 +1,7 @@
-/** @file Every option, declared once: the parser, the help and the tables of docs/cli.md are made from this list. */
+/**
+ * @file Every option, declared once: the parser, the help, the tables of docs/cli.md, the man page and the shells' completions
+ * are made from this list.
+ */
 import { InvalidArgumentError } from 'commander';
 import { CODED_FORMATS, MAX_BLOCK_SIZE, type Mode } from '../codec/container/format.js';
 import { MIN_BLOCK_SIZE } from '../codec/options.js';
@@ -321,6 +324,17 @@ export const OPTIONS = {
 } satisfies Record<string, OptionSpec>;
 
 export type OptionName = keyof typeof OPTIONS;
+
+/** A command: its words, its options and what runs it. */
+export interface CommandSpec {
+  /** The word that starts it; '' is what runs without one. */
+  name: string;
+  /** what it takes, as usage lines write it */
+  operands: string;
+  summary: string;
+  options: readonly OptionName[];
+  run(operands: string[], flags: Flags): Promise<void>;
+}
 
 /** Options of everything that speaks while it works. */
 export const TALK = ['quiet', 'verbose', 'progress', 'noProgress'] as const satisfies OptionName[];
