@@ -16,9 +16,7 @@ describe('train', () => {
     expect(run).toMatchObject({ code: 0, signal: null });
     expect(run.stderr).toMatch(/^training on 2 files; Ctrl-C stops and saves\n/);
     expect(run.stderr).toMatch(/^trained 4 steps on 2048 bytes .*; held out: \d\.\d{4} bits per byte$/m);
-    expect(run.stderr).toMatch(
-      /^m\.sharnn : 96640 parameters, 120052 bytes \(117\.2 KiB\), id [0-9a-f]{16}$/m,
-    );
+    expect(run.stderr).toMatch(/^m\.sharnn : 96640 parameters, \d+ bytes \(\d+\.\d KiB\), id [0-9a-f]{16}$/m);
     expect(run.stderr).toMatch(
       /^quantized: \d\.\d{4} bits per byte, \d\.\d{4} before, a loss of -?\d+\.\d\d%$/m,
     );

@@ -3,7 +3,7 @@
  * Types only. All engines give the same bits.
  */
 import type { Architecture } from '../model/architecture.js';
-import type { IntegerModel } from '../model/sharnn.js';
+import type { Model } from '../model/model.js';
 
 /** A way of running integer networks and the mixing coder. */
 export interface Engine {
@@ -15,9 +15,10 @@ export interface Engine {
   memory(architecture: Architecture, streams: number): number;
   /**
    * Opens a network for `streams` lockstep streams, all at the cold state.
+   * @param model as `loadModel` gives it: engines, and they alone, know it as `IntegerModel`
    * @throws ShacompError ERR_OPTIONS, ERR_MODEL_INVALID, ERR_MEMORY_LIMIT
    */
-  open(model: IntegerModel, streams: number): Network;
+  open(model: Model, streams: number): Network;
   /** The mixing coder. An engine without one of its own is lent another engine's: see `lendMixing`. */
   readonly mixing: MixKernels;
 }

@@ -2,7 +2,7 @@
 import { join, sep } from 'node:path';
 import { PRESETS } from '../../model/architecture.js';
 import { modelFolders } from '../../node/models.js';
-import { readCheckpoint } from '../../trainer/checkpoint.js';
+import { readCheckpoint, sameShape } from '../../trainer/checkpoint.js';
 import type { TextSource } from '../../trainer/data.js';
 import { FINE_TUNING_RATE, HELD_OUT_SHARE } from '../../trainer/defaults.js';
 import { type Evaluation, type TrainReport, train } from '../../trainer/train.js';
@@ -47,10 +47,13 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
   }
   const from = flags.from === undefined ? undefined : await findCheckpoint(flags.from);
   const source = resumes ? checkpoint : from;
-  const arch =
-    source && flags.preset === undefined
-      ? (await readCheckpoint(source)).arch
-      : PRESETS[flags.preset ?? DEFAULT_PRESET];
+  const preset = flags.preset && PRESETS[flags.preset];
+  if (resumes && preset && !sameShape(preset, (await readCheckpoint(checkpoint)).arch))
+    throw new UserError(
+      'the run to resume trains a network of another shape; leave --preset out',
+      checkpoint,
+    );
+  const arch = preset ?? (source ? (await readCheckpoint(source)).arch : PRESETS[DEFAULT_PRESET]);
   const seconds = flags.timeLimit ?? (flags.steps === undefined ? DEFAULT_SECONDS : undefined);
 
   let last: TrainReport | undefined;

@@ -74,7 +74,7 @@ export async function explain(
     );
   const settings = levelSettings(options.level);
   const source = modelFor(options);
-  const model: IntegerModel | undefined = source === undefined ? undefined : await platform.loadModel(source);
+  const model = source === undefined ? undefined : await platform.loadModel(source);
   const file = await compress(
     bytes,
     { ...coding, model, onProgress: ({ bytesIn }) => onProgress?.(Math.min(length, bytesIn), 2 * length) },
@@ -115,7 +115,7 @@ export async function explain(
     level: options.level ?? DEFAULT_LEVEL,
     fileBytes: file.length,
     blocks,
-    ...(model && { model: { name: model.name, id: model.id, bytes: model.bytes.length } }),
+    ...(model && { model: { name: model.name, id: model.id, bytes: (model as IntegerModel).bytes.length } }),
     ...readings,
   };
 }
