@@ -8,6 +8,7 @@ const root = fileURLToPath(new URL('.', import.meta.url));
 
 /** Seconds of a processor each, mostly because they compute on every engine, compile, or install. */
 const SLOW = [
+  'api-docs',
   'engines',
   'engines-presets',
   'event-loop',
@@ -25,6 +26,7 @@ const SLOW = [
   'pipeline',
   'quantize',
   'roundtrip',
+  'sizes',
   'torch-parity',
 ].map((name) => `**/${name}.test.ts`);
 
