@@ -67,6 +67,6 @@ describe('the network of a run', () => {
     await decompress(await compress(short, { mode: 'stored', engine }), { engine });
     expect(engine.opened).toBe(0);
     // nor is its model looked for
-    await compress(short, { level: 1, engine, model: '../no-such-model.sharnn' });
+    await compress(short, { level: 1, engine, model: './no-such-model.sharnn' });
   });
 });
