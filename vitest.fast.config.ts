@@ -8,26 +8,28 @@ const root = fileURLToPath(new URL('.', import.meta.url));
 
 /** Seconds of a processor each, mostly because they compute on every engine, compile, or install. */
 const SLOW = [
-  'engines',
-  'engines-presets',
-  'event-loop',
-  'explain',
-  'golden',
-  'gradients',
-  'hostile-models',
-  'kernels',
-  'mixing',
-  'mixing-conformance',
-  'modes',
-  'native-faults',
-  'native-threads',
+  'api-docs',
+  'codec/block/modes',
+  'codec/block/payload-end',
+  'codec/event-loop',
+  'codec/explain/explain',
+  'codec/golden',
+  'codec/roundtrip',
+  'engines/engines',
+  'engines/mixing',
+  'engines/mixing-conformance',
+  'engines/native/faults',
+  'engines/native/kernels',
+  'engines/native/pipeline',
+  'engines/native/threads',
+  'engines/presets',
+  'model/hostile-models',
   'package',
-  'payload-end',
-  'pipeline',
-  'quantize',
-  'roundtrip',
-  'torch-parity',
-].map((name) => `**/${name}.test.ts`);
+  'sizes',
+  'trainer/gradients',
+  'trainer/quantize',
+  'trainer/torch-parity',
+].map((name) => `test/${name}.test.ts`);
 
 /** Tests that start the command line's program say so by this import. */
 const programs = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })

@@ -9,7 +9,7 @@
  * proposal is used, since its floating point differs between hosts.
  *
  * Every cpp/bindings/wasm/<part>.cc brings the *.cc files of its folder cpp/<part>, compiled for the instruction set
- * `wasm`. The sources' hash is embedded as a custom section: test/engines-wasm-artifact.test.ts compares it, without a
+ * `wasm`. The sources' hash is embedded as a custom section: test/engines/wasm/artifact.test.ts compares it, without a
  * compiler, so that artifact and sources cannot drift apart.
  */
 import { execFileSync } from 'node:child_process';

@@ -6,16 +6,20 @@
  *   node scripts/results.mjs FOLDER [--levels 1,6,9]     measures, writes all three, prints what changed
  *   node scripts/results.mjs FOLDER --check              measures and says which sizes differ; exit code 1 if one does
  *   node scripts/results.mjs                             makes tables and picture again from the sizes at hand
+ *   node scripts/results.mjs --fixtures [--check]        the same with the small files in fixtures/sizes, at every level: seconds
  *
  * Needs dist/ (npm run build).
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { compress, decompress } from '../dist/index.js';
 
 const url = (name) => new URL(`../docs/${name}`, import.meta.url);
 const SIZES = url('results/sizes.csv');
+/** Small files, whose sizes a test asserts as well. */
+const FIXTURES = new URL('../fixtures/sizes/', import.meta.url);
 const PEERS = url('results/peers.csv');
 const PAGE = url('results.md');
 const PICTURE = url('results/bits-per-byte.svg');
@@ -47,7 +51,7 @@ const table = (rows, key) => {
 async function measure(folder, levels) {
   const rows = [];
   for (const file of readdirSync(folder).sort()) {
-    if (/SHA256SUMS/.test(file)) continue;
+    if (/SHA256SUMS|README\.md|sizes\.csv/.test(file)) continue;
     const bytes = new Uint8Array(readFileSync(path.join(folder, file)));
     for (const level of levels) {
       const coded = await compress(bytes, { level });
@@ -61,9 +65,9 @@ async function measure(folder, levels) {
   return rows;
 }
 
-const writeCsv = (rows) =>
+const writeCsv = (file, rows) =>
   writeFileSync(
-    SIZES,
+    file,
     `file,bytes,level,coded\n${rows.map((r) => `${r.file},${r.bytes},${r.level},${r.coded}\n`).join('')}`,
   );
 
@@ -168,26 +172,40 @@ function place(page, name, text) {
   return `${page.slice(0, from + begin.length)}\n${text}\n${page.slice(to)}`;
 }
 
+/** Says which sizes are others than before. @returns their number */
+function compare(rows, before) {
+  const old = table(before, 'level');
+  let changed = 0;
+  for (const { file, level, coded } of rows) {
+    const was = old.get(file)?.get(String(level));
+    if (was === Number(coded)) continue;
+    changed++;
+    const by = was ? ` (${(100 * (coded / was - 1)).toFixed(2)} %)` : '';
+    console.log(`${file} -${level}: ${was ?? 'not measured'} -> ${coded}${by}`);
+  }
+  return changed;
+}
+
 const { values, positionals } = parseArgs({
-  options: { levels: { type: 'string', default: '1,6,9' }, check: { type: 'boolean', default: false } },
+  options: {
+    levels: { type: 'string' },
+    check: { type: 'boolean', default: false },
+    fixtures: { type: 'boolean', default: false },
+  },
   allowPositionals: true,
 });
-const before = readCsv(SIZES);
-const old = table(before, 'level');
-const rows = positionals[0] ? await measure(positionals[0], values.levels.split(',').map(Number)) : before;
-const ours = table(rows, 'level');
-let changed = 0;
-for (const { file, level, coded } of rows) {
-  const was = old.get(file)?.get(String(level));
-  if (was === Number(coded)) continue;
-  changed++;
-  const by = was ? ` (${(100 * (coded / was - 1)).toFixed(2)} %)` : '';
-  console.log(`${file} -${level}: ${was ?? 'not measured'} -> ${coded}${by}`);
-}
+const folder = values.fixtures ? fileURLToPath(FIXTURES) : positionals[0];
+const sizes = values.fixtures ? new URL('sizes.csv', FIXTURES) : SIZES;
+const wanted = values.levels ?? (values.fixtures ? '1,2,3,4,5,6,7,8,9' : '1,6,9');
+const before = readCsv(sizes);
+const rows = folder ? await measure(folder, wanted.split(',').map(Number)) : before;
+const changed = compare(rows, before);
 if (values.check) process.exit(changed ? 1 : 0);
+writeCsv(sizes, rows);
+if (values.fixtures) process.exit();
+const ours = table(rows, 'level');
 const peers = table(readCsv(PEERS), 'compressor');
 const levels = [...new Set(rows.map((row) => String(row.level)))].sort();
-writeCsv(rows);
 let page = readFileSync(PAGE, 'utf8');
 page = place(page, 'sizes', sizesTable(rows, ours, peers, levels));
 page = place(page, 'losses', lossesTable(ours, peers));

@@ -17,9 +17,16 @@ const script = fileURLToPath(import.meta.url);
 const root = path.dirname(path.dirname(script));
 const addon = path.join(root, 'build/sanitized/shacomp.node');
 
-const TESTS = ['engines', 'engines-presets', 'hostile-models', 'mixing-conformance', 'pipeline', 'gradients']
-  .concat(['native-threads', 'corruption'])
-  .map((name) => `test/${name}.test.ts`);
+const TESTS = [
+  'codec/container/corruption',
+  'engines/engines',
+  'engines/mixing-conformance',
+  'engines/native/pipeline',
+  'engines/native/threads',
+  'engines/presets',
+  'model/hostile-models',
+  'trainer/gradients',
+].map((name) => `test/${name}.test.ts`);
 
 /** Has Node load the sanitized addon. */
 function redirect() {

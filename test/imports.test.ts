@@ -1,5 +1,5 @@
 /** @file The picture of the imports: rooms on floors, no arrow up, no circle, and no way from the pure rooms into Node. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
@@ -133,6 +133,17 @@ describe('the library', () => {
           found.push(`${path}: ${string}`);
     }
     expect(found).toEqual([]);
+  });
+});
+
+describe('the tests', () => {
+  it('lie in the folders of src', () => {
+    const folders = readdirSync(import.meta.dirname, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
+      .map((entry) => relative(import.meta.dirname, entry.parentPath));
+    for (const folder of new Set(folders))
+      expect([folder, existsSync(join(root, folder))]).toEqual([folder, true]);
+    expect(new Set(folders).size).toBeGreaterThan(8);
   });
 });
 

@@ -1,4 +1,4 @@
-"""Writes fixtures/torch/: what this program computes, for the project's tests to compare with (test/torch-parity.test.ts).
+"""Writes fixtures/torch/: what this program computes, for the project's tests to compare with (test/trainer/torch-parity.test.ts).
 
     python3 parity.py [FOLDER]
 

@@ -1,0 +1,154 @@
+/** @file The mixing coder: the reference, native and WebAssembly give the same bits, whatever the input. */
+import { describe, expect, it } from 'vitest';
+import { interleave } from '../../src/codec/block/slices.js';
+import type { MixKernels } from '../../src/engines/engine.js';
+import { nativeEngine } from '../../src/engines/native/engine.js';
+import { MIX_PROFILES } from '../../src/engines/profiles.js';
+import { referenceMixing } from '../../src/engines/reference/mixer.js';
+import { selectEngine } from '../../src/node/engines.js';
+import { decode, encode } from '../helpers/mixing.js';
+
+/** Reproducible numbers in [0, 2^32). */
+function generator(seed: number): () => number {
+  let x = seed >>> 0 || 1;
+  return () => {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    x >>>= 0;
+    return x;
+  };
+}
+
+const text = (s: string): Uint8Array => new TextEncoder().encode(s);
+
+function samples(): Record<string, Uint8Array> {
+  const next = generator(7);
+  const pick = <T>(list: readonly T[]): T => list[next() % list.length]!;
+  const names = ['lima', 'Oslo', 'quito', 'Нева', '東京'];
+  const json = JSON.stringify(
+    Array.from({ length: 12 }, (_, id) => ({
+      id: 1000 + id,
+      user: { name: pick(names), tags: [pick(names), pick(names)], 'a "b"': next() % 90 },
+      ok: next() % 2 === 0,
+    })),
+    null,
+    1,
+  );
+  const csv = Array.from(
+    { length: 25 },
+    (_, i) => `${1000 + i},2017-07-14 02:${10 + i}:52,${pick(names)},${next() % 400}`,
+  );
+  const xml = Array.from(
+    { length: 12 },
+    () => `<item kind="${pick(names)}"><a-b:c>${next() % 99}</a-b:c><br/>\n  <p>${pick(names)} & </p></item>`,
+  );
+  const code = 'if (a < b) { return f(a[i], "x\\"y"); } // note\n\t\tfor (;;) g->next = 0x1F;\n'.repeat(6);
+  const records = Uint8Array.from({ length: 700 }, (_, i) =>
+    i % 12 === 0 ? 77 : i % 12 < 4 ? i >> 5 : next() & 3,
+  );
+  return {
+    empty: new Uint8Array(0),
+    'one byte': text('A'),
+    json: text(json),
+    csv: text(csv.join('\n')),
+    xml: text(`<root>${xml.join('\n')}</root></root></x>`),
+    code: text(code),
+    records,
+    random: Uint8Array.from({ length: 500 }, next),
+    zeros: new Uint8Array(600),
+    brackets: text('([{<a>'.repeat(40) + '}])</a>'.repeat(40)),
+  };
+}
+
+/** A network's frequencies: sometimes sure and right, sometimes sure and wrong, sometimes flat. */
+function frequenciesFor(symbols: Uint8Array): Uint32Array {
+  const next = generator(11);
+  const out = new Uint32Array(symbols.length * 256);
+  for (let i = 0; i < symbols.length; i++) {
+    const kind = next() % 4;
+    for (let k = 0; k < 256; k++) out[i * 256 + k] = kind === 3 ? 1 + (next() >>> 14) : 1 + (next() % 40);
+    if (kind < 3) out[i * 256 + (kind === 2 ? next() & 255 : symbols[i]!)] = kind === 0 ? 2 ** 22 : 3000;
+  }
+  return out;
+}
+
+/** A block's bytes in coding order: byte t of every slice that has one, for t = 0, 1, … */
+const codingOrder = (block: Uint8Array, streams: number): Uint8Array =>
+  interleave(block, streams).subarray(streams, streams + block.length);
+
+const hex = (bytes?: Uint8Array): string => Buffer.from(bytes ?? []).toString('hex');
+
+function native(): MixKernels | undefined {
+  try {
+    return nativeEngine().mixing;
+  } catch {
+    return undefined;
+  }
+}
+
+describe.each(Object.entries(MIX_PROFILES))('mixing, profile %s', (_, profile) => {
+  it.each(Object.entries(samples()))(
+    'every implementation gives the reference’s bits: %s',
+    async (_name, block) => {
+      const others = [native(), (await selectEngine('wasm')).mixing].filter((k) => k !== undefined);
+      for (const streams of [1, 3]) {
+        const symbols = codingOrder(block, streams);
+        const f = streams === 3 ? frequenciesFor(symbols) : undefined;
+        const expected = hex(encode(referenceMixing, profile, symbols, streams, f));
+        for (const k of others) {
+          const payload = encode(k, profile, symbols, streams, f);
+          expect(hex(payload)).toBe(expected);
+          if (payload) expect(decode(k, profile, symbols.length, streams, payload, f)).toEqual(symbols);
+        }
+      }
+    },
+  );
+
+  it('every implementation tells the same odds of the bits, which are what the payload takes', async () => {
+    const others = [native(), (await selectEngine('wasm')).mixing].filter((k) => k !== undefined);
+    const symbols = codingOrder(
+      Uint8Array.from({ length: 900 }, (_, i) => (i * i) >> 5),
+      3,
+    );
+    for (const f of [undefined, frequenciesFor(symbols)]) {
+      const oddsOf = (k: MixKernels) => {
+        const coder = k.mixOpen(profile, symbols.length, 3);
+        const odds = new Uint16Array(8 * symbols.length);
+        k.mixEncode(coder, symbols, f, odds);
+        const payload = k.mixFinish(coder);
+        k.mixClose(coder);
+        return { odds, payload };
+      };
+      const { odds, payload } = oddsOf(referenceMixing);
+      for (const k of others) expect(oddsOf(k)).toEqual({ odds, payload });
+      const bits = odds.reduce((sum, p) => sum + 16 - Math.log2(p), 0);
+      expect(Math.abs(8 * payload!.length - bits)).toBeLessThan(40);
+    }
+  });
+
+  it('refuses odds for which there is no room', () => {
+    for (const k of [referenceMixing, native()]) {
+      const coder = k?.mixOpen(profile, 10, 1);
+      if (k && coder)
+        expect(() => k.mixEncode(coder, new Uint8Array(10), undefined, new Uint16Array(79))).toThrow(
+          expect.objectContaining({ code: 'ERR_OPTIONS' }),
+        );
+    }
+  });
+
+  it('the reference decodes what it encoded', () => {
+    const symbols = codingOrder(samples().json!.subarray(0, 400), 2);
+    const f = frequenciesFor(symbols);
+    expect(
+      decode(
+        referenceMixing,
+        profile,
+        symbols.length,
+        2,
+        encode(referenceMixing, profile, symbols, 2, f)!,
+        f,
+      ),
+    ).toEqual(symbols);
+  });
+});
