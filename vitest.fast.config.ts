@@ -12,6 +12,7 @@ const SLOW = [
   'codec/block/modes',
   'codec/block/payload-end',
   'codec/event-loop',
+  'codec/explain/explain',
   'codec/golden',
   'codec/roundtrip',
   'engines/engines',

@@ -12,6 +12,7 @@ export type {
 } from './codec/container/container.js';
 export type { Mode } from './codec/container/format.js';
 export { inspect } from './codec/decompress.js';
+export type { ExplainedBlock, ExplainOptions, Explanation } from './codec/explain/explain.js';
 export type { CodecOptions, CompressOptions, DecompressOptions, Progress } from './codec/options.js';
 export type { ModelSource } from './codec/platform.js';
 export type { ByteTransform } from './codec/streams.js';
@@ -27,6 +28,7 @@ export {
   decompress,
   decompressChunks,
   decompressStream,
+  explain,
 } from './node/codec.js';
 export { type EngineOptions, engines } from './node/engines.js';
 export { DEFAULT_MODEL, type InstalledModel, loadModel, models } from './node/models.js';

@@ -68,6 +68,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     run: async (files, flags) => (await import('./commands/eval.js')).evaluate(files, flags),
   },
   {
+    name: 'explain',
+    operands: '[file]',
+    summary: 'where the bits of a file went: its text coloured by cost, and what would have made it smaller',
+    options: ['html', 'json', 'tsv', 'lines', 'limit', 'overwrite', ...CODING, ...NETWORK, ...TALK],
+    run: async (files, flags) => (await import('./commands/explain.js')).explainFile(files, flags),
+  },
+  {
     name: 'bench',
     operands: '<files...>',
     summary: 'size and speed beside gzip, brotli, zstd, xz and bzip2, with every round trip checked',

@@ -4,6 +4,7 @@
  */
 import { InvalidArgumentError } from 'commander';
 import { CODED_FORMATS, MAX_BLOCK_SIZE, type Mode } from '../codec/container/format.js';
+import { MAX_EXPLAINED } from '../codec/explain/explain.js';
 import { MIN_BLOCK_SIZE } from '../codec/options.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
 import { ENGINE_NAMES } from '../node/engines.js';
@@ -36,6 +37,11 @@ export interface Flags {
   /** bytes */
   blockSize?: number;
   json?: boolean;
+  tsv?: boolean;
+  html?: string;
+  /** bytes */
+  limit: number;
+  lines: number;
   only?: string[];
   /** seconds */
   time: number;
@@ -110,6 +116,13 @@ function blockSize(text: string): number {
   const bytes = parseSize(text);
   if (bytes < MIN_BLOCK_SIZE || bytes > MAX_BLOCK_SIZE)
     throw new InvalidArgumentError('give a size from 8K to 64M.');
+  return bytes;
+}
+
+/** @throws InvalidArgumentError */
+function explainedSize(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes > MAX_EXPLAINED) throw new InvalidArgumentError('give a size up to 64M.');
   return bytes;
 }
 
@@ -245,6 +258,19 @@ export const OPTIONS = {
   progress: { flags: '--progress', description: 'show progress even where standard error is not a terminal' },
   noProgress: { flags: '--no-progress', description: 'show no progress' },
   json: { flags: '--json', description: 'print JSON' },
+  tsv: { flags: '--tsv', description: 'print a table with a row for every byte' },
+  html: {
+    flags: '--html <file>',
+    description: 'write a page to look at in a browser; it needs nothing else',
+    parse: named,
+  },
+  limit: {
+    flags: '--limit <size>',
+    description: 'explain the first bytes of a longer input, up to 64M',
+    parse: explainedSize,
+    default: 2 ** 20,
+  },
+  lines: { flags: '--lines <n>', description: 'lines of text to print', parse: integer(0), default: 40 },
   only: {
     flags: '--only <names>',
     description: 'compressors to measure, such as shacomp,xz',
@@ -267,9 +293,9 @@ export const OPTIONS = {
     choices: Object.keys(PRESETS),
   },
   from: {
-    flags: '--from <checkpoint>',
+    flags: '--from <model>',
     description:
-      'start from these weights instead of random ones: a .safetensors file, or a model whose checkpoint is installed; with a larger --preset the network is grown',
+      'start from the weights of a model, by name or file (.sharnn), or of a .safetensors file, instead of random ones; with a larger --preset the network is grown',
   },
   resume: {
     flags: '--resume',

@@ -70,9 +70,10 @@ export interface MixKernels {
   mixPrepare?(coder: MixHandle): boolean;
   /**
    * @param frequencies symbols.length x 256 of the network, each in [1, 2^22], sums below 2^30; or none
+   * @param odds receives for each symbol the probabilities Q16, each in [1, 65535], that its 8 bits had, the highest bit first
    * @returns bytes of payload so far, Infinity once they are more than the block's length
    */
-  mixEncode(coder: MixHandle, symbols: Uint8Array, frequencies?: Uint32Array): number;
+  mixEncode(coder: MixHandle, symbols: Uint8Array, frequencies?: Uint32Array, odds?: Uint16Array): number;
   /** @returns the payload, undefined if it would be longer than the block */
   mixFinish(coder: MixHandle): Uint8Array | undefined;
   /**
