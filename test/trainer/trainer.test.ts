@@ -187,7 +187,8 @@ describe('training refuses', () => {
     await refused({ inputs: [{ path: join(folder, 'none') }] }, 'ERR_FILE', 'none');
     await refused({ heldOut: [join(folder, 'none')] }, 'ERR_FILE', 'none');
     await refused({ output: join(folder, 'no/such/x.safetensors') }, 'ERR_FILE', 'no/such');
-    await refused({ from: join(folder, 'none') }, 'ERR_FILE', 'none');
+    await refused({ from: join(folder, 'none.safetensors') }, 'ERR_FILE', 'none');
+    await refused({ from: join(folder, 'none') }, 'ERR_MODEL_NOT_FOUND', 'none');
   });
 
   it('checkpoints of other networks and runs', async () => {
