@@ -51,7 +51,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['codec/block/'],
   ['codec/options.ts', 'codec/session.ts', 'codec/strategy/'],
   ['codec/'],
-  ['node/'],
+  ['node/', 'browser/'],
   ['trainer/'],
   ['index.ts', 'train.ts'],
   ['cli/options.ts', 'cli/version.ts', 'cli/terminal/', 'cli/io/'],
@@ -123,7 +123,7 @@ describe('the imports', () => {
 });
 
 describe('a page without Node', () => {
-  const pure = below('codec/', 'model/', 'engines/wasm/', 'engines/reference/');
+  const pure = below('browser/', 'codec/', 'model/', 'engines/wasm/', 'engines/reference/');
 
   it('can have the codec, the models and the portable engines: nothing of Node comes with them', () => {
     const all = reached([...pure, 'engines/list.ts'], { late: true });
