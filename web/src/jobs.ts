@@ -221,7 +221,7 @@ function sizes(
 ): HTMLElement {
   const rows = [
     { name: 'original', bytes: original, extra: 0, note: '' },
-    ...others.map(({ name, bytes }) => ({ name, bytes, extra: 0, note: 'measured in this browser' })),
+    ...others.map(({ name, bytes }) => ({ name, bytes, extra: 0, note: '' })),
     {
       name: 'shacomp',
       bytes: coded,
@@ -235,7 +235,7 @@ function sizes(
   return el(
     'table',
     { class: 'sizes' },
-    el('caption', {}, 'Sizes'),
+    el('caption', {}, 'Sizes, all measured in this browser'),
     el(
       'tbody',
       {},
