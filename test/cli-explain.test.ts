@@ -131,7 +131,7 @@ describe('shacomp explain', () => {
     it('colours characters by cost, unless NO_COLOR is set', async () => {
       const f = folder();
       f.write('a', 'zebra! '.repeat(30));
-      const { screen } = await f.terminal('shacomp explain -q a');
+      const { screen } = await f.terminal('unset NO_COLOR; shacomp explain -q a');
       expect(screen).toContain('\x1b[48;5;');
       expect(screen).toContain('8 bits and more');
       const plain = await f.terminal('NO_COLOR=1 shacomp explain -q a');

@@ -7,33 +7,8 @@ import {
   reportEngines,
   selectEntry,
 } from '../engines/list.js';
-import { wasmUnavailable } from '../engines/wasm/engine.js';
-import { hasRelaxedSimd } from '../engines/wasm/simd.js';
 import { findModel, loadModel } from './models.js';
-
-let compiled: Promise<WebAssembly.Module> | undefined;
-
-/** The WebAssembly module for this browser; fetched and compiled once, or again if that failed. */
-async function wasmModule(): Promise<WebAssembly.Module> {
-  compiled ??= fetchModule();
-  try {
-    return await compiled;
-  } catch (error) {
-    compiled = undefined;
-    throw wasmUnavailable(error);
-  }
-}
-
-async function fetchModule(): Promise<WebAssembly.Module> {
-  // written out: bundlers look for files as they stand here
-  const url = hasRelaxedSimd()
-    ? new URL('../engines/wasm/shacomp.relaxed.wasm', import.meta.url)
-    : new URL('../engines/wasm/shacomp.wasm', import.meta.url);
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`the server says ${response.status} to ${url.href}`);
-  // compileStreaming wants a type that not every server sends
-  return WebAssembly.compile(await response.arrayBuffer());
-}
+import { wasmModule } from './wasm-module.js';
 
 const resources = ({ threads }: { threads?: number }): EngineResources => ({ threads, wasm: wasmModule });
 

@@ -13,14 +13,14 @@ export interface ShippedModel {
 export const SHIPPED: readonly ShippedModel[] = [
   {
     name: 'lite',
-    id: '93d7fca3e742fa36ace330693007614da36acd4b71ec5336af8a05c61aa8775e',
-    bytes: 1411329,
+    id: 'd1deee32a510e20eb788c15ce05bbc2d2523e07106b8b1322928572a0089c801',
+    bytes: 1411828,
     url: () => new URL('../../models/lite.sharnn', import.meta.url),
   },
   {
     name: 'base',
-    id: 'd8c2d61956e0d6fabc63dd22e3e0448b170f159e4830766bf3c60999c6443827',
-    bytes: 5162713,
+    id: '9c20c63a7fc085e78b3b3bbdb978ecee1b5b5e3c225c5a04053a91e611c3ac0d',
+    bytes: 5163749,
     url: () => new URL('../../models/base.sharnn', import.meta.url),
   },
 ];

@@ -1,4 +1,7 @@
-/** @file Every option, declared once: the parser, the help and the tables of docs/cli.md are made from this list. */
+/**
+ * @file Every option, declared once: the parser, the help, the tables of docs/cli.md, the man page and the shells' completions
+ * are made from this list.
+ */
 import { InvalidArgumentError } from 'commander';
 import { CODED_FORMATS, MAX_BLOCK_SIZE, type Mode } from '../codec/container/format.js';
 import { MAX_EXPLAINED } from '../codec/explain/explain.js';
@@ -290,9 +293,9 @@ export const OPTIONS = {
     choices: Object.keys(PRESETS),
   },
   from: {
-    flags: '--from <checkpoint>',
+    flags: '--from <model>',
     description:
-      'start from these weights instead of random ones: a .safetensors file, or a model whose checkpoint is installed; with a larger --preset the network is grown',
+      'start from the weights of a model, by name or file (.sharnn), or of a .safetensors file, instead of random ones; with a larger --preset the network is grown',
   },
   resume: {
     flags: '--resume',
@@ -347,6 +350,17 @@ export const OPTIONS = {
 } satisfies Record<string, OptionSpec>;
 
 export type OptionName = keyof typeof OPTIONS;
+
+/** A command: its words, its options and what runs it. */
+export interface CommandSpec {
+  /** The word that starts it; '' is what runs without one. */
+  name: string;
+  /** what it takes, as usage lines write it */
+  operands: string;
+  summary: string;
+  options: readonly OptionName[];
+  run(operands: string[], flags: Flags): Promise<void>;
+}
 
 /** Options of everything that speaks while it works. */
 export const TALK = ['quiet', 'verbose', 'progress', 'noProgress'] as const satisfies OptionName[];

@@ -64,6 +64,8 @@ export interface IntegerLayer {
 export interface IntegerModel extends Model {
   /** int8[256][d]: the first layer's normalized input for every byte */
   input: Int8Array;
+  /** int16[d], Q0.15: normalized values (Q5.10) to that table. Engines do not need it; training that starts from a model does. */
+  inputScale: Int16Array;
   layers: IntegerLayer[];
   /** int16[d], Q0.15: normalized values (Q5.10) to the softmax layer's int8 input */
   outputScale: Int16Array;
@@ -110,11 +112,12 @@ interface Visitor {
   int32(length: number, value?: Int32Array): Int32Array;
 }
 
-type Body = Pick<IntegerModel, 'input' | 'layers' | 'outputScale' | 'output' | 'outputBias'>;
+type Body = Pick<IntegerModel, 'input' | 'inputScale' | 'layers' | 'outputScale' | 'output' | 'outputBias'>;
 
 function walk(a: Architecture, v: Visitor, from?: Body): Body {
   const d = a.width;
   const input = v.int8(SYMBOLS * d, from?.input);
+  const inputScale = v.int16(d, from?.inputScale);
   const layers: IntegerLayer[] = [];
   for (let l = 0; l < a.layers; l++) {
     const f = from?.layers[l];
@@ -193,7 +196,7 @@ function walk(a: Architecture, v: Visitor, from?: Body): Body {
     shift: se,
   };
   const outputBias = v.int32(SYMBOLS, from?.outputBias);
-  return { input, layers, outputScale, output, outputBias };
+  return { input, inputScale, layers, outputScale, output, outputBias };
 }
 
 /** Bytes of a model of this shape: of its image ({@link modelImage}), fewest and most of its file. */
