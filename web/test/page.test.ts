@@ -188,9 +188,10 @@ describe.skipIf(!chromiumPath)('the page', () => {
       await page.keyboard.press('ArrowRight');
     }
     // the mouse shows the letter under it
-    const line = page.locator('.heat-body .cells').first();
-    const box = (await line.boundingBox())!;
-    await page.mouse.move(box.x + 4, box.y + 10);
+    await page
+      .locator('.heat-body .cells')
+      .first()
+      .hover({ position: { x: 4, y: 10 } });
     expect(await page.locator('.detail .glyph').innerText()).toBe('T at byte 0');
   });
 
