@@ -51,7 +51,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['codec/block/'],
   ['codec/options.ts', 'codec/session.ts', 'codec/strategy/'],
   ['codec/'],
-  ['node/'],
+  ['node/', 'browser/'],
   ['trainer/'],
   ['index.ts', 'train.ts'],
   ['cli/options.ts', 'cli/version.ts', 'cli/terminal/', 'cli/io/'],
@@ -148,7 +148,7 @@ describe('the tests', () => {
 });
 
 describe('a page without Node', () => {
-  const pure = below('codec/', 'model/', 'engines/wasm/', 'engines/reference/');
+  const pure = below('browser/', 'codec/', 'model/', 'engines/wasm/', 'engines/reference/');
 
   it('can have the codec, the models and the portable engines: nothing of Node comes with them', () => {
     const all = reached([...pure, 'engines/list.ts'], { late: true });

@@ -87,6 +87,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'train a model on text',
     options: [
       'modelOutput',
+      'report',
       'preset',
       'from',
       'resume',

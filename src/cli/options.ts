@@ -39,6 +39,7 @@ export interface Flags {
   json?: boolean;
   tsv?: boolean;
   html?: string;
+  report?: string;
   /** bytes */
   limit: number;
   lines: number;
@@ -262,6 +263,12 @@ export const OPTIONS = {
   html: {
     flags: '--html <file>',
     description: 'write a page to look at in a browser; it needs nothing else',
+    parse: named,
+  },
+  report: {
+    flags: '--report <file>',
+    description:
+      'keep a page about the run: learning curve, held-out files, speed, at the end a text by its cost',
     parse: named,
   },
   limit: {

@@ -108,7 +108,8 @@ export const compressStream = (
 export const decompressStream = (options: DecompressOptions | undefined, platform: Platform): ByteTransform =>
   webTransform(decompressing(options, platform));
 
-function webTransform<Source, Written>(coder: Coder<Source>): ByteTransform<Written> {
+/** A coder as a pair of streams. */
+export function webTransform<Source, Written>(coder: Coder<Source>): ByteTransform<Written> {
   const feed = new Feed<Written>();
   const stop = new AbortController();
   const chunks = coder(feed as Source, stop.signal);

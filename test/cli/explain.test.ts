@@ -79,7 +79,9 @@ describe('shacomp explain', () => {
     const page = f.read('r.html').toString();
     expect(page).not.toMatch(/(?:src|href)=["']?(?:https?:|\/\/|\.)/);
     expect(page.match(/<\/script>/g)).toHaveLength(2);
-    const { explanation } = dataOf(page);
+    const data = dataOf(page);
+    if (data.kind !== 'explain') throw new Error('another page');
+    const { explanation } = data;
     expect(Buffer.from(unpack(explanation).bytes).toString()).toBe(hostile);
     expect(explanation.advice.length).toBeGreaterThan(0);
     const again = await f.run(['explain', 'a', '--html', 'r.html']);
@@ -137,5 +139,26 @@ describe('shacomp explain', () => {
       const plain = await f.terminal('NO_COLOR=1 shacomp explain -q a');
       expect(plain.screen).not.toContain('\x1b[');
     });
+  });
+});
+
+describe('shacomp train --report', () => {
+  it('keeps a page with the learning curve, held-out files, what rounding cost, and a text by its cost', async () => {
+    const f = folder();
+    f.write('text', sampleText(60_000));
+    const run = await f.run([
+      ...['train', 'text', '-o', 'm.sharnn', '--preset', 'tiny', '--steps', '6', '--batch', '4'],
+      ...['--report', 'r.html'],
+    ]);
+    expect([run.code, run.stderr]).toEqual([0, expect.stringContaining('the run is shown in r.html')]);
+    const data = dataOf(f.read('r.html').toString());
+    if (data.kind !== 'train') throw new Error('another page');
+    const { ended, evaluations, rounding, passage } = data.training;
+    expect(ended).toBe(true);
+    expect(evaluations.at(-1)!.files.map(([path]) => path)).toEqual(['text']);
+    expect(rounding![0].integer).toBeGreaterThan(0);
+    expect(unpack(passage!).bytes.length).toBeGreaterThan(500);
+    const again = await f.run(['train', 'text', '-o', 'other.sharnn', '--steps', '1', '--report', 'r.html']);
+    expect(again.stderr).toContain('r.html: already exists; use -f');
   });
 });

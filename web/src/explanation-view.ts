@@ -8,6 +8,7 @@ import {
   type Line,
   lines,
   regions,
+  type Span,
   winner,
 } from '../../src/codec/explain/summary.js';
 import { el, tableOf } from './dom.js';
@@ -317,21 +318,7 @@ export class ExplanationView {
     const found = regions(e, REGIONS);
     if (found.length > 1) {
       const top = Math.max(...found.map((r) => r.coded / r.bytes), 0.01);
-      const bars = el('div', {
-        class: 'regions',
-        role: 'group',
-        'aria-label': 'Bits per byte by place in the file',
-      });
-      for (const region of found) {
-        const label = `bytes ${count(region.start)} to ${count(region.end - 1)}: ${perByte(region.coded, region.bytes)} bits per byte`;
-        const button = el('button', { type: 'button', title: label, 'aria-label': label }, el('span', {}));
-        (button.firstChild as HTMLElement).style.height = `${(100 * region.coded) / region.bytes / top}%`;
-        button.addEventListener('click', () => {
-          this.#map.moveTo(region.start, true);
-          this.#map.focus();
-        });
-        bars.append(button);
-      }
+      const bars = regionBars(found, top, (region) => this.#map.moveTo(region.start, true));
       parts.push(
         el(
           'section',
@@ -366,6 +353,60 @@ export class ExplanationView {
       );
     this.#summary.replaceChildren(...parts);
   }
+}
+
+/**
+ * Costs by place as bars, which are one slider together: the arrow keys and the mouse choose a place.
+ * @param top bits per byte of the highest bar
+ */
+function regionBars(found: readonly Span[], top: number, choose: (region: Span) => void): HTMLElement {
+  const bars = el('div', {
+    class: 'regions',
+    role: 'slider',
+    tabindex: 0,
+    'aria-label': 'Place in the file, with its bits per byte',
+    'aria-valuemin': 1,
+    'aria-valuemax': found.length,
+  });
+  for (const region of found) {
+    const bar = el('span', { class: 'region', 'aria-hidden': 'true' }, el('span', {}));
+    (bar.firstChild as HTMLElement).style.height = `${(100 * region.coded) / region.bytes / top}%`;
+    bars.append(bar);
+  }
+  let here = 0;
+  const say = (at: number) => {
+    bars.children[here].classList.remove('here');
+    here = Math.max(0, Math.min(found.length - 1, at));
+    bars.children[here].classList.add('here');
+    const { start, end, coded, bytes } = found[here];
+    bars.setAttribute('aria-valuenow', String(here + 1));
+    bars.setAttribute(
+      'aria-valuetext',
+      `bytes ${count(start)} to ${count(end - 1)}: ${perByte(coded, bytes)} bits per byte`,
+    );
+  };
+  say(0);
+  const steps: Record<string, (at: number) => number> = {
+    ArrowRight: (at) => at + 1,
+    ArrowUp: (at) => at + 1,
+    ArrowLeft: (at) => at - 1,
+    ArrowDown: (at) => at - 1,
+    Home: () => 0,
+    End: () => found.length - 1,
+  };
+  bars.addEventListener('keydown', (event) => {
+    const step = steps[event.key];
+    if (!step) return;
+    event.preventDefault();
+    say(step(here));
+    choose(found[here]);
+  });
+  bars.addEventListener('click', (event) => {
+    const { left, width } = bars.getBoundingClientRect();
+    say(Math.floor(((event.clientX - left) / width) * found.length));
+    choose(found[here]);
+  });
+  return bars;
 }
 
 /** Offset of the byte that cost most in a line. */

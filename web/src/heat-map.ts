@@ -47,8 +47,8 @@ function shownAs(bytes: Uint8Array, start: number, end: number): string {
   const c = bytes[start];
   if (c === 10) return '⏎';
   if (c === 9) return '\t';
-  if (c < 32) return String.fromCharCode(0x2400 + c);
-  if (c === 127 || (end === start + 1 && c >= 128)) return `\\x${hex(c)}`;
+  if (c === 13) return '←';
+  if (c < 32 || c === 127 || (end === start + 1 && c >= 128)) return `\\x${hex(c)}`;
   return decoder.decode(bytes.subarray(start, end));
 }
 

@@ -1,75 +1,91 @@
 /** @file The script of a self-contained page: reads the data that is in the page, and shows it. */
 import './style.css';
-import { type ReportData, unpack } from '../../src/codec/explain/packed.js';
+import {
+  type PackedExplanation,
+  type ReportData,
+  type TrainingCurve,
+  unpack,
+} from '../../src/codec/explain/packed.js';
 import { byId, el } from './dom.js';
 import { ExplanationView } from './explanation-view.js';
 import { count, humanBytes } from './numbers.js';
+import { trainingSections } from './training-view.js';
 
-const data = JSON.parse(byId('data').textContent ?? '') as ReportData;
 const report = byId('report');
-const { explanation: packed } = data;
-const view = new ExplanationView();
-const explanation = unpack(packed);
-const cut = explanation.bytes.length < packed.length;
 
-document.title = `${packed.name}: where the bits went`;
-report.append(
-  el(
-    'header',
-    { class: 'top' },
-    el(
-      'div',
-      {},
-      el('h1', {}, packed.name),
-      el(
-        'p',
-        { class: 'lead' },
-        `Where the bits went: ${count(packed.length)} bytes, coded by shacomp at level ${packed.level}` +
-          (packed.model
-            ? ` with the model ${packed.model.name} (${humanBytes(packed.model.bytes)}, not counted).`
-            : '.'),
-      ),
-    ),
-  ),
-  el(
-    'main',
-    {},
-    el(
+/** The page's frame: a title, a sentence, sections. */
+function show(title: string, lead: string, command: string, sections: HTMLElement[]): void {
+  report.append(
+    el('header', { class: 'top' }, el('div', {}, el('h1', {}, title), el('p', { class: 'lead' }, lead))),
+    el('main', {}, ...sections),
+    el('footer', {}, el('p', {}, `Made by ${command}. This page loads nothing and sends nothing.`)),
+  );
+}
+
+/** A text by its cost; drawn once it is in the page. */
+function textSection(packed: PackedExplanation): { section: HTMLElement; draw: () => void } {
+  const view = new ExplanationView();
+  const explanation = unpack(packed);
+  const cut = explanation.bytes.length < packed.length;
+  const intro = `The first ${humanBytes(explanation.bytes.length)} are shown; the numbers are those of all.`;
+  return {
+    section: el(
       'section',
       { 'aria-labelledby': 'text' },
       el('h2', { id: 'text' }, 'The text by cost'),
-      ...(cut
-        ? [
-            el(
-              'p',
-              { class: 'intro' },
-              `The first ${humanBytes(explanation.bytes.length)} are shown; the numbers are those of all.`,
-            ),
-          ]
-        : []),
+      ...(cut ? [el('p', { class: 'intro' }, intro)] : []),
       view.element,
     ),
-    el(
-      'section',
-      { 'aria-labelledby': 'help' },
-      el('h2', { id: 'help' }, 'What would have helped'),
-      el('ul', { class: 'advice' }, ...packed.advice.map((text) => el('li', {}, text))),
-      ...(packed.trials.length > 0
-        ? [
-            el(
-              'p',
-              { class: 'intro' },
-              `Tried on ${packed.length > 65536 ? 'its first 64 KiB' : 'all of it'}: ${packed.trials
-                .map(
-                  ({ level, bytes, model }) =>
-                    `level ${level}${model ? ` (${model})` : ''} ${count(bytes)} bytes`,
-                )
-                .join(', ')}.`,
-            ),
-          ]
-        : []),
-    ),
-  ),
-  el('footer', {}, el('p', {}, 'Made by shacomp explain. This page loads nothing and sends nothing.')),
-);
-view.show(explanation, { whole: { bytes: packed.length, totals: packed.totals } });
+    draw: () => view.show(explanation, { whole: { bytes: packed.length, totals: packed.totals } }),
+  };
+}
+
+function showExplanation(packed: PackedExplanation): void {
+  document.title = `${packed.name}: where the bits went`;
+  const text = textSection(packed);
+  const { model, trials } = packed;
+  const tried = trials.map(
+    ({ level, bytes, model }) => `level ${level}${model ? ` (${model})` : ''} ${count(bytes)} bytes`,
+  );
+  show(
+    packed.name,
+    `Where the bits went: ${count(packed.length)} bytes, coded by shacomp at level ${packed.level}` +
+      (model ? ` with the model ${model.name} (${humanBytes(model.bytes)}, not counted).` : '.'),
+    'shacomp explain',
+    [
+      text.section,
+      el(
+        'section',
+        { 'aria-labelledby': 'help' },
+        el('h2', { id: 'help' }, 'What would have helped'),
+        el('ul', { class: 'advice' }, ...packed.advice.map((said) => el('li', {}, said))),
+        ...(tried.length > 0
+          ? [
+              el(
+                'p',
+                { class: 'intro' },
+                `Tried on ${packed.length > 65536 ? 'its first 64 KiB' : 'all of it'}: ${tried.join(', ')}.`,
+              ),
+            ]
+          : []),
+      ),
+    ],
+  );
+  text.draw();
+}
+
+function showTraining(run: TrainingCurve): void {
+  document.title = `${run.name}: training`;
+  const text = run.passage && textSection(run.passage);
+  show(
+    run.name,
+    run.ended ? 'A training run, from its first step to the model.' : 'A training run, so far.',
+    'shacomp train',
+    [...trainingSections(run), ...(text ? [text.section] : [])],
+  );
+  text?.draw();
+}
+
+const data = JSON.parse(byId('data').textContent ?? '') as ReportData;
+if (data.kind === 'explain') showExplanation(data.explanation);
+else showTraining(data.training);

@@ -62,7 +62,7 @@ export async function writeModel(
   output: string,
   samples: readonly Sample[],
   flags: Flags,
-): Promise<void> {
+): Promise<RoundingLoss> {
   if (samples.length === 0)
     throw new UserError(`there is too little text to fit the rounding to; give some with --held-out FILE`);
   const every = Math.ceil(samples.length / CALIBRATION_PIECES);
@@ -103,6 +103,7 @@ export async function writeModel(
     const size = bothBytes(model.bytes.length);
     note(`${output} : ${parameterCount(arch)} parameters, ${size}, id ${shortId(model.id)}`);
     report(loss, beyond(ranges, loss.ranges));
+    return loss;
   } finally {
     progress.stop();
   }

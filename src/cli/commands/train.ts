@@ -15,6 +15,7 @@ import { bothBytes, clock, count, rate } from '../terminal/format.js';
 import { detail, note, quiet, UserError } from '../terminal/messages.js';
 import { Progress, showsProgress } from '../terminal/progress.js';
 import { requireOutput, samplesOf, writeModel } from './quantize.js';
+import { CurvePage } from './training-page.js';
 
 const DEFAULT_SECONDS = 3600;
 const DEFAULT_PRESET = 'lite';
@@ -44,6 +45,7 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
     if (await exists(checkpoint))
       throw new UserError('already exists; use --resume to go on with it, or -f to begin anew', checkpoint);
     if (await exists(output)) throw alreadyExists(output);
+    if (flags.report !== undefined && (await exists(flags.report))) throw alreadyExists(flags.report);
   }
   const { from } = flags;
   const source = resumes ? checkpoint : from;
@@ -56,6 +58,7 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
   const arch = preset ?? (source ? (await readStart(source)).arch : PRESETS[DEFAULT_PRESET]);
   const seconds = flags.timeLimit ?? (flags.steps === undefined ? DEFAULT_SECONDS : undefined);
 
+  const curve = new CurvePage(output, flags.report);
   let last: TrainReport | undefined;
   const shows = showsProgress(flags.progress);
   const progress = new Progress({
@@ -63,7 +66,7 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
     name: output,
     total: 1000,
     flag: flags.progress,
-    describe: () => (last ? describe(last) : 'starting'),
+    describe: () => (last ? `${describe(last)} ${curve.line()}`.trim() : 'starting'),
   });
   let printed = 0;
   note(`training on ${count(inputs.length, 'file')}; Ctrl-C stops and saves`);
@@ -87,12 +90,16 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
         signal,
         onReport(report) {
           last = report;
+          curve.add(report);
           progress.update(Math.floor((1000 * report.elapsed) / (report.elapsed + report.left)));
           if (shows || quiet() || report.elapsed - printed < LINE_SECONDS) return;
           printed = report.elapsed;
           note(describe(report));
         },
-        onEvaluation: (evaluation, report) => progress.above(() => describeEvaluation(evaluation, report)),
+        onEvaluation(evaluation, report) {
+          progress.above(() => describeEvaluation(evaluation, report));
+          curve.measured(evaluation, report);
+        },
       });
       return { ...done, signal: signal.reason as SignalInterrupt | undefined };
     } finally {
@@ -112,7 +119,8 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
       (evaluation ? `; held out: ${evaluation.mean.toFixed(4)} bits per byte` : ''),
   );
   const samples = flags.heldOut ? samplesOf(flags.heldOut, 0) : samplesOf(inputs, 1 - HELD_OUT_SHARE);
-  await writeModel(checkpoint, output, samples, flags);
+  const loss = await writeModel(checkpoint, output, samples, flags);
+  await curve.end(output, loss, samples[0]);
 }
 
 /**

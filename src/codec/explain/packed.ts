@@ -35,7 +35,24 @@ export interface PackedExplanation {
 }
 
 /** What a self-contained page shows. */
-export type ReportData = { kind: 'explain'; explanation: PackedExplanation };
+export type ReportData =
+  | { kind: 'explain'; explanation: PackedExplanation }
+  | { kind: 'train'; training: TrainingCurve };
+
+/** A training run, so far. */
+export interface TrainingCurve {
+  /** what is trained, and whether the run has ended */
+  name: string;
+  ended: boolean;
+  /** one for each report of the run: seconds trained, bytes read, bits per byte of the training text, bytes per second */
+  reports: { elapsed: number; bytes: number; bitsPerByte: number; bytesPerSecond: number }[];
+  /** one for each measurement: mean over the held-out files, and each file's, in bits per byte */
+  evaluations: { elapsed: number; mean: number; files: [path: string, bits: number][] }[];
+  /** what rounding to integers cost, in bits per byte */
+  rounding?: { path: string; float: number; integer: number }[];
+  /** held-out text by its cost in the model that was made */
+  passage?: PackedExplanation;
+}
 
 /** What a page says beside the explanation. */
 export interface PackedNotes {

@@ -1,0 +1,26 @@
+/** @file The models that ship, for pages. Written by scripts/shipped-models.mjs. */
+
+/** A model that a page can fetch. */
+export interface ShippedModel {
+  readonly name: string;
+  /** SHA-256 of its file, in hexadecimal */
+  readonly id: string;
+  /** of its file */
+  readonly bytes: number;
+  url(): URL;
+}
+
+export const SHIPPED: readonly ShippedModel[] = [
+  {
+    name: 'lite',
+    id: 'd1deee32a510e20eb788c15ce05bbc2d2523e07106b8b1322928572a0089c801',
+    bytes: 1411828,
+    url: () => new URL('../../models/lite.sharnn', import.meta.url),
+  },
+  {
+    name: 'base',
+    id: '9c20c63a7fc085e78b3b3bbdb978ecee1b5b5e3c225c5a04053a91e611c3ac0d',
+    bytes: 5163749,
+    url: () => new URL('../../models/base.sharnn', import.meta.url),
+  },
+];
