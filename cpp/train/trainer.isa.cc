@@ -5,6 +5,8 @@
  * t * share + i of a worker's matrices is step t of its sequence i, so that one time step is contiguous. Freestanding: all
  * memory is one arena of the caller.
  */
+#include "core/arena.h"
+#include "core/isa.h"
 #include "train/gemm.h"
 #include "train/train.h"
 
@@ -18,18 +20,6 @@ constexpr float kNormEpsilon = 1e-12f;
 /** A gradient that is longer, or not a number, changes nothing. */
 constexpr double kLargestNorm = 1e30;
 constexpr int kMaxLayers = 32, kMaxWorkers = 64;
-
-/** Hands out aligned arrays of one block; from a null base it only measures. Sizes may exceed a 32-bit memory. */
-struct Arena {
-  char* base;
-  std::uint64_t used = 0;
-  template <class T>
-  T* take(std::uint64_t n) {
-    T* p = base ? reinterpret_cast<T*>(base + used) : nullptr;
-    used += (n * sizeof(T) + 63) / 64 * 64;
-    return p;
-  }
-};
 
 inline void zero(void* p, std::size_t bytes) { __builtin_memset(p, 0, bytes); }
 
@@ -190,14 +180,14 @@ struct Trainer {
   State<E> lay_out_state(Arena& arena) {
     State<E> s;
     const std::uint64_t n = std::uint64_t(cfg.batch) * d;
-    const std::uint64_t begin = arena.used;
+    const std::uint64_t begin = arena.used();
     int attentions = 0;
     for (int l = 0; l < cfg.layers; ++l) attentions += at[l].attention;
     s.h = arena.take<E>(cfg.layers * n);
     s.c = arena.take<float>(cfg.layers * n);
     s.keys = arena.take<E>(attentions * n * keys);
     s.valid = arena.take<int>(cfg.batch);
-    s.bytes = std::size_t(arena.used - begin);
+    s.bytes = std::size_t(arena.used() - begin);
     return s;
   }
 
@@ -882,7 +872,7 @@ struct Trainer {
     return __builtin_sqrt(total);
   }
 
-  void update(int index, const TrainBatch& o) {
+  void update(int index, const Update& o) {
     const double length = norm();
     if (!(length < kLargestNorm)) return;  // the caller sees the norm, and the weights are still good
     const float clip = o.clip > 0 && length > double(o.clip) ? float(double(o.clip) / length) : 1.0f;
@@ -917,7 +907,7 @@ struct Trainer {
         break;
       case Phase::kTableGradient: table_gradient(index); break;
       case Phase::kReduce: reduce(index); break;
-      case Phase::kUpdate: update(index, batch); break;
+      case Phase::kUpdate: update(index, batch.update); break;
       case Phase::kEvaluate:
         forward(index, eval, batch, false);
         advance(index, eval);
@@ -929,11 +919,11 @@ struct Trainer {
 template <class E>
 void create(const TrainConfig& config, void* trainer, void* base, TrainLayout* layout) {
   Trainer<E>* t = static_cast<Trainer<E>*>(trainer);
-  Arena arena{static_cast<char*>(base)};
+  Arena arena(base);
   t->lay_out(config, arena);
   t->w = t->weights;
   *layout = {};
-  layout->arena_bytes = arena.used;
+  layout->arena_bytes = arena.used();
   layout->parameters = t->count;
   if (!base) return;
   const auto at = [&](void* p) { return std::uint64_t(static_cast<char*>(p) - static_cast<char*>(base)); };
@@ -961,17 +951,13 @@ constexpr TrainKernel kernel(const char* name, bool is_bf16) {
           [](void* t) { return static_cast<Trainer<E>*>(t)->norm(); }, bare_product<E>};
 }
 
-#define SHACOMP_TEXT(x) #x
-#define SHACOMP_NAME(x) SHACOMP_TEXT(x)
-
-constexpr TrainKernel kFloat = kernel<float>(SHACOMP_NAME(SHACOMP_ISA), false);
+constexpr TrainKernel kFloat = kernel<float>(SHACOMP_ISA_NAME, false);
 #if defined(__AVX512BF16__)
-constexpr TrainKernel kBf16 = kernel<bf16>(SHACOMP_NAME(SHACOMP_ISA), true);
+constexpr TrainKernel kBf16 = kernel<bf16>(SHACOMP_ISA_NAME, true);
 #endif
 
 }  // namespace
 
-/** The trainer for this instruction set, with bfloat16 products where asked for and present. */
 const TrainKernel* train_kernel([[maybe_unused]] bool want_bf16) {
 #if defined(__AVX512BF16__)
   if (want_bf16) return &kBf16;
