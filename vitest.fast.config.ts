@@ -11,6 +11,7 @@ const SLOW = [
   'engines',
   'engines-presets',
   'event-loop',
+  'explain',
   'golden',
   'gradients',
   'hostile-models',

@@ -7,11 +7,12 @@
  * SHACOMP_REQUIRE_NATIVE=1.
  */
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { modelImage, parseModel } from '../dist/model/sharnn.js';
 import { compiles, ISAS, isaDefinitions, isasOf, listFiles } from './build-native.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
@@ -40,11 +41,11 @@ const BUILDS = {
   thread: { flags: ['-fsanitize=thread'], sets: { baseline: [] }, without: WITHOUT_THREADS },
 };
 
-/** What programs are given. */
-const ARGUMENTS = {
-  network_test: [path.join(root, 'fixtures/tiny.sharnn')],
-  steps_test: [path.join(root, 'fixtures/tiny.sharnn')],
-};
+/** What programs are given: a model's image, as kernels read it. */
+const IMAGE = path.join(root, 'build/tiny.image');
+const ARGUMENTS = { network_test: [IMAGE], steps_test: [IMAGE] };
+mkdirSync(path.dirname(IMAGE), { recursive: true });
+writeFileSync(IMAGE, modelImage(parseModel(readFileSync(path.join(root, 'fixtures/tiny.sharnn')))));
 
 /** The first compiler whose programs with these sanitizers run; null without one. */
 function findCompiler(flags) {

@@ -3,6 +3,17 @@ import { elements, PRESETS, type PresetName, parameterCount, parameters } from '
 import { checkArchitecture } from '../src/model/sharnn.js';
 
 describe('architecture', () => {
+  it('has the presets that its type names, and no other', () => {
+    const names: Record<PresetName, true> = {
+      tiny: true,
+      lite: true,
+      base: true,
+      'paper-single': true,
+      paper: true,
+    };
+    expect(Object.keys(PRESETS).sort()).toEqual(Object.keys(names).sort());
+  });
+
   it.each(Object.keys(PRESETS) as PresetName[])('%s can run on every engine', (name) => {
     expect(() => checkArchitecture(PRESETS[name])).not.toThrow();
   });

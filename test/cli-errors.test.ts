@@ -50,7 +50,7 @@ describe('errors', () => {
     expect((await f.run(['-d', 'a.sha', '-o', 'b'])).code).toBe(0);
     const elsewhere = await f.run(['-d', 'a.sha', '-o', 'c'], { env: { SHACOMP_MODELS: f.path } });
     expect(elsewhere.code).toBe(1);
-    expect(elsewhere.stderr).toMatch(/^shacomp: a\.sha: needs the model [0-9a-f]{16}.*--model FILE\n$/);
+    expect(elsewhere.stderr).toMatch(/^shacomp: a\.sha: needs the model [0-9a-f]{16}.*see --model FILE\n$/);
     const given = await f.run(['-d', 'a.sha', '-o', 'c', '-m', `${f.models}/other.sharnn`], {
       env: { SHACOMP_MODELS: f.path },
     });

@@ -122,6 +122,20 @@ describe('the imports', () => {
   });
 });
 
+describe('the library', () => {
+  it('has no message in the words of the command line: no flag, no program', () => {
+    const found: string[] = [];
+    for (const path of graph.keys()) {
+      if (path.startsWith('cli/')) continue;
+      const text = readFileSync(join(root, path), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+      for (const [string] of text.matchAll(/'[^'\n]*'|`[^`]*`/g))
+        if (/(^|[\s(])--?[a-z]|shacomp [a-z]+ (FILE|-)/.test(string.slice(1)))
+          found.push(`${path}: ${string}`);
+    }
+    expect(found).toEqual([]);
+  });
+});
+
 describe('a page without Node', () => {
   const pure = below('codec/', 'model/', 'engines/wasm/', 'engines/reference/');
 

@@ -13,7 +13,7 @@ import { COMPILE, findTools, INCLUDES } from '../scripts/build-wasm.mjs';
 import { nativeIsas } from '../src/engines/native/engine.js';
 import { referenceEngine } from '../src/engines/reference/engine.js';
 import { hasRelaxedSimd } from '../src/engines/wasm/simd.js';
-import { trustedBytes } from '../src/model/sharnn.js';
+import { modelImage } from '../src/model/sharnn.js';
 import { expectSame, frequenciesOf } from './helpers/conformance.js';
 import { randomBytes, randomModel } from './helpers/random-model.js';
 
@@ -111,7 +111,7 @@ describe.each(targets)('$label', ({ isa, flags, cxx, runner = [], needs }) => {
       const [streams, steps] = [5, 60];
       const bytes = randomBytes(streams * steps, 1);
       const file = (name: string) => path.join(folder, name);
-      writeFileSync(file('model'), trustedBytes(model));
+      writeFileSync(file('model'), modelImage(model));
       writeFileSync(file('bytes'), bytes);
       run('run', file('model'), file('bytes'), String(streams), String(steps), file('out'));
       const frequencies = new Uint32Array(new Uint8Array(readFileSync(file('out'))).buffer);

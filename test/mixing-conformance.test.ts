@@ -105,6 +105,38 @@ describe.each(Object.entries(MIX_PROFILES))('mixing, profile %s', (_, profile) =
     },
   );
 
+  it('every implementation tells the same odds of the bits, which are what the payload takes', async () => {
+    const others = [native(), (await selectEngine('wasm')).mixing].filter((k) => k !== undefined);
+    const symbols = codingOrder(
+      Uint8Array.from({ length: 900 }, (_, i) => (i * i) >> 5),
+      3,
+    );
+    for (const f of [undefined, frequenciesFor(symbols)]) {
+      const oddsOf = (k: MixKernels) => {
+        const coder = k.mixOpen(profile, symbols.length, 3);
+        const odds = new Uint16Array(8 * symbols.length);
+        k.mixEncode(coder, symbols, f, odds);
+        const payload = k.mixFinish(coder);
+        k.mixClose(coder);
+        return { odds, payload };
+      };
+      const { odds, payload } = oddsOf(referenceMixing);
+      for (const k of others) expect(oddsOf(k)).toEqual({ odds, payload });
+      const bits = odds.reduce((sum, p) => sum + 16 - Math.log2(p), 0);
+      expect(Math.abs(8 * payload!.length - bits)).toBeLessThan(40);
+    }
+  });
+
+  it('refuses odds for which there is no room', () => {
+    for (const k of [referenceMixing, native()]) {
+      const coder = k?.mixOpen(profile, 10, 1);
+      if (k && coder)
+        expect(() => k.mixEncode(coder, new Uint8Array(10), undefined, new Uint16Array(79))).toThrow(
+          expect.objectContaining({ code: 'ERR_OPTIONS' }),
+        );
+    }
+  });
+
   it('the reference decodes what it encoded', () => {
     const symbols = codingOrder(samples().json!.subarray(0, 400), 2);
     const f = frequenciesFor(symbols);

@@ -8,16 +8,9 @@ import { Worker } from 'node:worker_threads';
 import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { referenceEngine } from '../src/engines/reference/engine.js';
-import {
-  compress,
-  decompress,
-  type IntegerModel,
-  listModels,
-  loadModel,
-  ShacompError,
-} from '../src/index.js';
+import { compress, decompress, loadModel, type Model, models, ShacompError } from '../src/index.js';
 import type { Architecture } from '../src/model/architecture.js';
-import { modelFileLength, parseModel } from '../src/model/sharnn.js';
+import { modelLengths, parseModel } from '../src/model/sharnn.js';
 import { selectEngine } from '../src/node/engines.js';
 import { findModel } from '../src/node/models.js';
 import { randomModel, randomSource } from './helpers/random-model.js';
@@ -47,7 +40,7 @@ const tooManyFiles = () =>
   Object.assign(new Error('EMFILE'), { code: 'EMFILE', errno: -24, syscall: 'open' });
 
 /** A model file of this shape with nothing but its header in it. */
-function hollowModel(name: string, a: Architecture, size = modelFileLength(a)): string {
+function hollowModel(name: string, a: Architecture, size = modelLengths(a).most): string {
   const header = Buffer.alloc(64);
   header.set(randomModel({ seed: 1 }).bytes.subarray(0, 64));
   header.writeUInt16LE(a.width, 10);
@@ -55,7 +48,7 @@ function hollowModel(name: string, a: Architecture, size = modelFileLength(a)): 
   header[13] = a.boom;
   header.writeUInt16LE(a.window, 14);
   header.writeUInt32LE(0, 16);
-  header.writeUInt32LE(modelFileLength(a), 20);
+  header.writeUInt32LE(modelLengths(a).most, 20);
   writeFileSync(inFolder(name), header);
   truncateSync(inFolder(name), size);
   return inFolder(name);
@@ -91,7 +84,7 @@ describe('what is no regular file', () => {
     await symlink(inFolder('nothing'), inFolder('c'));
     writeFileSync(inFolder('d'), await readFile(tiny));
     const { id } = await loadModel(tiny);
-    expect((await listModels()).map(({ name }) => name)).toEqual(['d', 'base', 'lite']);
+    expect((await models()).map(({ name }) => name)).toEqual(['d', 'base', 'lite']);
     expect((await findModel(id.subarray(0, 8))).id).toEqual(id);
     await expect(findModel(new Uint8Array(8))).rejects.toMatchObject({
       code: 'ERR_MODEL_NOT_FOUND',
@@ -112,14 +105,14 @@ describe('a large file', () => {
       await growth(async () => {
         for (const p of [path, other])
           await expect(loadModel(p)).rejects.toMatchObject({ code: 'ERR_MODEL_INVALID' });
-        expect((await listModels()).map(({ name }) => name)).toEqual(['base', 'lite']);
+        expect((await models()).map(({ name }) => name)).toEqual(['base', 'lite']);
         await expect(findModel(new Uint8Array(8))).rejects.toMatchObject({ code: 'ERR_MODEL_NOT_FOUND' });
       }),
     ).toBeLessThan(100);
   });
 
   it('that is another model than the one needed is not kept', async () => {
-    const size = modelFileLength(large);
+    const size = modelLengths(large).most;
     expect(size).toBeGreaterThan(70 * 2 ** 20);
     const path = hollowModel('large', large);
     // the right checksum, found without the memory whose use is measured
@@ -136,7 +129,7 @@ describe('a large file', () => {
     const found = () =>
       expect(findModel(new Uint8Array(8))).rejects.toMatchObject({ code: 'ERR_MODEL_NOT_FOUND' });
     expect(await growth(found)).toBeLessThan(50);
-    expect((await listModels()).find(({ name }) => name === 'large')).toMatchObject({ size });
+    expect((await models()).find(({ name }) => name === 'large')).toMatchObject({ size });
   }, 20_000);
 });
 
@@ -191,10 +184,10 @@ describe('a model', () => {
     const bytes = await readFile(tiny);
     const data = new TextEncoder().encode('the cat sat on the mat, the cat sat on the mat');
     const member = await compress(data, { model: bytes, mode: 'network', engine: 'reference' });
-    const models = new Set<IntegerModel>();
+    const models = new Set<Model>();
     const engine = {
       ...referenceEngine,
-      open: (model: IntegerModel, streams: number) => {
+      open: (model: Model, streams: number) => {
         models.add(model);
         return referenceEngine.open(model, streams);
       },
@@ -221,7 +214,7 @@ describe('a model', () => {
       if (i % 10 === 0) bytes = bytes.subarray(0, bytes.length - Math.floor(next() * 80));
       if (bytes.length >= 24 && i % 5 === 0) bytes.writeUInt32LE(bytes.length, 20);
       bytes.writeUInt32LE(crc32(bytes.subarray(0, -4)), bytes.length - 4);
-      let model: IntegerModel;
+      let model: Model;
       try {
         model = parseModel(bytes);
       } catch (error) {

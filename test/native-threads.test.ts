@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { nativeAddonPath } from '../src/engines/native/addon.js';
 import { nativeEngine } from '../src/engines/native/engine.js';
 import { SYMBOLS } from '../src/model/architecture.js';
-import { parseModel } from '../src/model/sharnn.js';
+import { modelImage, parseModel } from '../src/model/sharnn.js';
 import { nativeTraining } from '../src/trainer/native.js';
 import { TrainingNetwork } from '../src/trainer/network.js';
 import { candidates } from './helpers/conformance.js';
@@ -35,7 +35,13 @@ const WORKER = `
   parentPort.postMessage([...sums]);
 `;
 function work(streams: number, steps: number, rounds: number): Promise<string[]> {
-  const workerData = { path: nativeAddonPath(), file: readFileSync(TINY), streams, steps, rounds };
+  const workerData = {
+    path: nativeAddonPath(),
+    file: modelImage(parseModel(readFileSync(TINY))),
+    streams,
+    steps,
+    rounds,
+  };
   const worker = new Worker(WORKER, { eval: true, workerData });
   return new Promise((resolve, reject) => {
     let sums: string[] = [];

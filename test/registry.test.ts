@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { findModel, listModels, loadModel, modelFolders } from '../src/node/models.js';
+import { findModel, loadModel, modelFolders, models } from '../src/node/models.js';
 import { lettersModel } from './helpers/letters-model.js';
 
 const [one, two, three] = [1, 2, 3].map((seed) => lettersModel(seed));
@@ -101,7 +101,7 @@ describe('the list of models', () => {
     writeFileSync(file('a/bad.sharnn'), 'no model');
     writeFileSync(file('a/notes.txt'), 'no model');
     vi.stubEnv('SHACOMP_MODELS', [file('a'), file('none'), file('b')].join(delimiter));
-    const found = (await listModels()).slice(0, 3);
+    const found = (await models()).slice(0, 3);
     expect(found.map(({ name, id, size }) => [name, hex(id), size])).toEqual([
       ['m', hex(two.id), two.bytes.length],
       ['z', hex(one.id), one.bytes.length],

@@ -106,9 +106,9 @@ Mix* mix_create(void* memory, int profile, size_t n, size_t streams, const char*
   return m;
 }
 
-void mix_encode(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* frequencies) {
+void mix_encode(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds) {
   const size_t left = m->block_length - m->coded;
-  m->kernels->encode(m, symbols, count < left ? count : left, frequencies);
+  m->kernels->encode(m, symbols, count < left ? count : left, frequencies, odds);
 }
 
 void mix_decode(Mix* m, uint8_t* symbols, size_t count, const uint32_t* frequencies) {

@@ -987,7 +987,7 @@ inline void advance(Mix* m) {
 }
 
 template <class P>
-void encode_profile(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* frequencies) {
+void encode_profile(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds) {
   Coder<P> coder(m);
   for (size_t i = 0; i < count; i++, advance(m)) {
     uint32_t byte = symbols[i];
@@ -995,6 +995,7 @@ void encode_profile(Mix* m, const uint8_t* symbols, size_t count, const uint32_t
       const uint32_t bit = byte >> 7 & 1;
       byte <<= 1;
       m->encoder.encode(bit, p);
+      if (odds) *odds++ = static_cast<uint16_t>(bit ? p : 65536 - p);
       return bit;
     });
   }
@@ -1008,8 +1009,9 @@ void decode_profile(Mix* m, uint8_t* symbols, size_t count, const uint32_t* freq
                                                       [&](uint32_t p) { return m->decoder.decode(p); }));
 }
 
-void encode(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* frequencies) {
-  m->profile == MIX_FAST ? encode_profile<Fast>(m, symbols, count, frequencies) : encode_profile<Full>(m, symbols, count, frequencies);
+void encode(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds) {
+  m->profile == MIX_FAST ? encode_profile<Fast>(m, symbols, count, frequencies, odds)
+                         : encode_profile<Full>(m, symbols, count, frequencies, odds);
 }
 
 void decode(Mix* m, uint8_t* symbols, size_t count, const uint32_t* frequencies) {

@@ -112,7 +112,7 @@ struct Kernels {
   const char* name;
   size_t (*model_bytes)(int profile);
   void (*init_model)(Mix*);
-  void (*encode)(Mix*, const uint8_t* symbols, size_t count, const uint32_t* frequencies);
+  void (*encode)(Mix*, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds);
   void (*decode)(Mix*, uint8_t* symbols, size_t count, const uint32_t* frequencies);
 };
 

@@ -14,7 +14,7 @@ constexpr int kMaxLayers = 16;
 /** Rows (streams x steps) that one call works on at a time; bounds the scratch memory. */
 constexpr int kMaxRows = 64;
 
-/** Shape of a network: the header of a .sharnn file. */
+/** Shape of a network: the header of a model's image (src/model/sharnn.ts): a .sharnn file with its weights unpacked. */
 struct Shape {
   int width;
   int layers;
@@ -23,7 +23,7 @@ struct Shape {
   uint32_t attention;  // bit l: layer l has attention
 };
 
-/** Reads the shape from the header of a .sharnn file that parseModel (src/model/sharnn.ts) has accepted. */
+/** Reads the shape from the header of an image of a model that parseModel has accepted. */
 inline Shape read_shape(const uint8_t* file) {
   const auto uint16 = [file](int at) { return file[at] | file[at + 1] << 8; };
   return {uint16(10), file[12], file[13], uint16(14), static_cast<uint32_t>(uint16(16) | uint16(18) << 16)};
@@ -44,7 +44,7 @@ struct Position {
 struct NetworkKernels {
   const char* name;
   size_t (*model_size)(const Shape& shape);
-  /** Repacks a .sharnn file for this instruction set. */
+  /** Repacks an image for this instruction set. */
   void (*pack_model)(const uint8_t* file, void* model);
   size_t (*state_size)(const Shape& shape, int streams);
   /** Cold state of all streams. */

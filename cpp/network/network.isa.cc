@@ -169,6 +169,7 @@ void pack_model(const uint8_t* bytes, void* memory) {
 
   Reader file(bytes + kFileHeader);
   const int8_t* const input = reinterpret_cast<const int8_t*>(file.bytes(static_cast<size_t>(kSymbols) * d));
+  file.bytes(sizeof(int16_t) * d);  // the table's scale, for training
   for (int l = 0; l < shape.layers; l++) {
     Layer& layer = model.layers[l];
     Attention& attention = layer.attention;

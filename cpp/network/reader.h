@@ -1,4 +1,4 @@
-/** @file Reading a .sharnn file. */
+/** @file Reading the image of a model. */
 #pragma once
 #include "core/arena.h"
 

@@ -1,15 +1,5 @@
 /** @file Every command, declared once: its words, its options and what runs it. */
-import { CODING, FILES, type Flags, NETWORK, type OptionName, TALK } from './options.js';
-
-export interface CommandSpec {
-  /** The word that starts it; '' is what runs without one. */
-  name: string;
-  /** what it takes, as usage lines write it */
-  operands: string;
-  summary: string;
-  options: readonly OptionName[];
-  run(operands: string[], flags: Flags): Promise<void>;
-}
+import { CODING, type CommandSpec, FILES, NETWORK, TALK } from './options.js';
 
 // commands are loaded late, so that none waits for what only another one needs
 const compress: CommandSpec['run'] = async (files, flags) =>
@@ -78,6 +68,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     run: async (files, flags) => (await import('./commands/eval.js')).evaluate(files, flags),
   },
   {
+    name: 'explain',
+    operands: '[file]',
+    summary: 'where the bits of a file went: its text coloured by cost, and what would have made it smaller',
+    options: ['html', 'json', 'tsv', 'lines', 'limit', 'overwrite', ...CODING, ...NETWORK, ...TALK],
+    run: async (files, flags) => (await import('./commands/explain.js')).explainFile(files, flags),
+  },
+  {
     name: 'bench',
     operands: '<files...>',
     summary: 'size and speed beside gzip, brotli, zstd, xz and bzip2, with every round trip checked',
@@ -115,5 +112,12 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'make a model of a float checkpoint',
     options: ['modelOutput', 'name', 'calibrate', 'bits', 'engine', 'threads', 'overwrite', ...TALK],
     run: async (files, flags) => (await import('./commands/quantize.js')).quantizeFile(files, flags),
+  },
+  {
+    name: 'completions',
+    operands: '<bash|zsh|fish>',
+    summary: 'print what makes the shell complete commands, options and their values',
+    options: [],
+    run: async (operands) => (await import('./commands/completions.js')).printCompletions(operands, COMMANDS),
   },
 ];

@@ -3,10 +3,11 @@ import { isatty } from 'node:tty';
 import { Command, CommanderError, Option } from 'commander';
 import { ENVIRONMENT } from '../node/env.js';
 import { losslessWords } from './arguments.js';
-import { COMMANDS, type CommandSpec } from './commands.js';
+import { COMMANDS } from './commands.js';
 import { STDERR, writeMessage } from './io/descriptors.js';
 import { cleanUp, endBySignal, handleSignals, SignalInterrupt } from './io/signals.js';
-import { type Flags, OPTIONS, type OptionSpec } from './options.js';
+import { EXAMPLES, EXIT_CODES, OPERANDS } from './manual.js';
+import { type CommandSpec, type Flags, OPTIONS, type OptionSpec } from './options.js';
 import { table } from './terminal/format.js';
 import { EXIT, exitCode, fail, LEVEL, reportError, setVerbosity, UserError } from './terminal/messages.js';
 import { printableLines } from './terminal/printable.js';
@@ -21,10 +22,9 @@ ${table(
 )}
   help COMMAND says more about each.
 
-Without files, standard input is compressed or decompressed to standard output; "-" stands for either.
-A file whose name is a command's is given as ./NAME.
+${OPERANDS.join('\n')}
 
-Exit codes: 0 all is well, 1 an error, 2 something was skipped or changed while it was read.
+Exit codes: ${EXIT_CODES.map((row) => row.join(' ')).join(', ')}.
 
 Environment:
 ${table(
@@ -33,10 +33,10 @@ ${table(
 )}
 
 Examples:
-  shacomp book.txt             writes book.txt.sha
-  shacomp -d book.txt.sha      writes book.txt
-  tar c src | shacomp > src.tar.sha
-  shacomp bench *.txt          compares with other compressors`;
+${table(
+  EXAMPLES.map(([line, meaning]) => [`  ${line}`, meaning]),
+  [0, 1],
+)}`;
 
 /** Runs the command line. Sets the exit code; never throws. */
 export async function main(argv: string[]): Promise<void> {

@@ -1,6 +1,10 @@
-/** @file Every option, declared once: the parser, the help and the tables of docs/cli.md are made from this list. */
+/**
+ * @file Every option, declared once: the parser, the help, the tables of docs/cli.md, the man page and the shells' completions
+ * are made from this list.
+ */
 import { InvalidArgumentError } from 'commander';
 import { CODED_FORMATS, MAX_BLOCK_SIZE, type Mode } from '../codec/container/format.js';
+import { MAX_EXPLAINED } from '../codec/explain/explain.js';
 import { MIN_BLOCK_SIZE } from '../codec/options.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
 import { ENGINE_NAMES } from '../node/engines.js';
@@ -33,6 +37,11 @@ export interface Flags {
   /** bytes */
   blockSize?: number;
   json?: boolean;
+  tsv?: boolean;
+  html?: string;
+  /** bytes */
+  limit: number;
+  lines: number;
   only?: string[];
   /** seconds */
   time: number;
@@ -107,6 +116,13 @@ function blockSize(text: string): number {
   const bytes = parseSize(text);
   if (bytes < MIN_BLOCK_SIZE || bytes > MAX_BLOCK_SIZE)
     throw new InvalidArgumentError('give a size from 8K to 64M.');
+  return bytes;
+}
+
+/** @throws InvalidArgumentError */
+function explainedSize(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes > MAX_EXPLAINED) throw new InvalidArgumentError('give a size up to 64M.');
   return bytes;
 }
 
@@ -242,6 +258,19 @@ export const OPTIONS = {
   progress: { flags: '--progress', description: 'show progress even where standard error is not a terminal' },
   noProgress: { flags: '--no-progress', description: 'show no progress' },
   json: { flags: '--json', description: 'print JSON' },
+  tsv: { flags: '--tsv', description: 'print a table with a row for every byte' },
+  html: {
+    flags: '--html <file>',
+    description: 'write a page to look at in a browser; it needs nothing else',
+    parse: named,
+  },
+  limit: {
+    flags: '--limit <size>',
+    description: 'explain the first bytes of a longer input, up to 64M',
+    parse: explainedSize,
+    default: 2 ** 20,
+  },
+  lines: { flags: '--lines <n>', description: 'lines of text to print', parse: integer(0), default: 40 },
   only: {
     flags: '--only <names>',
     description: 'compressors to measure, such as shacomp,xz',
@@ -264,9 +293,9 @@ export const OPTIONS = {
     choices: Object.keys(PRESETS),
   },
   from: {
-    flags: '--from <checkpoint>',
+    flags: '--from <model>',
     description:
-      'start from these weights instead of random ones: a .safetensors file, or a model whose checkpoint is installed; with a larger --preset the network is grown',
+      'start from the weights of a model, by name or file (.sharnn), or of a .safetensors file, instead of random ones; with a larger --preset the network is grown',
   },
   resume: {
     flags: '--resume',
@@ -321,6 +350,17 @@ export const OPTIONS = {
 } satisfies Record<string, OptionSpec>;
 
 export type OptionName = keyof typeof OPTIONS;
+
+/** A command: its words, its options and what runs it. */
+export interface CommandSpec {
+  /** The word that starts it; '' is what runs without one. */
+  name: string;
+  /** what it takes, as usage lines write it */
+  operands: string;
+  summary: string;
+  options: readonly OptionName[];
+  run(operands: string[], flags: Flags): Promise<void>;
+}
 
 /** Options of everything that speaks while it works. */
 export const TALK = ['quiet', 'verbose', 'progress', 'noProgress'] as const satisfies OptionName[];

@@ -1,6 +1,6 @@
 /** @file Compression: the one implementation under the functions, the streams and the command line. */
 import { ShacompError } from '../errors.js';
-import type { IntegerModel } from '../model/sharnn.js';
+import type { Model } from '../model/model.js';
 import { checkMemory } from './block/memory.js';
 import { type Bytes, concat, Gathering, requireBytes } from './bytes.js';
 import { ByteReader, type FlushableSource } from './container/byte-reader.js';
@@ -51,7 +51,7 @@ async function* encodeBlocks(
       'raise the limit, or use a lower level or smaller blocks',
     ),
   );
-  let model: IntegerModel | undefined;
+  let model: Model | undefined;
   let modelWritten = false;
   let sum = 0;
   let bytesOut = 0;

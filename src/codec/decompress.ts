@@ -1,6 +1,6 @@
 /** @file Decompression: the one implementation under the functions, the streams and the command line. */
 import { ShacompError } from '../errors.js';
-import type { IntegerModel } from '../model/sharnn.js';
+import type { Model } from '../model/model.js';
 import { decodeBlock } from './block/block.js';
 import { blockMemory, checkMemory } from './block/memory.js';
 import { CODED_MODES } from './block/modes.js';
@@ -36,7 +36,7 @@ async function* decodeBlocks(
   const container = new ContainerReader(reader, breath);
   const models = new ModelFinder(options.model, platform);
   const networks = new Networks(options, platform);
-  let model: IntegerModel | undefined;
+  let model: Model | undefined;
   let sum = 0;
   let bytesOut = 0;
   const checkOutput = (length: number) => {

@@ -16,7 +16,7 @@ export interface Progress {
 export interface CodecOptions {
   /** Name, path, bytes or parsed form of the model. When decompressing, tried before the installed ones. */
   model?: ModelSource;
-  /** Engine to code with: `auto` (default), the name of one, or an engine itself. All give the same bytes. */
+  /** Engine to code with: `auto` (default), a name that `engines` lists, or an engine itself. All give the same bytes. */
   engine?: string | Engine;
   /** Threads of the engine, where it has them; by default as many as it sees fit. */
   threads?: number;

@@ -1,11 +1,11 @@
 /** @file What the codec takes from the platform that it runs on: Node has files and an addon, a page has neither. */
 import type { Engine } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
-import type { IntegerModel } from '../model/sharnn.js';
+import type { Model } from '../model/model.js';
 import { type Bytes, bytesOf, kindOf } from './bytes.js';
 
-/** What names a model: a name or the path of a file, a file URL, the bytes of a `.sharnn` file, or a parsed model. */
-export type ModelSource = string | URL | Bytes | IntegerModel;
+/** What names a model: a name or the path of a file, a file URL, the bytes of a `.sharnn` file, or a loaded model. */
+export type ModelSource = string | URL | Bytes | Model;
 
 /** @throws ShacompError ERR_OPTIONS unless a model can be named so */
 export function checkModelSource(source: unknown): void {
@@ -28,10 +28,10 @@ export interface Platform {
    * A model; the default one where no source is given.
    * @throws ShacompError ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_UNSUPPORTED_VERSION, ERR_FILE
    */
-  loadModel(source?: ModelSource): Promise<IntegerModel>;
+  loadModel(source?: ModelSource): Promise<Model>;
   /**
    * The model whose id begins with these bytes, if it is the given one or one that the platform has.
    * @throws ShacompError ERR_MODEL_NOT_FOUND; and for the given one, as `loadModel`
    */
-  findModel(prefix: Uint8Array, given?: ModelSource): Promise<IntegerModel>;
+  findModel(prefix: Uint8Array, given?: ModelSource): Promise<Model>;
 }

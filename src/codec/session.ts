@@ -1,7 +1,7 @@
 /** @file What one run keeps from block to block: the engine, the open network, and the models that it found. */
 import type { Engine, MixKernels, Network } from '../engines/engine.js';
 import { shortId } from '../model/id.js';
-import type { IntegerModel } from '../model/sharnn.js';
+import type { Model } from '../model/model.js';
 import type { CodecOptions } from './options.js';
 import type { ModelSource, Platform } from './platform.js';
 
@@ -9,7 +9,7 @@ export class Networks {
   readonly #options: CodecOptions;
   readonly #platform: Platform;
   #engine: Promise<Engine> | undefined;
-  #open: { network: Network; model: IntegerModel } | undefined;
+  #open: { network: Network; model: Model } | undefined;
 
   constructor(options: CodecOptions, platform: Platform) {
     this.#options = options;
@@ -17,7 +17,7 @@ export class Networks {
   }
 
   /** A network of `streams` streams, in any state. It stays open until another one is asked for. */
-  async open(model: IntegerModel, streams: number): Promise<Network> {
+  async open(model: Model, streams: number): Promise<Network> {
     if (this.#open?.model === model && this.#open.network.streams === streams) return this.#open.network;
     this.close();
     const engine = await this.#select();
@@ -27,7 +27,7 @@ export class Networks {
   }
 
   /** Bytes that a network of `streams` streams takes beside the model's own. */
-  async memory({ architecture }: IntegerModel, streams: number): Promise<number> {
+  async memory({ architecture }: Model, streams: number): Promise<number> {
     return (await this.#select()).memory(architecture, streams);
   }
 
@@ -53,7 +53,7 @@ export class Networks {
 export class ModelFinder {
   #given: ModelSource | undefined;
   readonly #platform: Platform;
-  readonly #found = new Map<string, IntegerModel>();
+  readonly #found = new Map<string, Model>();
 
   /** @param given tried before those that the platform has */
   constructor(given: ModelSource | undefined, platform: Platform) {
@@ -62,7 +62,7 @@ export class ModelFinder {
   }
 
   /** The model whose id begins with these bytes. @throws as `Platform.findModel` */
-  async find(prefix: Uint8Array): Promise<IntegerModel> {
+  async find(prefix: Uint8Array): Promise<Model> {
     const key = shortId(prefix);
     const known = this.#found.get(key);
     if (known) return known;

@@ -36,6 +36,12 @@ export function checkFrequencies(count: number, frequencies: Uint32Array | undef
     throw refused('mixing coder: needs 256 frequencies for each byte');
 }
 
+/** @throws ShacompError ERR_OPTIONS if there is no room for the odds of the 8 bits of `count` symbols */
+export function checkOdds(count: number, odds: Uint16Array | undefined): void {
+  if (odds && odds.length < count * 8)
+    throw refused('mixing coder: needs room for the odds of 8 bits for each byte');
+}
+
 /** @throws ShacompError ERR_OPTIONS unless `count` symbols fit */
 export function checkRoom(symbols: Uint8Array, count: number): void {
   if (!Number.isInteger(count) || count < 0 || count > symbols.length)

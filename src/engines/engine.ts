@@ -3,7 +3,7 @@
  * Types only. All engines give the same bits.
  */
 import type { Architecture } from '../model/architecture.js';
-import type { IntegerModel } from '../model/sharnn.js';
+import type { Model } from '../model/model.js';
 
 /** A way of running integer networks and the mixing coder. */
 export interface Engine {
@@ -15,9 +15,10 @@ export interface Engine {
   memory(architecture: Architecture, streams: number): number;
   /**
    * Opens a network for `streams` lockstep streams, all at the cold state.
+   * @param model as `loadModel` gives it: engines, and they alone, know it as `IntegerModel`
    * @throws ShacompError ERR_OPTIONS, ERR_MODEL_INVALID, ERR_MEMORY_LIMIT
    */
-  open(model: IntegerModel, streams: number): Network;
+  open(model: Model, streams: number): Network;
   /** The mixing coder. An engine without one of its own is lent another engine's: see `lendMixing`. */
   readonly mixing: MixKernels;
 }
@@ -69,9 +70,10 @@ export interface MixKernels {
   mixPrepare?(coder: MixHandle): boolean;
   /**
    * @param frequencies symbols.length x 256 of the network, each in [1, 2^22], sums below 2^30; or none
+   * @param odds receives for each symbol the probabilities Q16, each in [1, 65535], that its 8 bits had, the highest bit first
    * @returns bytes of payload so far, Infinity once they are more than the block's length
    */
-  mixEncode(coder: MixHandle, symbols: Uint8Array, frequencies?: Uint32Array): number;
+  mixEncode(coder: MixHandle, symbols: Uint8Array, frequencies?: Uint32Array, odds?: Uint16Array): number;
   /** @returns the payload, undefined if it would be longer than the block */
   mixFinish(coder: MixHandle): Uint8Array | undefined;
   /**

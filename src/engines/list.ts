@@ -67,7 +67,9 @@ export async function selectEntry<Thing, Resources>(
 }
 
 /** An engine of a list, for people: what it runs on, or why it does not run here. */
-export type EngineReport = { name: string } & ({ detail: string } | { unavailable: string });
+export type EngineReport =
+  | { name: string; available: true; detail: string }
+  | { name: string; available: false; reason: string };
 
 /** Every engine of a list with what it would run on. */
 export async function reportEngines(
@@ -77,9 +79,9 @@ export async function reportEngines(
   return Promise.all(
     list.map(async ({ name, load }): Promise<EngineReport> => {
       try {
-        return { name, detail: (await load(resources)).detail };
+        return { name, available: true, detail: (await load(resources)).detail };
       } catch (error) {
-        return { name, unavailable: (error as Error).message };
+        return { name, available: false, reason: (error as Error).message };
       }
     }),
   );

@@ -3,6 +3,8 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { crc32 } from '../crc32.js';
 import { ShacompError } from '../errors.js';
 import { type Architecture, SYMBOLS } from './architecture.js';
+import type { Model } from './model.js';
+import { leastPacked, mostPacked, packWeights, unpackWeights } from './packed.js';
 
 /** An int8 matrix [rows][columns], row-major, with its rescale: one multiplier per row, one shift (9..31). */
 export interface IntegerMatrix {
@@ -59,21 +61,19 @@ export interface IntegerLayer {
 }
 
 /** A quantized SHA-RNN, as {@link parseModel} makes it. Not to be changed; engines take no other objects. */
-export interface IntegerModel {
-  name: string;
-  architecture: Architecture;
+export interface IntegerModel extends Model {
   /** int8[256][d]: the first layer's normalized input for every byte */
   input: Int8Array;
+  /** int16[d], Q0.15: normalized values (Q5.10) to that table. Engines do not need it; training that starts from a model does. */
+  inputScale: Int16Array;
   layers: IntegerLayer[];
   /** int16[d], Q0.15: normalized values (Q5.10) to the softmax layer's int8 input */
   outputScale: Int16Array;
   /** [256][d], result plus bias in Q.12 in units of log 2 */
   output: IntegerMatrix;
   outputBias: Int32Array;
-  /** the file's bytes: native engines read these */
-  bytes: Uint8Array;
-  /** SHA-256 of the file: what a `.sha` file names its model by */
-  id: Uint8Array;
+  /** a copy of the file */
+  bytes: Uint8Array<ArrayBuffer>;
 }
 
 const MAGIC = Uint8Array.of(0x8d, 0x53, 0x48, 0x41, 0x52, 0x4e, 0x4e, 0x0a);
@@ -81,6 +81,7 @@ const VERSION = 3;
 const HEADER = 64;
 const NAME = 40;
 const RECORD = 16;
+const LENGTH_AT = 20;
 /** Biases stay below this, so that no sum leaves 32 bits. */
 const BIAS_LIMIT = 2 ** 24;
 
@@ -111,11 +112,12 @@ interface Visitor {
   int32(length: number, value?: Int32Array): Int32Array;
 }
 
-type Body = Pick<IntegerModel, 'input' | 'layers' | 'outputScale' | 'output' | 'outputBias'>;
+type Body = Pick<IntegerModel, 'input' | 'inputScale' | 'layers' | 'outputScale' | 'output' | 'outputBias'>;
 
 function walk(a: Architecture, v: Visitor, from?: Body): Body {
   const d = a.width;
   const input = v.int8(SYMBOLS * d, from?.input);
+  const inputScale = v.int16(d, from?.inputScale);
   const layers: IntegerLayer[] = [];
   for (let l = 0; l < a.layers; l++) {
     const f = from?.layers[l];
@@ -194,56 +196,59 @@ function walk(a: Architecture, v: Visitor, from?: Body): Body {
     shift: se,
   };
   const outputBias = v.int32(SYMBOLS, from?.outputBias);
-  return { input, layers, outputScale, output, outputBias };
+  return { input, inputScale, layers, outputScale, output, outputBias };
 }
 
-/** Length in bytes of a model file of this shape. */
-export function modelFileLength(a: Architecture): number {
-  let length = HEADER + 4;
+/** Bytes of a model of this shape: of its image ({@link modelImage}), fewest and most of its file. */
+export function modelLengths(a: Architecture): { image: number; least: number; most: number } {
+  const lengths = { image: HEADER, least: HEADER + 4, most: HEADER + 4 };
+  const add = (image: number, least = image, most = image) => {
+    lengths.image += image;
+    lengths.least += least;
+    lengths.most += most;
+  };
   const count =
     <T>(size: number, make: new (n: number) => T) =>
     (n: number) => {
-      length += n * size;
+      add(n * size);
       return new make(0);
     };
   walk(a, {
     record: (values) => {
-      length += RECORD;
+      add(RECORD);
       return values;
     },
-    int8: count(1, Int8Array),
+    int8: (n) => {
+      add(n, leastPacked(n), mostPacked(n));
+      return new Int8Array(0);
+    },
     int16: count(2, Int16Array),
     uint16: count(2, Uint16Array),
     int32: count(4, Int32Array),
   });
-  return length;
+  return lengths;
 }
 
-/** Writes the `.sharnn` file of a model. The result parses to the same model, with `bytes` and `id` set. */
-export function encodeModel(model: Body & { name: string; architecture: Architecture }): Uint8Array {
-  const a = model.architecture;
-  checkArchitecture(a);
-  const name = new TextEncoder().encode(model.name);
-  if (name.length === 0 || name.length > NAME) throw invalid(`a name has 1 to ${NAME} bytes`);
-  const bytes = new Uint8Array(modelFileLength(a));
+/** Writes the fields behind the header; `int8` says how weights are written. Returns where they end. */
+function writeBody(
+  a: Architecture,
+  body: Body,
+  bytes: Uint8Array<ArrayBuffer>,
+  int8: (weights: Int8Array) => Uint8Array | Int8Array,
+): number {
   const view = new DataView(bytes.buffer);
-  bytes.set(MAGIC, 0);
-  view.setUint16(8, VERSION, true);
-  view.setUint16(10, a.width, true);
-  bytes[12] = a.layers;
-  bytes[13] = a.boom;
-  view.setUint16(14, a.window, true);
-  view.setUint32(16, a.attention.reduce((bits, l) => bits | (1 << l), 0) >>> 0, true);
-  view.setUint32(20, bytes.length, true);
-  bytes.set(name, 24);
   let at = HEADER;
-  const write =
+  const checked = <T extends ArrayLike<number>>(length: number, value?: T): T => {
+    if (!value || value.length !== length) throw invalid('a tensor has the wrong length');
+    return value;
+  };
+  const each =
     <T extends ArrayLike<number>>(size: number, put: (offset: number, value: number) => void) =>
     (length: number, value?: T): T => {
-      if (!value || value.length !== length) throw invalid('a tensor has the wrong length');
-      for (let i = 0; i < length; i++) put(at + i * size, value[i]);
+      const numbers = checked(length, value);
+      for (let i = 0; i < length; i++) put(at + i * size, numbers[i]);
       at += length * size;
-      return value;
+      return numbers;
     };
   walk(
     a,
@@ -253,14 +258,44 @@ export function encodeModel(model: Body & { name: string; architecture: Architec
         at += RECORD;
         return values;
       },
-      int8: write<Int8Array>(1, (o, x) => view.setInt8(o, x)),
-      int16: write<Int16Array>(2, (o, x) => view.setInt16(o, x, true)),
-      uint16: write<Uint16Array>(2, (o, x) => view.setUint16(o, x, true)),
-      int32: write<Int32Array>(4, (o, x) => view.setInt32(o, x, true)),
+      int8: (length, value) => {
+        const weights = checked(length, value);
+        const written = int8(weights);
+        bytes.set(written, at);
+        at += written.length;
+        return weights;
+      },
+      int16: each<Int16Array>(2, (o, x) => view.setInt16(o, x, true)),
+      uint16: each<Uint16Array>(2, (o, x) => view.setUint16(o, x, true)),
+      int32: each<Int32Array>(4, (o, x) => view.setInt32(o, x, true)),
     },
-    model,
+    body,
   );
-  view.setUint32(at, crc32(bytes.subarray(0, at)), true);
+  return at;
+}
+
+/** Writes the `.sharnn` file of a model. The result parses to the same model, with `bytes` and `id` set. */
+export function encodeModel(
+  model: Body & { name: string; architecture: Architecture },
+): Uint8Array<ArrayBuffer> {
+  const a = model.architecture;
+  checkArchitecture(a);
+  const name = new TextEncoder().encode(model.name);
+  if (name.length === 0 || name.length > NAME) throw invalid(`a name has 1 to ${NAME} bytes`);
+  const room = new Uint8Array(modelLengths(a).most);
+  const end = writeBody(a, model, room, packWeights);
+  const bytes = room.slice(0, end + 4);
+  const view = new DataView(bytes.buffer);
+  bytes.set(MAGIC, 0);
+  view.setUint16(8, VERSION, true);
+  view.setUint16(10, a.width, true);
+  bytes[12] = a.layers;
+  bytes[13] = a.boom;
+  view.setUint16(14, a.window, true);
+  view.setUint32(16, a.attention.reduce((bits, l) => bits | (1 << l), 0) >>> 0, true);
+  view.setUint32(LENGTH_AT, bytes.length, true);
+  bytes.set(name, 24);
+  view.setUint32(end, crc32(bytes.subarray(0, end)), true);
   return bytes;
 }
 
@@ -296,16 +331,19 @@ export function parseModelHeader(
     attention: Array.from({ length: 32 }, (_, l) => l).filter((l) => (bits >>> l) & 1),
   };
   checkArchitecture(architecture);
-  const expected = modelFileLength(architecture);
-  if (length !== undefined && length !== expected)
-    throw invalid(`${length} bytes long, its header says ${expected}`);
+  const declared = view.getUint32(LENGTH_AT, true);
+  if (length !== undefined && length !== declared)
+    throw invalid(`${length} bytes long, its header says ${declared}`);
+  const { least, most } = modelLengths(architecture);
+  if (declared < least || declared > most)
+    throw invalid(`${declared} bytes long, a model of its shape has ${least} to ${most}`);
   const end = bytes.subarray(24, 24 + NAME).indexOf(0);
   const name = new TextDecoder().decode(bytes.subarray(24, end < 0 ? 24 + NAME : 24 + end));
   return { name, architecture };
 }
 
 /** SHA-256. Platforms have faster ones than portable JavaScript, the default. */
-export type Sha256 = (bytes: Uint8Array) => Uint8Array;
+export type Sha256 = (bytes: Uint8Array) => Uint8Array<ArrayBuffer>;
 
 /**
  * Parses and validates a `.sharnn` file: everything that engines rely on holds afterwards.
@@ -325,7 +363,6 @@ export function parseOwnModel(bytes: Uint8Array<ArrayBuffer>, hash: Sha256 = sha
   const { length } = bytes;
   const { name, architecture } = parseModelHeader(bytes, length);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.getUint32(20, true) !== length) throw invalid('its length field is wrong');
   if (view.getUint32(length - 4, true) !== crc32(bytes.subarray(0, length - 4)))
     throw invalid('its checksum is wrong, the file is damaged');
   let at = HEADER;
@@ -354,16 +391,17 @@ export function parseOwnModel(bytes: Uint8Array<ArrayBuffer>, hash: Sha256 = sha
       return record;
     },
     int8: (n) => {
-      // the many: copied at once
-      const array = new Int8Array(bytes.slice(at, at + n).buffer);
-      if (array.includes(-128)) throw invalid('a number is out of range');
-      at += n;
+      const array = new Int8Array(n);
+      const taken = unpackWeights(bytes.subarray(at, length - 4), array);
+      if (taken === undefined) throw invalid('a matrix is damaged');
+      at += taken;
       return array;
     },
     int16: read(Int16Array, 2, (o) => view.getInt16(o, true), 32768),
     uint16: read(Uint16Array, 2, (o) => view.getUint16(o, true), 32768),
     int32: read(Int32Array, 4, (o) => view.getInt32(o, true), BIAS_LIMIT),
   });
+  if (at !== length - 4) throw invalid('there is something behind its last number');
   const inRange = (what: string, low: number, high: number, shifts: number[]) => {
     if (shifts.some((s) => s < low || s > high)) throw invalid(`${what} is out of range`);
   };
@@ -382,25 +420,25 @@ export function parseOwnModel(bytes: Uint8Array<ArrayBuffer>, hash: Sha256 = sha
   const id = hash(bytes);
   Object.freeze(architecture.attention);
   Object.freeze(architecture);
-  const model: IntegerModel = Object.freeze({ name, architecture, ...body, bytes, id });
-  parsedModels.set(model, { hash, digest: id.slice() });
+  const model = Object.freeze({ name, architecture, ...body, bytes, id }) as IntegerModel;
+  const image = new Uint8Array(modelLengths(architecture).image);
+  image.set(bytes.subarray(0, HEADER));
+  writeBody(architecture, body, image, (weights) => weights);
+  images.set(model, image);
   return model;
 }
 
-/** What `parseModel` has made, with the SHA-256 of the bytes that it has checked. */
-const parsedModels = new WeakMap<IntegerModel, { hash: Sha256; digest: Uint8Array }>();
+/** Images of what `parseModel` has made: nobody else can write to them. */
+const images = new WeakMap<IntegerModel, Uint8Array<ArrayBuffer>>();
 
 /**
- * The bytes of a model for kernels outside JavaScript, which trust them.
- * @throws ShacompError ERR_MODEL_INVALID if it is an object that was not parsed, or its bytes were changed since
+ * A model as kernels outside JavaScript read it, and trust it: header and fields of its file, the weights not packed. Not to be
+ * changed.
+ * @throws ShacompError ERR_MODEL_INVALID if it is an object that was not parsed
  */
-export function trustedBytes(model: IntegerModel): Uint8Array {
-  const checked = parsedModels.get(model);
-  if (checked === undefined)
+export function modelImage(model: IntegerModel): Uint8Array<ArrayBuffer> {
+  const image = images.get(model);
+  if (image === undefined)
     throw invalid('it was not read from a .sharnn file; give its bytes, or what loadModel gives');
-  // the bytes that the caller can write to, or give to another thread; another model's would have a right checksum too
-  const now = checked.hash(model.bytes);
-  if (checked.digest.some((byte, i) => byte !== now[i]))
-    throw invalid('its bytes were changed after it was read');
-  return model.bytes;
+  return image;
 }

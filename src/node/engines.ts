@@ -46,6 +46,6 @@ export function selectEngine(name = 'auto', options: EngineOptions = {}): Promis
 export const wantedEngine = (name: string): string =>
   name === 'auto' ? (environment('SHACOMP_ENGINE') ?? 'auto') : name;
 
-/** Every engine, fastest first, with what it would run on or why it does not run here. */
+/** Every engine, fastest first, with what it would run on here or why it does not. */
 export const engines = (options: EngineOptions = {}): Promise<EngineReport[]> =>
   reportEngines(NODE_ENGINES, resources(options));

@@ -16,7 +16,7 @@ export const ENVIRONMENT = [
   },
   {
     name: 'SHACOMP_ENGINE',
-    meaning: 'engine to use where --engine does not say',
+    meaning: 'engine to use where none is chosen',
     more: '`native`, `wasm` or `reference`',
   },
   {
@@ -26,7 +26,7 @@ export const ENVIRONMENT = [
   },
   {
     name: 'SHACOMP_THREADS',
-    meaning: 'threads of the native engine where --threads does not say',
+    meaning: 'threads of the native engine where none are asked for',
   },
   {
     name: 'SHACOMP_ISA',
@@ -35,6 +35,7 @@ export const ENVIRONMENT = [
       '`avx512`, `avx2`, `dotprod` or `baseline`, in training also `avx512bf16`; ' +
       'one that the processor lacks is refused',
   },
+  { name: 'NO_COLOR', meaning: 'if set, nothing is coloured' },
   { name: 'SHACOMP_DEBUG', meaning: 'if set, errors come with a stack trace' },
 ] as const satisfies Variable[];
 

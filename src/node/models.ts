@@ -36,8 +36,8 @@ export interface InstalledModel {
   name: string;
   path: string;
   /** SHA-256 of the file */
-  id: Uint8Array;
-  architecture: Architecture;
+  id: Uint8Array<ArrayBuffer>;
+  architecture: Readonly<Architecture>;
   /** bytes of the file */
   size: number;
 }
@@ -104,7 +104,7 @@ const facts = new FileCache<ModelFacts>(1000, (path) =>
         'ERR_MODEL_INVALID',
         'not a usable model: its checksum is wrong, the file is damaged',
       );
-    return { id: hash.update(trailer).digest(), architecture, size };
+    return { id: new Uint8Array(hash.update(trailer).digest()), architecture, size };
   }),
 );
 
@@ -154,16 +154,16 @@ function listed(problems: readonly ShacompError[]): string {
 }
 
 /** The models installed here, in search order; files that are not usable models are left out. */
-export async function listModels(): Promise<InstalledModel[]> {
-  const models: InstalledModel[] = [];
+export async function models(): Promise<InstalledModel[]> {
+  const found: InstalledModel[] = [];
   for (const path of (await modelFiles()).paths) {
     try {
-      models.push({ name: basename(path, SUFFIX), path, ...(await facts.get(path)) });
+      found.push({ name: basename(path, SUFFIX), path, ...(await facts.get(path)) });
     } catch {
       // not a model
     }
   }
-  return models;
+  return found;
 }
 
 /**
@@ -226,7 +226,7 @@ export async function findModel(prefix: Uint8Array, candidate?: ModelSource): Pr
   }
   throw new ShacompError(
     'ERR_MODEL_NOT_FOUND',
-    `needs the model ${shortId(prefix)}${given}, which is not installed: pass its file with --model FILE${listed(problems)}`,
+    `needs the model ${shortId(prefix)}${given}, which is not installed: give its file as the model, or have it in a folder of SHACOMP_MODELS${listed(problems)}`,
   );
 }
 

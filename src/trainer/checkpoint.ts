@@ -47,13 +47,20 @@ function architectureOf(path: string, metadata: Record<string, string>): Archite
   }
 }
 
+/** A float network, as a `.safetensors` file holds it. */
+export interface Checkpoint {
+  arch: Architecture;
+  /** by name, as `parameters(arch)` lists them; row-major */
+  values: Map<string, Float32Array>;
+  /** of the file: steps trained, bytes trained on, bits per byte of the held-out text */
+  metadata: Record<string, string>;
+}
+
 /**
  * The weights of a float checkpoint and its shape. Further tensors in the file are ignored.
  * @throws ShacompError ERR_FILE, ERR_CHECKPOINT_INVALID
  */
-export async function readCheckpoint(
-  path: string,
-): Promise<{ arch: Architecture; values: Map<string, Float32Array>; metadata: Record<string, string> }> {
+export async function readCheckpoint(path: string): Promise<Checkpoint> {
   let arch!: Architecture;
   const { tensors, metadata } = await readSafetensors(path, (metadata) => {
     arch = architectureOf(path, metadata);
@@ -121,7 +128,7 @@ export async function resume(path: string, network: TrainingNetwork): Promise<Pr
     () => (name, shape) => lengths.get(name) === elements(shape),
   );
   if (!sameShape(architectureOf(file, metadata), network.arch))
-    throw invalid(file, 'the run to resume trains a network of another shape; leave the preset out');
+    throw invalid(file, 'the run to resume trains a network of another shape');
   const { steps, batch } = network.options;
   if ((metadata.segment ?? String(steps)) !== String(steps))
     throw invalid(file, `the run to resume had segments of ${metadata.segment} bytes, not ${steps}`);

@@ -4,7 +4,7 @@ import type { SymbolSink } from '../codec/block/symbol-coder.js';
 import { Breath } from '../codec/event-loop.js';
 import type { Engine } from '../engines/engine.js';
 import { SYMBOLS } from '../model/architecture.js';
-import type { IntegerModel } from '../model/sharnn.js';
+import type { Model } from '../model/model.js';
 
 /** Length of the streams that a text is cut into: long enough that cold starts hardly count. */
 const STREAM_LENGTH = 4096;
@@ -26,7 +26,7 @@ export class CrossEntropy implements SymbolSink {
  * Bits that the model gives to `text`, cut into lockstep streams that all start cold.
  * @returns the sum of -log2 of the probability of every byte
  */
-export async function crossEntropy(engine: Engine, model: IntegerModel, text: Uint8Array): Promise<number> {
+export async function crossEntropy(engine: Engine, model: Model, text: Uint8Array): Promise<number> {
   const streams = streamsOf(text.length);
   const network = engine.open(model, streams);
   const sum = new CrossEntropy();

@@ -69,10 +69,10 @@ interface Steps {
   step: Float64Array;
 }
 
-function stepsFor(ranges: Float32Array): Steps {
+function stepsFor(ranges: Float32Array, margin = MARGIN): Steps {
   // int8 = n * 2^10 * scale / 2^15
   const scale = Int16Array.from(ranges, (most) =>
-    Math.max(1, Math.min(32767, Math.round((127 * 32) / Math.max(MARGIN * most, 1e-3)))),
+    Math.max(1, Math.min(32767, Math.round((127 * 32) / Math.max(margin * most, 1e-3)))),
   );
   return { scale, step: Float64Array.from(scale, (s) => 32 / s) };
 }
@@ -322,19 +322,22 @@ function quantizeLayer(
 }
 
 /** The first layer's normalized input for every byte, as int8, and its steps. */
-function inputTable(embedding: Float32Array, d: number): { table: Int8Array; step: Float64Array } {
+function inputTable(embedding: Float32Array, d: number): Steps & { table: Int8Array } {
   const normal = new Float64Array(SYMBOLS * d);
-  const step = new Float64Array(d).fill(1e-9);
+  const most = new Float32Array(d);
   for (let s = 0; s < SYMBOLS; s++) {
     const row = embedding.subarray(s * d, (s + 1) * d);
     const mean = row.reduce((a, b) => a + b, 0) / d;
     const deviation = Math.sqrt(row.reduce((a, b) => a + (b - mean) ** 2, 0) / d + 1e-12);
     for (let k = 0; k < d; k++) {
       normal[s * d + k] = (row[k] - mean) / deviation;
-      step[k] = Math.max(step[k], Math.abs(normal[s * d + k]) / 127);
+      most[k] = Math.max(most[k], Math.abs(normal[s * d + k]));
     }
   }
-  return { table: Int8Array.from(normal, (n, i) => Math.round(n / step[i % d])), step };
+  // all values are known: no margin
+  const { scale, step } = stepsFor(most, 1);
+  const table = Int8Array.from(normal, (n, i) => Math.max(-127, Math.min(127, Math.round(n / step[i % d]))));
+  return { table, scale, step };
 }
 
 /** Second moment of the first layer's input, of text in which bytes have those shares. */
@@ -365,7 +368,7 @@ export function quantize(
   const p = new Parameters(arch, values, bits);
   const d = arch.width;
   const embedding = p.get('embedding.weight');
-  const { table, step } = inputTable(embedding, d);
+  const input = inputTable(embedding, d);
   const outputInput = stepsFor(ranges.output);
   const outputWeight = Float64Array.from(embedding);
   const gain = p.get('norm_final.weight');
@@ -378,18 +381,20 @@ export function quantize(
     }
   }
   const logitUnit = () => Math.LOG2E * Q12;
-  const tableSteps: Steps = { scale: new Int16Array(0), step };
   const { moments } = ranges;
   const momentsOf = (l: number) =>
     moments &&
-    (l === 0 ? { ...moments.layers[0], start: tableMoment(table, step, moments.bytes) } : moments.layers[l]);
+    (l === 0
+      ? { ...moments.layers[0], start: tableMoment(input.table, input.step, moments.bytes) }
+      : moments.layers[l]);
   return parseModel(
     encodeModel({
       name,
       architecture: arch,
-      input: table,
+      input: input.table,
+      inputScale: input.scale,
       layers: ranges.layers.map((layer, l) =>
-        quantizeLayer(p, l, layer, l === 0 ? tableSteps : stepsFor(layer.start), momentsOf(l)),
+        quantizeLayer(p, l, layer, l === 0 ? input : stepsFor(layer.start), momentsOf(l)),
       ),
       outputScale: outputInput.scale,
       output: p.matrix('embedding.weight', outputWeight, outputInput.step, logitUnit, moments?.output),

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import type { Engine } from '../engines/engine.js';
 import { type Architecture, INITIAL_BYTE, SYMBOLS } from '../model/architecture.js';
-import type { IntegerModel } from '../model/sharnn.js';
+import type { Model } from '../model/model.js';
 import { fill } from './checkpoint.js';
 import { cost } from './cross-entropy.js';
 import { TrainingNetwork } from './network.js';
@@ -54,7 +54,7 @@ export const total = (parts: readonly Bits[]): Bits =>
 export async function roundingLoss(
   arch: Architecture,
   values: ReadonlyMap<string, Float32Array>,
-  model: IntegerModel,
+  model: Model,
   engine: Engine,
   texts: readonly { path: string; text: Uint8Array }[],
   threads = availableParallelism(),

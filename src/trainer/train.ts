@@ -8,15 +8,7 @@ import { ShacompError } from '../errors.js';
 import type { Architecture } from '../model/architecture.js';
 import { fileError } from '../node/file-errors.js';
 import { systemName } from '../node/names.js';
-import {
-  fill,
-  readCheckpoint,
-  resume,
-  sameShape,
-  statePath,
-  writeCheckpoint,
-  writeState,
-} from './checkpoint.js';
+import { fill, resume, sameShape, statePath, writeCheckpoint, writeState } from './checkpoint.js';
 import { costs } from './cost.js';
 import { type HeldOut, heldOutPieces, holdOut, Sampler, TextFile, type TextSource } from './data.js';
 import { TRAIN_DEFAULTS } from './defaults.js';
@@ -24,6 +16,7 @@ import { grow } from './grow.js';
 import { initialize } from './initialize.js';
 import { LARGEST_NORM, TrainingNetwork } from './network.js';
 import { rateAt, type Schedule } from './schedule.js';
+import { readStart } from './start.js';
 
 export interface TrainOptions {
   arch: Architecture;
@@ -33,7 +26,7 @@ export interface TrainOptions {
   heldOut?: string[];
   /** checkpoint to write (.safetensors); the state of the run lies beside it */
   output: string;
-  /** float checkpoint to start from instead of random weights; a smaller network is grown into `arch` */
+  /** checkpoint or model ({@link readStart}) to start from instead of random weights; a smaller network is grown into `arch` */
   from?: string;
   /** go on with the run whose state lies beside `output`, if there is one */
   resume?: boolean;
@@ -256,7 +249,7 @@ class Run {
   }
 
   private async startFrom(path: string): Promise<void> {
-    const { arch, values } = await readCheckpoint(path);
+    const { arch, values } = await readStart(path);
     const wanted = this.set.arch;
     const grown = sameShape(arch, wanted) ? values : grow(arch, values, wanted, this.set.seed);
     fill(wanted, grown, this.network.weights);

@@ -169,6 +169,7 @@ export function randomModel(options: RandomModelOptions): IntegerModel {
       name: `random-${options.seed}`,
       architecture,
       input: int8(SYMBOLS * d),
+      inputScale: new Int16Array(d).fill(1000),
       layers: Array.from({ length: layers }, (_, l) => randomLayer(l)),
       outputScale: activation(),
       output: matrix(SYMBOLS, 12000),

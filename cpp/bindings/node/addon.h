@@ -110,6 +110,10 @@ struct ArrayOf<uint8_t> {
   static constexpr napi_typedarray_type type = napi_uint8_array;
 };
 template <>
+struct ArrayOf<uint16_t> {
+  static constexpr napi_typedarray_type type = napi_uint16_array;
+};
+template <>
 struct ArrayOf<uint32_t> {
   static constexpr napi_typedarray_type type = napi_uint32_array;
 };

@@ -152,7 +152,7 @@ bool symbols_and_frequencies(const Arguments<4>& a, size_t at, size_t count, con
   return *frequencies && length / 256 >= count;
 }
 
-/** mixEncode(coder, symbols, frequencies?): bytes of output so far, Infinity once it is longer than the block. */
+/** mixEncode(coder, symbols, frequencies?, odds?): bytes of output so far, Infinity once it is longer than the block. */
 napi_value mix_encode_js(napi_env env, napi_callback_info info) {
   Arguments<4> a(env, info);
   MixHandle* h = mix_handle(env, a.value[0]);
@@ -161,7 +161,13 @@ napi_value mix_encode_js(napi_env env, napi_callback_info info) {
   const uint32_t* frequencies;
   if (!h || !symbols || !symbols_and_frequencies(a, 2, count, &frequencies))
     return fail(env, "ERR_OPTIONS", "mixEncode: needs an open coder, a Uint8Array and 256 frequencies for each of its bytes");
-  mix_encode(h->mix, symbols, count, frequencies);
+  uint16_t* odds = nullptr;
+  if (a.given(3)) {
+    size_t room = 0;
+    odds = a.array<uint16_t>(3, &room);
+    if (!odds || room / 8 < count) return fail(env, "ERR_OPTIONS", "mixEncode: needs room for the odds of 8 bits for each byte");
+  }
+  mix_encode(h->mix, symbols, count, frequencies, odds);
   return encoded_size(env, *h);
 }
 

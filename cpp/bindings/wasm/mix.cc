@@ -25,8 +25,8 @@ EXPORT(mixing_begin_decode) void mixing_begin_decode(Mix* mix, const uint8_t* pa
 }
 
 EXPORT(mixing_encode)
-double mixing_encode(Mix* mix, const uint8_t* symbols, size_t count, const uint32_t* frequencies) {
-  mix_encode(mix, symbols, count, frequencies);
+double mixing_encode(Mix* mix, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds) {
+  mix_encode(mix, symbols, count, frequencies, odds);
   return number(mix_size(mix));
 }
 

@@ -2,14 +2,7 @@
 import { predictRows } from '../../codec/block/predict.js';
 import { Breath } from '../../codec/event-loop.js';
 import { levelSettings, type StreamDensity, streamCount } from '../../codec/strategy/levels.js';
-import {
-  compressChunks,
-  type Engine,
-  type IntegerModel,
-  inspect,
-  loadModel,
-  type Network,
-} from '../../index.js';
+import { compressChunks, type Engine, inspect, loadModel, type Model, type Network } from '../../index.js';
 import { shortId } from '../../model/id.js';
 import { CrossEntropy } from '../../trainer/cross-entropy.js';
 import { type Input, openInput, STANDARD } from '../io/files.js';
@@ -116,7 +109,7 @@ export async function evaluate(operandFiles: string[], flags: Flags): Promise<vo
  */
 export async function modelCost(
   engine: Engine,
-  model: IntegerModel,
+  model: Model,
   bytes: Uint8Array,
   { blockSize, density }: { blockSize: number; density: StreamDensity },
   progress: (done: number) => void,

@@ -2,7 +2,7 @@
 import { blockMemory, streamMemory } from '../../codec/block/memory.js';
 import { CODED_MODES } from '../../codec/block/modes.js';
 import { humanBytes } from '../../format-bytes.js';
-import { type Architecture, inspect, listModels, type Mode, ShacompError } from '../../index.js';
+import { type Architecture, inspect, type Mode, models, ShacompError } from '../../index.js';
 import { parameterCount } from '../../model/architecture.js';
 import { shortId } from '../../model/id.js';
 import { engines, selectEngine } from '../../node/engines.js';
@@ -154,7 +154,7 @@ async function readRecords(file: string, chunks: AsyncIterable<Uint8Array>): Pro
     memory: 0,
     blocks: [],
   };
-  const installed = await listModels();
+  const installed = await models();
   let architecture: Architecture | undefined;
   for await (const record of inspect(chunks)) {
     if (record.kind === 'member') {
@@ -244,7 +244,7 @@ const heading = (title: string, lines: string[][]) =>
 async function describeInstallation(flags: Flags): Promise<void> {
   const available = await engines();
   const variables = ENVIRONMENT.map(({ name }) => [name, environment(name)] as const);
-  const models = await listModels();
+  const installed = await models();
   const platform = { node: process.version, platform: `${process.platform}-${process.arch}` };
   if (flags.json) {
     return resultJson({
@@ -253,7 +253,7 @@ async function describeInstallation(flags: Flags): Promise<void> {
       engines: available,
       environment: Object.fromEntries(variables.map(([name, value]) => [name, value ?? null])),
       modelFolders: modelFolders(),
-      models: models.map((m) => ({
+      models: installed.map((m) => ({
         name: m.name,
         path: m.path,
         id: Buffer.from(m.id).toString('hex'),
@@ -267,16 +267,16 @@ async function describeInstallation(flags: Flags): Promise<void> {
   await result('\nengines');
   await result(
     table(
-      available.map((e) => [`  ${e.name}`, 'detail' in e ? e.detail : `not available: ${e.unavailable}`]),
+      available.map((e) => [`  ${e.name}`, e.available ? e.detail : `not available: ${e.reason}`]),
       [0, 1],
     ),
   );
   await result('\nmodels');
-  if (models.length === 0) await result(`  none in ${modelFolders().join(', ')}`);
+  if (installed.length === 0) await result(`  none in ${modelFolders().join(', ')}`);
   else
     await result(
       table(
-        models.map((m) => [
+        installed.map((m) => [
           `  ${printable(m.name)}`,
           shortId(m.id),
           `${(parameterCount(m.architecture) / 1e6).toFixed(2)} M parameters`,

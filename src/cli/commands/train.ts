@@ -1,10 +1,10 @@
 /** @file The command `train`: from text to a model file. */
-import { join, sep } from 'node:path';
+import { sep } from 'node:path';
 import { PRESETS } from '../../model/architecture.js';
-import { modelFolders } from '../../node/models.js';
-import { readCheckpoint } from '../../trainer/checkpoint.js';
+import { readCheckpoint, sameShape } from '../../trainer/checkpoint.js';
 import type { TextSource } from '../../trainer/data.js';
 import { FINE_TUNING_RATE, HELD_OUT_SHARE } from '../../trainer/defaults.js';
+import { readStart } from '../../trainer/start.js';
 import { type Evaluation, type TrainReport, train } from '../../trainer/train.js';
 import { alreadyExists, exists } from '../io/files.js';
 import { interruptibly, SignalInterrupt } from '../io/signals.js';
@@ -45,12 +45,15 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
       throw new UserError('already exists; use --resume to go on with it, or -f to begin anew', checkpoint);
     if (await exists(output)) throw alreadyExists(output);
   }
-  const from = flags.from === undefined ? undefined : await findCheckpoint(flags.from);
+  const { from } = flags;
   const source = resumes ? checkpoint : from;
-  const arch =
-    source && flags.preset === undefined
-      ? (await readCheckpoint(source)).arch
-      : PRESETS[flags.preset ?? DEFAULT_PRESET];
+  const preset = flags.preset && PRESETS[flags.preset];
+  if (resumes && preset && !sameShape(preset, (await readCheckpoint(checkpoint)).arch))
+    throw new UserError(
+      'the run to resume trains a network of another shape; leave --preset out',
+      checkpoint,
+    );
+  const arch = preset ?? (source ? (await readStart(source)).arch : PRESETS[DEFAULT_PRESET]);
   const seconds = flags.timeLimit ?? (flags.steps === undefined ? DEFAULT_SECONDS : undefined);
 
   let last: TrainReport | undefined;
@@ -110,23 +113,6 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
   );
   const samples = flags.heldOut ? samplesOf(flags.heldOut, 0) : samplesOf(inputs, 1 - HELD_OUT_SHARE);
   await writeModel(checkpoint, output, samples, flags);
-}
-
-/** A float checkpoint by its path, or by the name of a model that is installed with its checkpoint. */
-async function findCheckpoint(source: string): Promise<string> {
-  if (source.endsWith('.sharnn'))
-    throw new UserError(
-      'is an integer model, which cannot be trained; give its .safetensors checkpoint',
-      source,
-    );
-  if (/[/\\]/.test(source) || source.endsWith('.safetensors')) return source;
-  for (const folder of modelFolders()) {
-    const path = join(folder, `${source}.safetensors`);
-    if (await exists(path)) return path;
-  }
-  throw new UserError(
-    `no checkpoint ${source}.safetensors is installed; give the path of one with --from FILE`,
-  );
 }
 
 /**

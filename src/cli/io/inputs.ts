@@ -8,8 +8,9 @@ import {
   type CodecOptions,
   type CompressOptions,
   type Engine,
-  type IntegerModel,
   loadModel,
+  type Model,
+  ShacompError,
 } from '../../index.js';
 import { selectEngine } from '../../node/engines.js';
 import { environment } from '../../node/env.js';
@@ -62,7 +63,7 @@ export function levelOf(flags: Flags): number | undefined {
 /** Compression options from flags; the model is loaded only if they make use of one. */
 export async function compressOptions(
   flags: Flags,
-): Promise<CompressOptions & { model: IntegerModel | undefined; engine: Engine }> {
+): Promise<CompressOptions & { model: Model | undefined; engine: Engine }> {
   const { mode, blockSize } = flags;
   const level = levelOf(flags);
   const source = modelFor({ level, mode, model: flags.model });
@@ -88,9 +89,17 @@ export async function forEachFile(
       await work(file.path, run);
     } catch (error) {
       if (error instanceof StandardOutputError) throw error;
-      reportError(error, displayName(file.path));
+      reportError(error, displayName(file.path), hintFor(error, flags));
     }
   }
+}
+
+/** Which flag is about what the library says of an error, in words that are not the command line's. */
+function hintFor(error: unknown, flags: Flags): string | undefined {
+  if (!(error instanceof ShacompError)) return undefined;
+  if (error.code === 'ERR_MODEL_NOT_FOUND' && flags.model === undefined) return 'see --model FILE';
+  if (error.code === 'ERR_MEMORY_LIMIT' && flags.memory !== undefined) return 'see --memory SIZE';
+  return undefined;
 }
 
 /** Where the output of an input goes. */

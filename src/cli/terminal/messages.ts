@@ -43,12 +43,21 @@ export function fail(): void {
   code = EXIT.error;
 }
 
-/** Reports an error, about a file or about all; the run will end with exit code 1. */
-export function reportError(error: unknown, file?: string): void {
+/**
+ * Reports an error, about a file or about all; the run will end with exit code 1.
+ * @param hint what to do about it here, after what the error says
+ */
+export function reportError(error: unknown, file?: string, hint?: string): void {
   code = EXIT.error;
   if (verbosity > LEVEL.silent) {
     const about = error instanceof UserError ? (error.file ?? file) : file;
-    print(['shacomp', ...(about === undefined ? [] : [printable(about)]), describe(error)].join(': '));
+    print(
+      [
+        'shacomp',
+        ...(about === undefined ? [] : [printable(about)]),
+        [describe(error), ...(hint ? [hint] : [])].join('; '),
+      ].join(': '),
+    );
   }
   if (environment('SHACOMP_DEBUG') && error instanceof Error) print(debugText(error));
 }

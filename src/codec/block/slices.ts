@@ -7,7 +7,7 @@ export function stepCount(length: number, streams: number): number {
 }
 
 /** Where stream k begins: slices are contiguous, their lengths differ by at most 1 and the longer ones come first. */
-function streamStart(length: number, streams: number, k: number): number {
+export function streamStart(length: number, streams: number, k: number): number {
   return k * Math.floor(length / streams) + Math.min(k, length % streams);
 }
 

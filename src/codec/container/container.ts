@@ -38,7 +38,7 @@ export interface LengthRecord {
 export interface ModelRecord {
   kind: 'model';
   /** the first 8 bytes of the SHA-256 of the model file */
-  id: Uint8Array;
+  id: Uint8Array<ArrayBuffer>;
 }
 
 /** One block. */

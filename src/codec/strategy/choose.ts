@@ -3,7 +3,7 @@
  * so that data that it does not know takes none of its time. The choice depends on the bytes, the model and the settings alone.
  */
 import type { MixKernels } from '../../engines/engine.js';
-import type { IntegerModel } from '../../model/sharnn.js';
+import type { Model } from '../../model/model.js';
 import { type BlockProgress, encodeBlock } from '../block/block.js';
 import { blockMemory } from '../block/memory.js';
 import { type CodedMode, codedMode } from '../block/modes.js';
@@ -69,7 +69,7 @@ export class BlockEncoder {
    */
   async encode(
     block: Uint8Array,
-    model: IntegerModel | undefined,
+    model: Model | undefined,
     progress: BlockProgress,
   ): Promise<CodedBlock | undefined> {
     const { mode, plain } = this.#plan;
@@ -96,7 +96,7 @@ export class BlockEncoder {
     return coded ?? (plain && encode(plain, 1, progress));
   }
 
-  async #trial(block: Uint8Array, model: IntegerModel | undefined): Promise<Trial> {
+  async #trial(block: Uint8Array, model: Model | undefined): Promise<Trial> {
     const mixing = await this.#networks.mixing();
     await this.#checkMemory(
       Trial.sampleLength(block.length),
@@ -127,7 +127,7 @@ export class BlockEncoder {
     block: Uint8Array,
     mode: CodedMode,
     streams: number,
-    model: IntegerModel | undefined,
+    model: Model | undefined,
     progress?: BlockProgress,
   ): Promise<CodedBlock | undefined> {
     const mixing = mode.profile ? await this.#networks.mixing() : undefined;
@@ -147,7 +147,7 @@ export class BlockEncoder {
     length: number,
     mode: CodedMode,
     streams: number,
-    model: IntegerModel | undefined,
+    model: Model | undefined,
     mixing: MixKernels | undefined,
   ): Promise<void> {
     const network = mode.network && model ? await this.#networks.memory(model, streams) : undefined;

@@ -1,6 +1,7 @@
 /** @file The native engine: the C++ kernels behind Node-API (cpp), with threads. Node only. */
 import { availableParallelism } from 'node:os';
 import { ShacompError } from '../../errors.js';
+import type { IntegerModel } from '../../model/sharnn.js';
 import { environment } from '../../node/env.js';
 import { checkStreams } from '../check.js';
 import type { Engine } from '../engine.js';
@@ -59,7 +60,7 @@ export function nativeEngine(options: NativeOptions = {}): Engine {
       const bits = attention.reduce((sum, l) => sum + 2 ** l, 0);
       return addon.networkBytes(isa, width, layers, boom, window, bits, streams, threads);
     },
-    open: (model, streams) => openNativeNetwork(addon, model, isa, streams, threads),
+    open: (model: IntegerModel, streams) => openNativeNetwork(addon, model, isa, streams, threads),
     mixing: mixingOf(addon),
   };
 }

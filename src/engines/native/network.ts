@@ -1,5 +1,5 @@
 /** @file The network in the native addon (cpp/bindings/node/network.cc). */
-import { type IntegerModel, trustedBytes } from '../../model/sharnn.js';
+import { type IntegerModel, modelImage } from '../../model/sharnn.js';
 import { checkRun, checkStreams, networkClosed } from '../check.js';
 import type { Network } from '../engine.js';
 
@@ -28,7 +28,7 @@ const packedModels = new WeakMap<IntegerModel, Map<string, ModelHandle>>();
 export function packed(addon: NativeNetwork, model: IntegerModel, isa: string): ModelHandle {
   const byIsa = packedModels.get(model) ?? new Map<string, ModelHandle>();
   packedModels.set(model, byIsa);
-  const handle = byIsa.get(isa) ?? addon.packModel(trustedBytes(model), isa);
+  const handle = byIsa.get(isa) ?? addon.packModel(modelImage(model), isa);
   byIsa.set(isa, handle);
   return handle;
 }

@@ -1,4 +1,5 @@
 /** @file The reference engine: the specification in plain TypeScript. The other engines are checked against it. */
+import type { IntegerModel } from '../../model/sharnn.js';
 import type { Engine } from '../engine.js';
 import { referenceMixing } from './mixer.js';
 import { openReferenceNetwork, referenceMemory } from './network.js';
@@ -8,6 +9,6 @@ export const referenceEngine: Engine = {
   name: 'reference',
   detail: 'plain TypeScript',
   memory: referenceMemory,
-  open: openReferenceNetwork,
+  open: (model: IntegerModel, streams) => openReferenceNetwork(model, streams),
   mixing: referenceMixing,
 };

@@ -7,7 +7,7 @@
  */
 
 import { RangeDecoder, RangeEncoder } from '../../range-coder.js';
-import { checkFrequencies, checkRoom, mixingOutOfRange, notACoder } from '../check.js';
+import { checkFrequencies, checkOdds, checkRoom, mixingOutOfRange, notACoder } from '../check.js';
 import type { MixHandle, MixKernels } from '../engine.js';
 import { MIX_PROFILES } from '../profiles.js';
 import { Followers, hashPast, Stream } from './mixer-history.js';
@@ -570,14 +570,17 @@ class Coder {
     this.#left = length;
   }
 
-  encode(symbols: Uint8Array, frequencies?: Uint32Array): number {
+  encode(symbols: Uint8Array, frequencies?: Uint32Array, odds?: Uint16Array): number {
     checkFrequencies(symbols.length, frequencies);
+    checkOdds(symbols.length, odds);
+    let decision = 0;
     for (let i = 0; i < symbols.length && this.#left > 0; i++, this.#left--) {
       let byte = symbols[i]!;
       this.#model.codeByte(frequencies?.subarray(i * 256, i * 256 + 256), (p) => {
         const bit = (byte >> 7) & 1;
         byte <<= 1;
         this.#encoder.encode(bit, p);
+        if (odds) odds[decision++] = bit ? p : 65536 - p;
         return bit;
       });
     }
@@ -630,7 +633,7 @@ export const referenceMixing: MixKernels = {
     if (!valid(profile, length, streams)) throw mixingOutOfRange();
     return new Coder(profile, length, streams, payload);
   },
-  mixEncode: (coder, symbols, frequencies) => opened(coder).encode(symbols, frequencies),
+  mixEncode: (coder, symbols, frequencies, odds) => opened(coder).encode(symbols, frequencies, odds),
   mixFinish: (coder) => opened(coder).finish(),
   mixDecode: (coder, symbols, count, frequencies) => opened(coder).decode(symbols, count, frequencies),
   mixEnds: (coder) => opened(coder).ends(),

@@ -1,7 +1,7 @@
 /** @file The WebAssembly engine: the native engine's C++ for SIMD128 (cpp, scripts/build-wasm.mjs). */
 import { ShacompError } from '../../errors.js';
 import { type Architecture, SYMBOLS } from '../../model/architecture.js';
-import { type IntegerModel, trustedBytes } from '../../model/sharnn.js';
+import { type IntegerModel, modelImage } from '../../model/sharnn.js';
 import { checkRun, checkStreams, networkClosed } from '../check.js';
 import type { Engine, Network } from '../engine.js';
 import { aligned, type HeapExports, Idle, WasmHeap } from './memory.js';
@@ -51,7 +51,7 @@ export async function wasmEngine(source: WebAssembly.Module | Uint8Array<ArrayBu
       measuring ??= new WasmHeap(module);
       return place(measuring.exports, architecture, streams).size;
     },
-    open: (model, streams) => {
+    open: (model: IntegerModel, streams) => {
       checkStreams(streams);
       return WasmModel.of(module, model).open(streams);
     },
@@ -92,7 +92,7 @@ class WasmModel {
   static of(module: WebAssembly.Module, model: IntegerModel): WasmModel {
     const known = WasmModel.models.get(model);
     if (known) return known;
-    const made = new WasmModel(() => new ModelInstance(module, trustedBytes(model), model.architecture));
+    const made = new WasmModel(() => new ModelInstance(module, modelImage(model), model.architecture));
     WasmModel.models.set(model, made);
     return made;
   }

@@ -1,7 +1,7 @@
 /** @file The mixing coder in WebAssembly: the native one's C++ (cpp/bindings/wasm/mix.cc). */
 
 import { SYMBOLS } from '../../model/architecture.js';
-import { checkFrequencies, checkRoom, mixingOutOfRange, notACoder } from '../check.js';
+import { checkFrequencies, checkOdds, checkRoom, mixingOutOfRange, notACoder } from '../check.js';
 import type { MixHandle, MixKernels } from '../engine.js';
 import { aligned, type HeapExports, Idle, WasmHeap } from './memory.js';
 
@@ -10,7 +10,7 @@ interface MixExports extends HeapExports {
   mixing_bytes(profile: number, length: number, streams: number): number;
   mixing_open(memory: number, profile: number, length: number, streams: number): number;
   mixing_begin_decode(mix: number, payload: number, size: number): void;
-  mixing_encode(mix: number, symbols: number, count: number, frequencies: number): number;
+  mixing_encode(mix: number, symbols: number, count: number, frequencies: number, odds: number): number;
   mixing_finish(mix: number): number;
   mixing_output(mix: number): number;
   mixing_decode(mix: number, symbols: number, count: number, frequencies: number): number;
@@ -21,8 +21,8 @@ interface MixExports extends HeapExports {
 const ROWS = 256;
 /** Bytes that are cleared at a time: some milliseconds. */
 const CLEARED = 2 ** 22;
-/** Bytes of room for them, behind the coder. */
-const CROSSING = ROWS * (SYMBOLS * 4 + 1);
+/** Bytes of room for them, behind the coder: frequencies, the odds of 8 bits, symbols. */
+const CROSSING = ROWS * (SYMBOLS * 4 + 8 * 2 + 1);
 
 type MixHeap = WasmHeap<MixExports>;
 
@@ -37,7 +37,7 @@ class Coder {
   /** Where the coder is; undefined while its memory is not clear. */
   #mix: number | undefined;
   /** The heap, and the room in it for what crosses into the module; undefined once the coder is closed. */
-  #open: { heap: MixHeap; symbols: Uint8Array; frequencies: Uint32Array } | undefined;
+  #open: { heap: MixHeap; symbols: Uint8Array; odds: Uint16Array; frequencies: Uint32Array } | undefined;
 
   constructor(
     heap: MixHeap,
@@ -54,11 +54,13 @@ class Coder {
     this.#payload = payload && { at: at + bytes, size: payload.length };
     const frequencies = at + bytes - CROSSING;
     this.#dirty = Math.min(dirty, bytes - CROSSING);
-    const symbols = frequencies + ROWS * SYMBOLS * 4;
+    const odds = frequencies + ROWS * SYMBOLS * 4;
+    const symbols = odds + ROWS * 8 * 2;
     const { buffer } = exports.memory;
     this.#open = {
       heap,
       symbols: new Uint8Array(buffer, symbols, ROWS),
+      odds: new Uint16Array(buffer, odds, ROWS * 8),
       frequencies: new Uint32Array(buffer, frequencies, ROWS * SYMBOLS),
     };
     if (payload) new Uint8Array(buffer, at + bytes, payload.length).set(payload);
@@ -79,16 +81,19 @@ class Coder {
     return true;
   }
 
-  encode(symbols: Uint8Array, frequencies?: Uint32Array): number {
-    const { heap, symbols: room } = this.#opened();
+  encode(symbols: Uint8Array, frequencies?: Uint32Array, odds?: Uint16Array): number {
+    const { heap, symbols: room, odds: given } = this.#opened();
     checkFrequencies(symbols.length, frequencies);
+    checkOdds(symbols.length, odds);
     let size = 0;
     // at least once, to know the size
     for (let from = 0; from === 0 || from < symbols.length; from += ROWS) {
       const part = symbols.subarray(from, from + ROWS);
       room.set(part);
       const opinions = this.#opinions(frequencies, from, part.length);
-      size = heap.exports.mixing_encode(this.#coder(), room.byteOffset, part.length, opinions);
+      const to = odds ? given.byteOffset : 0;
+      size = heap.exports.mixing_encode(this.#coder(), room.byteOffset, part.length, opinions, to);
+      odds?.set(given.subarray(0, part.length * 8), from * 8);
     }
     return size;
   }
@@ -184,7 +189,7 @@ function kernelsOf(module: WebAssembly.Module): MixKernels {
       return new Coder(idle.take() ?? new WasmHeap(module), bytes, profile, length, streams, payload);
     },
     mixPrepare: (coder) => coderOf(coder).prepare(),
-    mixEncode: (coder, symbols, frequencies) => coderOf(coder).encode(symbols, frequencies),
+    mixEncode: (coder, symbols, frequencies, odds) => coderOf(coder).encode(symbols, frequencies, odds),
     mixFinish: (coder) => coderOf(coder).finish(),
     mixDecode: (coder, symbols, count, frequencies) => coderOf(coder).decode(symbols, count, frequencies),
     mixEnds: (coder) => coderOf(coder).ends(),

@@ -1,0 +1,202 @@
+/** @file What every byte of a block cost, in the file and in the opinion of the network and of the context models alone. */
+import type { MixHandle, MixKernels, Network } from '../../engines/engine.js';
+import { MIX_PROFILES, type MixProfile } from '../../engines/profiles.js';
+import { SYMBOLS } from '../../model/architecture.js';
+import { PROBABILITY_ONE } from '../../range-coder.js';
+import { prepare } from '../block/block.js';
+import { probability } from '../block/network-coder.js';
+import { predictRows } from '../block/predict.js';
+import { streamStart } from '../block/slices.js';
+import type { SymbolSink } from '../block/symbol-coder.js';
+import type { CodedFormat } from '../container/format.js';
+import type { Breath } from '../event-loop.js';
+
+/** How many of the likeliest bytes are kept. */
+export const LIKELIEST = 5;
+
+/** Arrays with a number for every byte, in the order of the bytes. */
+export interface Readings {
+  /** Bits that the byte takes in the file. */
+  coded: Float32Array;
+  /** Bits that the network alone gives it: -log2 of its frequency's share; undefined without a network. */
+  network?: Float32Array;
+  /** Bits that the context models alone give it. */
+  contexts: Float32Array;
+  /** The {@link LIKELIEST} bytes that the network finds likeliest, the likeliest first; undefined without a network. */
+  likeliest?: Uint8Array;
+  /** Their probabilities, Q16. */
+  chances?: Uint16Array;
+}
+
+/** Readings for `length` bytes, all zero. */
+export const emptyReadings = (length: number, network: boolean): Readings => ({
+  coded: new Float32Array(length),
+  contexts: new Float32Array(length),
+  ...(network && {
+    network: new Float32Array(length),
+    likeliest: new Uint8Array(length * LIKELIEST),
+    chances: new Uint16Array(length * LIKELIEST),
+  }),
+});
+
+/** The part of readings that belongs to the bytes from `from` to `to`; it shares their memory. */
+export const partOf = (
+  { coded, contexts, network, likeliest, chances }: Readings,
+  from: number,
+  to: number,
+): Readings => ({
+  coded: coded.subarray(from, to),
+  contexts: contexts.subarray(from, to),
+  network: network?.subarray(from, to),
+  likeliest: likeliest?.subarray(from * LIKELIEST, to * LIKELIEST),
+  chances: chances?.subarray(from * LIKELIEST, to * LIKELIEST),
+});
+
+/** A block that is in a file. */
+export interface BlockCosts {
+  block: Uint8Array;
+  /** How it is coded; undefined if it is stored. */
+  format?: CodedFormat;
+  streams: number;
+  /** Profile of the context models alone, where the block has none of its own. */
+  profile: MixProfile;
+  /** Of as many streams, in any state; undefined where there is no model. */
+  network?: Network;
+  mixing: MixKernels;
+  breath: Breath;
+}
+
+/** Coders whose odds are read; what they write is thrown away. */
+class Odds {
+  readonly #kernels: MixKernels;
+  readonly #coder: MixHandle;
+  #odds = new Uint16Array(0);
+
+  constructor(kernels: MixKernels, profile: MixProfile, length: number, streams: number) {
+    this.#kernels = kernels;
+    this.#coder = kernels.mixOpen(MIX_PROFILES[profile], length, streams);
+  }
+
+  prepare(): boolean {
+    return this.#kernels.mixPrepare?.(this.#coder) ?? true;
+  }
+
+  /** Probabilities Q16 of the 8 bits of each of the next symbols. */
+  of(symbols: Uint8Array, frequencies?: Uint32Array): Uint16Array {
+    if (this.#odds.length < 8 * symbols.length) this.#odds = new Uint16Array(8 * symbols.length);
+    this.#kernels.mixEncode(this.#coder, symbols, frequencies, this.#odds);
+    return this.#odds;
+  }
+
+  close(): void {
+    this.#kernels.mixClose(this.#coder);
+  }
+}
+
+/** Bits of an event of probability p / 65536. */
+const bitsOf = (p: number): number => 16 - Math.log2(p);
+
+/** Bits of the eight decisions of symbol i. */
+function bitsOfSymbol(odds: Uint16Array, i: number): number {
+  let bits = 0;
+  for (let k = 8 * i; k < 8 * i + 8; k++) bits += bitsOf(odds[k]);
+  return bits;
+}
+
+/**
+ * Finds what the bytes of a block cost.
+ * @param readings of as many bytes
+ * @throws ShacompError ERR_MEMORY_LIMIT; the reason of the signal that `breath` watches
+ */
+export async function blockCosts(
+  { block, format, streams, profile, network, mixing, breath }: BlockCosts,
+  readings: Readings,
+  progress: (done: number) => void,
+): Promise<void> {
+  const { length } = block;
+  const open = (p: MixProfile) => new Odds(mixing, p, length, streams);
+  const coders: Odds[] = [];
+  try {
+    const contexts = open(format?.profile ?? profile);
+    coders.push(contexts);
+    const mixed = format?.profile && format.network ? open(format.profile) : undefined;
+    if (mixed) coders.push(mixed);
+    for (const coder of coders) await prepare(coder, breath);
+    const starts = Array.from({ length: streams }, (_, k) => streamStart(length, streams, k));
+    let done = 0;
+    const sink: SymbolSink = {
+      encode(symbols, frequencies) {
+        const alone = contexts.of(symbols);
+        const together = mixed?.of(symbols, frequencies);
+        for (let i = 0; i < symbols.length; i++, done++) {
+          const at = starts[done % streams] + Math.floor(done / streams);
+          readings.contexts[at] = bitsOfSymbol(alone, i);
+          if (frequencies && readings.network && readings.likeliest && readings.chances) {
+            const row = frequencies.subarray(i * SYMBOLS, (i + 1) * SYMBOLS);
+            let total = 0;
+            for (let k = 0; k < SYMBOLS; k++) total += row[k];
+            readings.network[at] = Math.log2(total / row[symbols[i]]);
+            keepLikeliest(row, total, at * LIKELIEST, readings.likeliest, readings.chances);
+          }
+          readings.coded[at] = !format
+            ? 8
+            : together
+              ? bitsOfSymbol(together, i)
+              : format.profile
+                ? readings.contexts[at]
+                : decisionBits(frequencies!.subarray(i * SYMBOLS, (i + 1) * SYMBOLS), symbols[i]);
+        }
+      },
+    };
+    network?.reset();
+    await predictRows({ block, streams, network, breath }, sink, (n) => {
+      progress(n);
+      return true;
+    });
+  } finally {
+    for (const coder of coders) coder.close();
+  }
+}
+
+/** Bits of the eight decisions by which a network block codes a symbol (docs/format.md 1.3). */
+function decisionBits(frequencies: Uint32Array, symbol: number): number {
+  let bits = 0;
+  let from = 0;
+  const sum = (start: number, end: number) => {
+    let total = 0;
+    for (let k = start; k < end; k++) total += frequencies[k];
+    return total;
+  };
+  for (let half = 128; half >= 1; half >>= 1) {
+    const ones = sum(from + half, from + 2 * half);
+    const p = probability(ones, ones + sum(from, from + half));
+    if (symbol & half) from += half;
+    bits += bitsOf(symbol & half ? p : PROBABILITY_ONE - p);
+  }
+  return bits;
+}
+
+/** Writes the likeliest bytes of one row of frequencies, and their probabilities Q16, from `at` on. */
+function keepLikeliest(
+  row: Uint32Array,
+  total: number,
+  at: number,
+  likeliest: Uint8Array,
+  chances: Uint16Array,
+): void {
+  // an insertion into a list of five: most bytes are below its last
+  const frequency = [0, 0, 0, 0, 0];
+  for (let k = 0; k < SYMBOLS; k++) {
+    const f = row[k];
+    if (f <= frequency[LIKELIEST - 1]) continue;
+    let place = LIKELIEST - 1;
+    for (; place > 0 && f > frequency[place - 1]; place--) {
+      frequency[place] = frequency[place - 1];
+      likeliest[at + place] = likeliest[at + place - 1];
+    }
+    frequency[place] = f;
+    likeliest[at + place] = k;
+  }
+  for (let k = 0; k < LIKELIEST; k++)
+    chances[at + k] = Math.min(65535, Math.round((frequency[k] / total) * PROBABILITY_ONE));
+}
