@@ -38,8 +38,28 @@ export const ISAS = {
   },
 };
 
-/** Instruction sets that only the network has kernels for, and that not every compiler knows. */
-const NETWORK_ONLY = ['avxvnni'];
+/** Which of them the kernels of each folder of cpp are compiled for, worst first. */
+const PARTS = {
+  mix: ['baseline', 'avx2', 'avx512'],
+  network: ['baseline', 'dotprod', 'avx2', 'avxvnni', 'avx512'],
+  train: ['baseline', 'avx2', 'avx512', 'avx512bf16'],
+};
+
+/** The instruction sets, of those given, that a *.isa.cc is compiled for. */
+export function isasOf(source, isas) {
+  const part = PARTS[path.basename(path.dirname(source))];
+  return Object.entries(isas).filter(([isa]) => part.includes(isa));
+}
+
+/** What tells the C++ which kernels there are: SHACOMP_MIX_ISAS, SHACOMP_NETWORK_ISAS, SHACOMP_TRAIN_ISAS. */
+export const isaDefinitions = (isas) =>
+  Object.entries(PARTS).map(
+    ([part, all]) =>
+      `-DSHACOMP_${part.toUpperCase()}_ISAS=${all
+        .filter((isa) => isa in isas)
+        .map((isa) => `X(${isa})`)
+        .join(' ')}`,
+  );
 
 /** "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in src/engines/native/addon.ts. */
 function prebuildName() {
@@ -47,8 +67,8 @@ function prebuildName() {
   return `${process.platform}-${arch}${musl ? '-musl' : ''}`;
 }
 
-/** Whether a compiler is there and takes C++20 and these flags. */
-function compiles(cxx, flags) {
+/** Whether a compiler is there and takes C++20 and these flags: not every one knows every instruction set. */
+export function compiles(cxx, flags) {
   try {
     execFileSync(cxx, ['-std=c++20', ...flags, '-x', 'c++', '-fsyntax-only', '-'], {
       input: 'int main(){}',
@@ -88,9 +108,7 @@ async function main() {
   }
   const { include_dir } = (await import('node-api-headers')).default;
   const known = Object.entries(ISAS[arch] ?? { baseline: [] });
-  const isas = Object.fromEntries(
-    known.filter(([isa, flags]) => !NETWORK_ONLY.includes(isa) || compiles(cxx, flags)),
-  );
+  const isas = Object.fromEntries(known.filter(([, flags]) => compiles(cxx, flags)));
   const files = listFiles(kernels).filter((f) => !f.startsWith(path.join(kernels, 'test')));
   const sources = files.filter(
     (f) => f.endsWith('.cc') && !f.startsWith(path.join(kernels, 'bindings/wasm')),
@@ -112,24 +130,14 @@ async function main() {
     '-Wextra',
     '-pthread',
   ];
-  common.push(
-    `-I${include_dir}`,
-    `-I${kernels}`,
-    `-DSHACOMP_ISAS=${Object.keys(isas)
-      .filter((i) => !NETWORK_ONLY.includes(i))
-      .map((i) => `X(${i})`)
-      .join(' ')}`,
-    ...NETWORK_ONLY.filter((i) => i in isas).map((i) => `-DSHACOMP_HAS_${i}=1`),
-  );
+  common.push(`-I${include_dir}`, `-I${kernels}`, ...isaDefinitions(isas));
   const shared = sanitizers && /clang/.test(execFileSync(cxx, ['--version'])) ? ['-shared-libsan'] : [];
   if (sanitizers)
     common.push('-O1', '-g', `-fsanitize=${sanitizers}`, '-fno-sanitize-recover=undefined', ...shared);
   const jobs = sources.flatMap((source) => {
     const name = path.relative(kernels, source).replaceAll(path.sep, '_');
     if (!source.endsWith('.isa.cc')) return [{ source, flags: [], object: path.join(objects, `${name}.o`) }];
-    const all = Object.entries(isas);
-    const network = source.startsWith(path.join(kernels, 'network'));
-    return (network ? all : all.filter(([isa]) => !NETWORK_ONLY.includes(isa))).map(([isa, flags]) => ({
+    return isasOf(source, isas).map(([isa, flags]) => ({
       source,
       flags: [...flags, `-DSHACOMP_ISA=${isa}`, `-DSHACOMP_ISA_${isa}=1`],
       object: path.join(objects, `${name}.${isa}.o`),

@@ -45,7 +45,8 @@ export const COMPILE = [
   ...'--target=wasm32 -std=c++20 -O3 -msimd128 -mbulk-memory -mnontrapping-fptoint'.split(' '),
   ...'-ffreestanding -nostdlib -fno-exceptions -fno-rtti -fno-math-errno -fvisibility=hidden'.split(' '),
   ...'-fno-ident -Wall -Wextra'.split(' '),
-  ...'-DSHACOMP_ISA=wasm -DSHACOMP_ISA_wasm=1 -DSHACOMP_ISAS=X(wasm)'.split(' '),
+  ...'-DSHACOMP_ISA=wasm -DSHACOMP_ISA_wasm=1'.split(' '),
+  ...['MIX', 'NETWORK', 'TRAIN'].map((part) => `-DSHACOMP_${part}_ISAS=X(wasm)`),
 ];
 export const INCLUDES = ['-Icpp', '-isystem', 'cpp/bindings/wasm/freestanding'];
 const LINK = [
@@ -64,12 +65,15 @@ export function sources() {
   const parts = readdirSync(bindings).filter((f) => f.endsWith('.cc'));
   const folders = parts.map((f) => path.join(kernels, path.basename(f, '.cc')));
   const inFolders = folders.filter((f) => existsSync(f)).flatMap(listFiles);
-  const shared = ['core/simd', 'bindings/wasm/freestanding'].flatMap((f) => listFiles(path.join(kernels, f)));
+  const shared = ['core', 'bindings/wasm'].flatMap((f) => listFiles(path.join(kernels, f)));
   const units = [
     ...parts.map((f) => path.join(bindings, f)),
     ...inFolders.filter((f) => f.endsWith('.cc')),
   ].sort();
-  const headers = [...inFolders.filter((f) => f.endsWith('.h')), ...shared].sort();
+  const headers = [
+    ...inFolders.filter((f) => f.endsWith('.h')),
+    ...shared.filter((f) => !f.endsWith('.cc')),
+  ].sort();
   return { units, headers };
 }
 

@@ -13,13 +13,13 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { modelImage, parseModel } from '../dist/model/sharnn.js';
-import { ISAS, listFiles } from './build-native.mjs';
+import { compiles, ISAS, isaDefinitions, isasOf, listFiles } from './build-native.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const cpp = path.join(root, 'cpp');
 
 /** What /proc/cpuinfo calls what an instruction set needs; others are not checked. */
-const NEEDS = { avx2: 'avx2', avx512: 'avx512_vnni', avx512bf16: 'avx512_bf16' };
+const NEEDS = { avx2: 'avx2', avxvnni: 'avx_vnni', avx512: 'avx512_vnni', avx512bf16: 'avx512_bf16' };
 
 /** Instruction sets to check: the baseline, and what this processor has. */
 function present() {
@@ -71,7 +71,7 @@ async function compile(cxx, flags, sources, folder, newest, sets) {
     const name = path.relative(cpp, source).replaceAll(path.sep, '_');
     const object = path.join(folder, `${name}.o`);
     if (!source.endsWith('.isa.cc')) return [{ source, object, more: [] }];
-    return Object.entries(sets).map(([isa, more]) => ({
+    return isasOf(source, sets).map(([isa, more]) => ({
       source,
       object: path.join(folder, `${name}.${isa}.o`),
       more: [...more, `-DSHACOMP_ISA=${isa}`, `-DSHACOMP_ISA_${isa}=1`],
@@ -115,12 +115,9 @@ async function check(name, { flags, sets, without = [] }) {
   }
   const files = listFiles(cpp).filter((f) => !f.startsWith(path.join(cpp, 'bindings')));
   const newest = Math.max(...[...files, fileURLToPath(import.meta.url)].map((f) => statSync(f).mtimeMs));
-  const names = Object.keys(sets);
-  const list = (isas) => isas.map((isa) => `X(${isa})`).join(' ');
+  const known = Object.fromEntries(Object.entries(sets).filter(([, more]) => compiles(cxx, more)));
   const all = [...flags, ...'-std=c++20 -O1 -g -fno-omit-frame-pointer -fno-math-errno -pthread'.split(' ')];
-  all.push(`-I${cpp}`, `-DSHACOMP_ISAS=${list(names)}`);
-  // the trainer's own instruction sets have no network
-  all.push(`-DSHACOMP_NETWORK_ISAS=${list(names.filter((isa) => isa !== 'avx512bf16'))}`);
+  all.push(`-I${cpp}`, ...isaDefinitions(known));
   const folder = path.join(root, 'build/sanitize', `${name}-${path.basename(cxx)}`);
   const inTest = (f) => f.startsWith(path.join(cpp, 'test'));
   const sources = files.filter((f) => f.endsWith('.cc'));
@@ -131,9 +128,9 @@ async function check(name, { flags, sets, without = [] }) {
     sources.filter((f) => !inTest(f)),
     folder,
     newest,
-    sets,
+    known,
   );
-  const mains = await compile(cxx, all, programs, folder, newest, sets);
+  const mains = await compile(cxx, all, programs, folder, newest, known);
   let failed = 0;
   for (const [i, source] of programs.entries()) {
     const program = path.basename(source, '.cc');

@@ -6,6 +6,8 @@
 #include <memory>
 #include <new>
 
+#include "core/arena.h"
+
 namespace shacomp {
 
 struct FreeMemory {
@@ -14,11 +16,11 @@ struct FreeMemory {
 using Memory = std::unique_ptr<void, FreeMemory>;
 
 /**
- * At least `size` bytes, aligned; the system hands them out page by page as they are touched.
+ * At least `size` bytes, aligned to kAlignment; the system hands them out page by page as they are touched.
  * @throws std::bad_alloc
  */
-inline Memory allocate_aligned(std::size_t size, std::size_t alignment) {
-  Memory memory(std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment));
+inline Memory allocate_aligned(size_t size) {
+  Memory memory(std::aligned_alloc(kAlignment, align_up(size)));
   if (!memory) throw std::bad_alloc();
   return memory;
 }

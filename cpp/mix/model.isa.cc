@@ -1,15 +1,10 @@
 /** @file The context models, mixers and final maps; compiled once per instruction set. */
 #include <bit>
 
+#include "core/isa.h"
 #include "core/simd/simd.h"
 #include "mix/state.h"
 #include "mix/tables.h"
-
-#ifndef SHACOMP_ISA
-#define SHACOMP_ISA baseline
-#endif
-#define SHACOMP_STRING2(x) #x
-#define SHACOMP_STRING(x) SHACOMP_STRING2(x)
 
 namespace shacomp::SHACOMP_ISA {
 namespace {
@@ -43,11 +38,18 @@ struct Full {
 };
 constexpr uint32_t FINAL_ROWS[8] = {1, 512, 2048, 512, 2048, 4096, 520, 64};
 
-constexpr int NET_INPUTS = 4;
-constexpr uint32_t APM_STEPS = MAP_STEPS;
 
+/** Where the mixer's inputs lie: of each context, of each match, order 0, the bias, the network. */
 template <class P>
-constexpr int INPUTS = (P::contexts * P::per_context + P::matches * 2 + 2 + NET_INPUTS + 15) / 16 * 16;
+struct InputsAt {
+  static constexpr int matches = P::contexts * P::per_context;
+  static constexpr int order0 = matches + 2 * P::matches;
+  static constexpr int bias = order0 + 1;
+  static constexpr int network = bias + 1;
+  static constexpr int end = network + 4;
+};
+template <class P>
+constexpr int INPUTS = (InputsAt<P>::end + 15) / 16 * 16;
 
 struct StateMap {
   uint32_t entry[256];  // probability Q22 << 10 | observations
@@ -59,6 +61,7 @@ inline uint32_t hash2(uint32_t a, uint32_t b) {
   return h * 0xC2B2AE35u;
 }
 
+inline uint32_t at_most(uint32_t x, uint32_t limit) { return x < limit ? x : limit; }
 inline int32_t clamp_logit(int32_t x) { return x < -LOGIT_MAX ? -LOGIT_MAX : x > LOGIT_MAX ? LOGIT_MAX : x; }
 inline int32_t squash(int32_t x) { return SQUASH.value[3072 + clamp_logit(x)]; }
 
@@ -68,7 +71,7 @@ inline int32_t stretch(uint32_t p) {
   return STRETCH.middle[p >> 4];
 }
 
-inline int32_t clamp16(int32_t p) { return p < 1 ? 1 : p > 65535 ? 65535 : p; }
+inline int32_t clamp_probability(int32_t p) { return p < 1 ? 1 : p > 65535 ? 65535 : p; }
 
 /** Moves an adaptive probability towards the bit by 1/(n + 1.5), n the observations so far, at most limit. */
 inline void adapt(uint32_t& entry, uint32_t bit, uint32_t limit) {
@@ -79,23 +82,23 @@ inline void adapt(uint32_t& entry, uint32_t bit, uint32_t limit) {
   entry = static_cast<uint32_t>(q) << 10 | (n < limit ? n + 1 : n);
 }
 
-/** Adaptive probability map over stretch(p), interpolated; an untouched entry is the identity. */
-struct Apm {
-  uint32_t* entry;
-  uint32_t index;
+/** One look into a final map (an adaptive probability map over the logit), interpolated; an untouched entry is the identity. */
+struct FinalMap {
+  uint32_t* entry;  // the nearer point, which learns
   static uint32_t identity(uint32_t j) {
     return static_cast<uint32_t>(squash(static_cast<int32_t>(j) * 256 - 3072)) << 16 | 6;
   }
-  int32_t predict(uint32_t* table, uint32_t context, int32_t logit) {
+  /** Probability Q16; can be 0 or 65536, so clamp it before coding. */
+  ALWAYS_INLINE int32_t predict(uint32_t* table, uint32_t context, int32_t logit) {
     const uint32_t x = static_cast<uint32_t>(logit + 3072), j = x >> 8, w = x & 255;
-    entry = table + context * APM_STEPS + j;
+    entry = table + context * MAP_STEPS + j;
     if (entry[0] == 0) entry[0] = identity(j);
     if (entry[1] == 0) entry[1] = identity(j + 1);
     const uint32_t p = ((entry[0] >> 16) * (256 - w) + (entry[1] >> 16) * w) >> 8;
     entry += w >> 7;
     return static_cast<int32_t>(p);
   }
-  void update(uint32_t bit, uint32_t limit) { adapt(*entry, bit, limit); }
+  void update(uint32_t bit) { adapt(*entry, bit, 127); }
 };
 
 /**
@@ -118,6 +121,14 @@ struct Mixer {
         for (int i = 0; i < N; i++) w[i] = chosen[0][i];
     }
     chosen[set] = w;
+  }
+  /** Chooses a row of each set's table; `rows[k]`: how many table k has, which the next one follows. */
+  ALWAYS_INLINE void choose(int32_t* tables, uint8_t* used, const uint32_t* rows, const uint32_t* row) {
+    uint32_t first = 0;
+    for (int k = 0; k < SETS; k++) {
+      choose(k, tables + static_cast<size_t>(first) * N, used + first, row[k]);
+      first += rows[k];
+    }
   }
   void mix() {
     for (int k = 0; k < SETS; k++) {
@@ -171,7 +182,8 @@ struct Model {
   uint8_t last_used[LAST_ROWS<P>];
   int32_t last_weights[LAST_ROWS<P> * 16];  // Q26
   alignas(64) int32_t weights[ROWS<P> * INPUTS<P>];                             // Q26
-  uint32_t certainty_map[8192 * APM_STEPS];  // by what is left of the byte, whether a match goes on, how sure the network is
+  // by the bits so far, whether a match goes on, the network's uncertainty
+  uint32_t certainty_map[8192 * MAP_STEPS];
   uint32_t followers1[256];    // bytes that followed a byte, newest lowest
   uint32_t followers2[65536];  // bytes that followed two bytes
 };
@@ -195,7 +207,7 @@ inline uint32_t byte_class(uint32_t c) {
 
 // A slot: check (2 bytes), 15 bit histories of a nibble's binary tree, and for first nibbles the byte last seen and
 // how often in a row. Three slots to a line of 64 bytes.
-constexpr int SLOT_BYTES = 21, SLOT_NODE = 1, SLOT_RUN_BYTE = 17;
+constexpr int SLOT_BYTES = 21, SLOT_NODE = 1, SLOT_RUN_BYTE = 17, SLOT_RUN_COUNT = 18;
 
 /** The slot for a check: found, or the line's least used one cleared. */
 inline uint8_t* find_slot(uint8_t* line, uint32_t check) {
@@ -215,6 +227,81 @@ inline uint8_t* find_slot(uint8_t* line, uint32_t check) {
   return slot;
 }
 
+/** Offset in a slot of the next bit's node in the binary tree of its nibble. */
+inline uint32_t slot_node(uint32_t c0, uint32_t bit_index) {
+  const uint32_t top = 1u << (bit_index & 3);
+  return SLOT_NODE + (bit_index < 4 ? c0 : (c0 & (top - 1)) | top);
+}
+
+inline void update_run(uint8_t* slot, uint32_t byte) {
+  if (slot[SLOT_RUN_BYTE] == byte && slot[SLOT_RUN_COUNT] != 0) {
+    if (slot[SLOT_RUN_COUNT] < 255) slot[SLOT_RUN_COUNT]++;
+  } else {
+    slot[SLOT_RUN_BYTE] = static_cast<uint8_t>(byte);
+    slot[SLOT_RUN_COUNT] = 1;
+  }
+}
+
+/** How many of the bounds n has reached. */
+template <int N>
+inline uint32_t bounds_reached(const uint32_t (&bounds)[N], uint32_t n) {
+  uint32_t reached = 0;
+  for (uint32_t bound : bounds) reached += n >= bound;
+  return reached;
+}
+
+/** Length of a match in 24 classes, or 24 and more by recent misses. */
+inline uint32_t match_class(uint32_t length, uint32_t misses) {
+  if (misses) return 24 + at_most(misses, 7);
+  return length < 16 ? length : 16 + bounds_reached({24, 32, 48, 64, 128, 256, 512}, length);
+}
+
+/** Length of a run in 13 classes. */
+inline uint32_t run_class(uint32_t count) {
+  return count < 8 ? count : 8 + bounds_reached({16, 32, 64, 128}, count);
+}
+
+/** 0: no match, 1: all expect a zero, 2: all expect a one, 3: they differ. */
+inline uint32_t agreement(uint32_t agree) { return agree == 0 ? 0 : agree < 4 ? 1 : agree % 5 == 0 ? 2 : 3; }
+
+/** The network's distribution of one byte, as the mixer asks for it. */
+struct NetworkView {
+  const uint32_t* frequencies;  // null without a network
+  uint32_t tree[256];           // sums over the subtrees of a binary heap whose leaves are the frequencies
+  uint32_t top = 0;             // the likeliest byte
+  // 1..15 by how much of the mass is not on the likeliest byte; 0 without a network
+  uint32_t uncertainty = 0;
+
+  ALWAYS_INLINE explicit NetworkView(const uint32_t* f) : frequencies(f) {
+    if (!f) return;
+    for (int i = 127; i >= 0; i--) tree[128 + i] = f[2 * i] + f[2 * i + 1];
+    for (int i = 127; i >= 1; i--) tree[i] = tree[2 * i] + tree[2 * i + 1];
+    uint32_t first = 0;
+    for (uint32_t i = 1; i < 256; i++) first = f[i] > f[first] ? i : first;
+    const uint64_t rest = tree[1] - f[first];
+    const uint32_t share = static_cast<uint32_t>((rest << 14) / (tree[1] ? tree[1] : 1));
+    top = first;
+    uncertainty = 1 + at_most(static_cast<uint32_t>(32 - std::countl_zero(share)), 14);
+  }
+  explicit operator bool() const { return frequencies != nullptr; }
+
+  /** The likeliest byte but one; 0 without a network. */
+  uint32_t second() const {
+    if (!frequencies) return 0;
+    uint32_t next = top == 0;
+    for (uint32_t i = 0; i < 256; i++) next = i != top && frequencies[i] > frequencies[next] ? i : next;
+    return next;
+  }
+
+  /** Probability Q16 that the bit after the partial byte is a one. */
+  uint32_t one(uint32_t partial) const {
+    const uint32_t total = tree[partial] ? tree[partial] : 1;  // 0 only if the caller broke the contract
+    const uint32_t ones = partial < 128 ? tree[2 * partial + 1] : frequencies[2 * partial + 1 - 256];
+    const uint32_t p = static_cast<uint32_t>((static_cast<uint64_t>(ones) << 16) / total);
+    return p < 1 ? 1 : p > 65535 ? 65535 : p;
+  }
+};
+
 /** Index of the slice that holds block index i. */
 inline size_t slice_of(const Mix* m, size_t i) {
   const size_t base = m->block_length / m->streams, extra = m->block_length % m->streams;
@@ -230,6 +317,48 @@ inline bool known(const Mix* m, size_t i) {
 
 template <class P>
 struct Coder {
+  using At = InputsAt<P>;
+
+  /** By context: slots of one byte. */
+  struct Slots {
+    uint8_t* first[P::contexts];  // of the first nibble, which holds the run
+    bool seen[P::contexts];       // whether the context has been met before
+    uint8_t* now[P::contexts];    // of the current nibble
+    uint8_t scratch[P::contexts][SLOT_BYTES] = {};
+  };
+
+  /** One byte that is being coded: what its eight bits have in common, and how far they have come. */
+  struct Byte {
+    Stream& stream;
+    const NetworkView& network;
+    uint32_t c1, c2;            // the last byte and the one before it
+    uint32_t top, uncertainty;  // the network's likeliest byte and its uncertainty; 0 without a network
+    int32_t rate;               // learning rate of the first layer, Q12
+    uint32_t expected[P::matches] = {};     // by match: the byte that follows it | 256, 0 without a match
+    uint32_t match_class[P::matches] = {};  // by match
+    uint32_t c0 = 1;                        // a one, then the bits so far
+    uint32_t bit_index = 0;
+
+    ALWAYS_INLINE Byte(Stream& s, const NetworkView& n)
+        : stream(s), network(n), c1(s.c4 & 255), c2(s.c4 >> 8 & 255), top(n.top), uncertainty(n.uncertainty) {}
+  };
+
+  /** What the inputs of one bit were made of: contexts for the mixer's rows, and what learns from the bit. */
+  struct Inputs {
+    uint32_t node;           // offset of the bit in the slots
+    uint32_t hits = 0;       // of orders 1 to 6, how many have seen this bit's context
+    uint32_t run_hits = 0;   // of orders 2 to 6, how many have a run that agrees with the bits so far
+    uint32_t run_index[P::full ? P::contexts : 1];  // by context: entry of its run map, 0 without a run
+    uint32_t match_index[P::matches] = {};          // by match: entry of its map, 0 without a match
+    uint32_t match_state = 0;    // class and next bit of the longest match; 0 without one
+    uint32_t agree = 0;          // 1 for each match that expects a zero, 5 for each that expects a one
+    uint32_t expected_byte = 0;  // the byte that the longest match expects, | 256; 0 without one
+    // the network's logit in steps of half a nat, and its likeliest byte's bit; 0 without a network
+    uint32_t network_class = 0;
+    FinalMap certainty_map;
+    FinalMap maps[MAPS];
+  };
+
   Mix* m;
   Model<P>& model;
   explicit Coder(Mix* mix) : m(mix), model(*static_cast<Model<P>*>(mix->model)) {}
@@ -532,7 +661,7 @@ struct Coder {
       add(behind(s, s.stride), c1);
       add(behind(s, s.stride), behind(s, 2 * s.stride) << 8 | s.stride << 16);
       add(expected, hash2(s.word, c4 & 0xFF00));
-      i += 2;  // the network's contexts: set when its opinion is known
+      i += 2;  // the network's contexts: set by begin_byte
       add(s.past[11], 1);
       add(s.past[16], 2);
       add(s.past[24], 3);
@@ -553,256 +682,261 @@ struct Coder {
     return m->slots + static_cast<size_t>(i ^ near) * 64;
   }
 
-  uint32_t* map(uint32_t i) const { return m->maps + (static_cast<size_t>(i) * APM_STEPS << m->map_bits); }
+  uint32_t* map(uint32_t i) const { return m->maps + (static_cast<size_t>(i) * MAP_STEPS << m->map_bits); }
   uint32_t map_context(uint32_t c0, uint32_t context) const {
     return ((context << 8 | c0) * 0x9E3779B1u) >> (32 - m->map_bits);
   }
 
   // ---- one byte ---------------------------------------------------------------------------------------------------
 
-  /** Codes one byte of stream s: `code(p)` codes or decodes a bit of probability p and returns it. */
+  /**
+   * Codes one byte of a stream; its steps have the names of those in src/engines/reference/mixer.ts.
+   * @param frequencies the network's, null without one
+   * @param code given the probability Q16 of a one, codes or decodes the bit and returns it
+   */
   template <class Code>
   uint32_t code_byte(Stream& s, const uint32_t* frequencies, Code&& code) {
-    constexpr int N = INPUTS<P>;
-    Model<P>& md = model;
-    uint8_t* slot[P::contexts];
-    uint32_t tree[256];
-    uint32_t net_sure = 0, top = 0, second = 0;
-    if (frequencies) {
-      for (int i = 127; i >= 0; i--) tree[128 + i] = frequencies[2 * i] + frequencies[2 * i + 1];
-      for (int i = 127; i >= 1; i--) tree[i] = tree[2 * i] + tree[2 * i + 1];
-      for (uint32_t i = 1; i < 256; i++) top = frequencies[i] > frequencies[top] ? i : top;
-      second = top == 0;
-      for (uint32_t i = 0; i < 256; i++) second = i != top && frequencies[i] > frequencies[second] ? i : second;
-      const uint32_t best = frequencies[top];
-      // 1 .. 15 by how much of the mass is not on the likeliest byte.
-      const uint32_t rest = tree[1] - best;
-      const int bits = 32 - std::countl_zero(static_cast<uint32_t>((static_cast<uint64_t>(rest) << 14) / (tree[1] ? tree[1] : 1)));
-      net_sure = 1 + static_cast<uint32_t>(bits > 14 ? 14 : bits);
+    NetworkView network(frequencies);
+    Byte byte(s, network);
+    Slots slots;
+    begin_byte(byte);
+    for (byte.bit_index = 0; byte.bit_index < 8; byte.bit_index++) {
+      find_slots(byte, slots);
+      Inputs inputs;
+      gather_inputs(byte, slots, inputs);
+      const int32_t logit = mix(byte, inputs);
+      const uint32_t bit = code(refine(byte, inputs, logit));
+      update(byte, slots, inputs, bit);
+      byte.c0 = byte.c0 << 1 | bit;
     }
+    const uint32_t c = byte.c0 & 255;
+    for (int i = 0; i < P::contexts; i++) update_run(slots.first[i], c);
+    update_history(s, c);
+    set_contexts(s);
+    return c;
+  }
 
-    const uint32_t c1 = s.c4 & 255, c2 = s.c4 >> 8 & 255;
+  ALWAYS_INLINE void begin_byte(Byte& byte) {
+    Stream& s = byte.stream;
     if constexpr (P::full) {
-      s.hash[46] = hash2(hash2(top | second << 8 | net_sure << 16, 0), 46);
-      s.hash[47] = hash2(hash2(top, c1 | net_sure << 8), 47);
+      s.hash[46] = hash2(hash2(byte.top | byte.network.second() << 8 | byte.uncertainty << 16, 0), 46);
+      s.hash[47] = hash2(hash2(byte.top, byte.c1 | byte.uncertainty << 8), 47);
       __builtin_prefetch(line(s.hash[46]));
       __builtin_prefetch(line(s.hash[47]));
     }
+    // Learn fast at first.
     const uint32_t boost = static_cast<uint32_t>(16384 / (64 + (m->coded >> 4)));
-    const int32_t rate = P::rate + static_cast<int32_t>(boost < 60 ? boost : 60);
-    uint32_t expected[MATCH_MODELS] = {};
-    uint32_t match_bucket[MATCH_MODELS] = {};
+    byte.rate = P::rate + static_cast<int32_t>(boost < 60 ? boost : 60);
     for (int k = 0; k < P::matches; k++) {
       const Match& match = s.match[k];
-      if (match.length > 0 || match.misses > 0) {
-        expected[k] = m->block[match.position] | 256u;
-        const uint32_t l = match.length;
-        uint32_t b = l < 16 ? l : l < 24 ? 16 : l < 32 ? 17 : l < 48 ? 18 : l < 64 ? 19 : l < 128 ? 20 : l < 256 ? 21 : l < 512 ? 22 : 23;
-        if (match.misses) b = 24 + (match.misses > 7 ? 7 : match.misses);
-        match_bucket[k] = b;
-      }
+      if (match.length == 0 && match.misses == 0) continue;
+      byte.expected[k] = m->block[match.position] | 256u;
+      byte.match_class[k] = match_class(match.length, match.misses);
     }
-    uint8_t* run[P::contexts];
-    bool seen[P::contexts];
-    uint8_t scratch[P::contexts][SLOT_BYTES] = {};
-    uint32_t c0 = 1;
-    for (uint32_t bit_index = 0; bit_index < 8; bit_index++) {
-      if (bit_index == 0) {
-        for (int i = 0; i < P::contexts; i++) {
-          slot[i] = find_slot(line(s.hash[i]), s.hash[i]);
-          run[i] = slot[i] + SLOT_RUN_BYTE;
-          seen[i] = run[i][1] != 0;
-        }
-      } else if (bit_index == 4) {
-        // The second nibble's line lies near the first one's. A context met for the first time gets none: most never
-        // come back. When one does, what its first byte would have left in the slot is made up for.
-        const uint32_t near = c0 - 15;
-        for (int i = 0; i < P::contexts; i++)
-          if (seen[i]) __builtin_prefetch(line(s.hash[i], near));
-        for (int i = 0; i < P::contexts; i++) {
-          if (!seen[i]) {
-            slot[i] = scratch[i];
-            continue;
-          }
-          slot[i] = find_slot(line(s.hash[i], near), s.hash[i] + c0 * 0x3A35);
-          const uint32_t last = run[i][0];
-          if (slot[i][SLOT_NODE + 1] == 0 && run[i][1] != 0 && last >> 4 == (c0 & 15))
-            for (uint32_t k = 0, at = 1; k < 4; k++) {
-              const uint32_t bit = last >> (3 - k) & 1;
-              slot[i][SLOT_NODE + at] = STATES.next[0][bit];
-              at = at << 1 | bit;
-            }
-        }
-      }
-      const uint32_t node = SLOT_NODE + (bit_index < 4 ? c0 : (c0 & ((1u << (bit_index - 4)) - 1)) | 1u << (bit_index - 4));
-      int32_t* x = md.mixer.x;
-      int n = 0;
-      uint32_t hits = 0, run_hits = 0;
-      uint32_t run_index[P::contexts];
-      for (int i = 0; i < P::contexts; i++) {
-        const uint32_t state = slot[i][node];
-        const uint32_t p = md.map[i].entry[state] >> 16;
-        if (i < 6) hits += state != 0;
-        if constexpr (P::full) {
-          const int32_t st = state ? stretch(p) : 0;
-          x[n++] = st;
-          x[n++] = state ? (static_cast<int32_t>(p) - 32768) >> 6 : 0;
-          x[n++] = state && (STATES.zeros[state] == 0 || STATES.ones[state] == 0) ? st : 0;
-          int32_t value = 0;
-          run_index[i] = 0;
-          const uint32_t count = run[i][1], predicted = run[i][0] | 256u;
-          if (count != 0 && predicted >> (8 - bit_index) == c0) {
-            const uint32_t b = count < 8 ? count : count < 16 ? 8 : count < 32 ? 9 : count < 64 ? 10 : count < 128 ? 11 : 12;
-            const uint32_t bit = predicted >> (7 - bit_index) & 1;
-            run_index[i] = (b * 8 + bit_index) * 2 + bit;
-            value = stretch(md.run_map[i][run_index[i]] >> 16);
-            if (i >= 1 && i < 6) run_hits++;
-          }
-          x[n++] = value;
-        } else {
-          x[n++] = stretch(p);
-        }
-      }
-      uint32_t match_index[MATCH_MODELS] = {};
-      uint32_t match_state = 0, agree = 0, longest_expected = 0;
-      for (int k = 0; k < P::matches; k++) {
-        int32_t a = 0, b = 0;
-        if (expected[k] && expected[k] >> (8 - bit_index) == c0) {
-          const uint32_t bit = expected[k] >> (7 - bit_index) & 1;
-          match_index[k] = 1 + (match_bucket[k] * 8 + bit_index) * 2 + bit;
-          const uint32_t p = md.match_map[k][match_index[k]] >> 16;
-          a = stretch(p);
-          b = (static_cast<int32_t>(p) - 32768) >> 5;
-          match_state = match_bucket[k] * 2 + bit + 1;
-          longest_expected = expected[k];
-          agree += 1 + bit * 4;
-        } else {
-          expected[k] = 0;
-        }
-        x[n++] = a;
-        x[n++] = b;
-      }
-      x[n++] = stretch(md.order0[c0] >> 16);
-      x[n++] = 256;
-      Apm net_apm[2]{}, top_apm{};
-      uint32_t net_bucket = 0;
-      if (frequencies) {
-        const uint32_t total = tree[c0] ? tree[c0] : 1;  // 0 only if the caller broke the contract
-        const uint32_t ones = bit_index < 7 ? tree[2 * c0 + 1] : frequencies[2 * c0 + 1 - 256];
-        uint32_t p = static_cast<uint32_t>((static_cast<uint64_t>(ones) << 16) / total);
-        p = p < 1 ? 1 : p > 65535 ? 65535 : p;
-        const int32_t st = stretch(p);
-        x[n++] = st;
-        x[n++] = (static_cast<int32_t>(p) - 32768) >> 4;
-        const uint32_t top_context = ((top | 256u) >> (8 - bit_index)) == c0 ? (top | 256u) >> (7 - bit_index) & 1 ? 2 : 1 : 0;
-        net_bucket = 1 + static_cast<uint32_t>(st + 3072) / 128 + 64 * top_context;
-        x[n++] = stretch(static_cast<uint32_t>(clamp16(net_apm[0].predict(md.certainty_map, c0 | 256u * (match_state != 0) | 512 * net_sure, st))));
-        x[n++] = stretch(static_cast<uint32_t>(clamp16(net_apm[1].predict(map(0), map_context(c0, c1), st))));
-      } else {
-        x[n++] = 0;
-        x[n++] = 0;
-        x[n++] = 0;
-        x[n++] = 0;
-      }
-      while (n < N) x[n++] = 0;
+  }
 
-      // First layer.
-      uint32_t row[16];
-      row[0] = 0;
-      row[1] = c0;
-      row[2] = match_state;
-      row[3] = net_bucket;
+  /** Looks the contexts' slots up, once for each nibble. */
+  ALWAYS_INLINE void find_slots(const Byte& byte, Slots& slots) {
+    const Stream& s = byte.stream;
+    if (byte.bit_index == 0) {
+      for (int i = 0; i < P::contexts; i++) {
+        slots.now[i] = slots.first[i] = find_slot(line(s.hash[i]), s.hash[i]);
+        slots.seen[i] = slots.first[i][SLOT_RUN_COUNT] != 0;
+      }
+    } else if (byte.bit_index == 4) {
+      const uint32_t near = byte.c0 - 15;  // near the first nibble's line
+      for (int i = 0; i < P::contexts; i++)
+        if (slots.seen[i]) __builtin_prefetch(line(s.hash[i], near));
+      for (int i = 0; i < P::contexts; i++)
+        slots.now[i] = slots.seen[i] ? second_slot(s.hash[i], slots.first[i], byte.c0) : slots.scratch[i];
+    }
+  }
+
+  /**
+   * The slot of the second nibble. A context met for the first time gets none: most never come back. When one does,
+   * what its first byte would have left there is made up for.
+   */
+  ALWAYS_INLINE uint8_t* second_slot(uint32_t hash, const uint8_t* first, uint32_t c0) {
+    uint8_t* slot = find_slot(line(hash, c0 - 15), hash + c0 * 0x3A35);
+    const uint32_t last = first[SLOT_RUN_BYTE];
+    if (slot[SLOT_NODE + 1] == 0 && first[SLOT_RUN_COUNT] != 0 && last >> 4 == (c0 & 15))
+      for (uint32_t k = 0, node = 1; k < 4; k++) {
+        const uint32_t bit = last >> (3 - k) & 1;
+        slot[SLOT_NODE + node] = STATES.next[0][bit];
+        node = node << 1 | bit;
+      }
+    return slot;
+  }
+
+  /** Fills the mixer's inputs: what each model predicts of the next bit. */
+  ALWAYS_INLINE void gather_inputs(const Byte& byte, const Slots& slots, Inputs& inputs) {
+    inputs.node = slot_node(byte.c0, byte.bit_index);
+    gather_histories(byte, slots, inputs, model.mixer.x);
+    gather_matches(byte, inputs, model.mixer.x + At::matches);
+    model.mixer.x[At::order0] = stretch(model.order0[byte.c0] >> 16);
+    model.mixer.x[At::bias] = 256;
+    gather_network(byte, inputs, model.mixer.x + At::network);
+    for (int i = At::end; i < INPUTS<P>; i++) model.mixer.x[i] = 0;
+  }
+
+  /** Inputs of the bit histories and, with the full profile, of the runs. */
+  ALWAYS_INLINE void gather_histories(const Byte& byte, const Slots& slots, Inputs& inputs, int32_t* x) {
+    for (int i = 0; i < P::contexts; i++, x += P::per_context) {
+      const uint32_t state = slots.now[i][inputs.node];
+      const uint32_t p = model.map[i].entry[state] >> 16;
       if constexpr (P::full) {
-        const uint32_t column = s.position - s.line;
-        row[2] = match_state * 8 + bit_index;
-        row[3] = c1;
-        row[4] = hits * 8 + bit_index;
-        row[5] = s.shape & 0xFFF;
-        row[6] = net_sure * 8 + bit_index;
-        row[12] = net_bucket + 256 * (agree == 0 ? 0 : agree < 4 ? 1 : agree % 5 == 0 ? 2 : 3);
-        row[7] = (s.quote != 0) * 1024u + (column < 31 ? column : 31u) * 32 + (s.indent < 31 ? s.indent : 31u);
-        row[8] = agree * 8 + bit_index;
-        row[9] = c2;
-        row[10] = (s.word_length < 15 ? s.word_length : 15) * 64 + (s.shape >> 4 & 7) * 8 + bit_index;
-        row[11] = run_hits * 8 + bit_index + 64 * (s.field < 7 ? s.field : 7);
-        row[13] = longest_expected;
-        row[14] = hash2(s.key, s.field) >> 20;
-        if (match_state == 0) row[2] = 0;
-      }
-      uint32_t first = 0;
-      for (int k = 0; k < P::sets; k++) {
-        md.mixer.choose(k, md.weights + static_cast<size_t>(first) * N, md.used + first, row[k]);
-        first += P::rows[k];
-      }
-      md.mixer.mix();
-      // Second layer.
-      for (int k = 0; k < P::sets; k++) md.last.x[k] = md.mixer.logit[k];
-      md.last.x[15] = 256;
-      const uint32_t last_row[8] = {0, c0 | (match_state != 0) * 256u, c1 | (bit_index << 8), net_bucket | 256u * (match_state != 0),
-                                    c2 | (bit_index << 8), s.shape & 0xFFF, row[2], hits * 8 + bit_index};
-      first = 0;
-      for (int k = 0; k < P::final_sets; k++) {
-        md.last.choose(k, md.last_weights + first * 16, md.last_used + first, last_row[k]);
-        first += FINAL_ROWS[k];
-      }
-      md.last.mix();
-      int32_t sums = 0;
-      for (int k = 0; k < P::final_sets; k++) sums += md.last.logit[k];
-      const int32_t st = sums >> (P::final_sets == 8 ? 3 : 2);
-      const int32_t p = squash(st);
-      // Final maps.
-      Apm maps[3];
-      const int32_t a0 = maps[0].predict(map(1), map_context(c0, c1), st);
-      const int32_t a1 = maps[1].predict(map(2), map_context(c0, c1 | c2 << 8), st);
-      const int32_t a2 = maps[2].predict(map(3), map_context(c0, longest_expected), st);
-      int32_t mixed = (2 * p + a0 + 2 * a1 + 3 * a2 + 4) >> 3;
-      if (frequencies) {
-        const int32_t a3 = top_apm.predict(map(4), map_context(c0, top), st);
-        mixed = (3 * mixed + a3 + 2) >> 2;
-      }
-      mixed = clamp16(mixed);
-
-      const uint32_t y = code(static_cast<uint32_t>(mixed));
-
-      // Learn.
-      maps[0].update(y, 127);
-      maps[1].update(y, 127);
-      maps[2].update(y, 127);
-      md.last.update(y, 512);
-      // Where a hundred inputs are sure, a step of each is a leap of their sum: shorten it.
-      const uint32_t energy = P::full ? md.mixer.energy() : 0;
-      md.mixer.update(y, static_cast<int32_t>(static_cast<uint32_t>(rate) * 16000 / (1000 + energy)));
-      for (int i = 0; i < P::contexts; i++) {
-        uint8_t& state = slot[i][node];
-        adapt(md.map[i].entry[state], y, 1023);
-        state = STATES.next[state][y];
-      }
-      if constexpr (P::full)
-        for (int i = 0; i < P::contexts; i++)
-          if (run_index[i]) adapt(md.run_map[i][run_index[i]], y, 1023);
-      for (int k = 0; k < P::matches; k++)
-        if (match_index[k]) adapt(md.match_map[k][match_index[k]], y, 1023);
-      adapt(md.order0[c0], y, 255);
-      if (frequencies) {
-        net_apm[0].update(y, 127);
-        net_apm[1].update(y, 127);
-        top_apm.update(y, 127);
-      }
-      c0 = c0 << 1 | y;
-    }
-    c0 &= 255;
-    for (int i = 0; i < P::contexts; i++) {
-        uint8_t* r = run[i];
-        if (r[0] == c0 && r[1] != 0) {
-          if (r[1] < 255) r[1]++;
-        } else {
-          r[0] = static_cast<uint8_t>(c0);
-          r[1] = 1;
+        if (i < 6) inputs.hits += state != 0;
+        const int32_t logit = state ? stretch(p) : 0;
+        x[0] = logit;
+        x[1] = state ? (static_cast<int32_t>(p) - 32768) >> 6 : 0;
+        const bool one_value = STATES.zeros[state] == 0 || STATES.ones[state] == 0;  // only one bit value so far
+        x[2] = state && one_value ? logit : 0;
+        int32_t value = 0;
+        inputs.run_index[i] = 0;
+        const uint32_t count = slots.first[i][SLOT_RUN_COUNT], predicted = slots.first[i][SLOT_RUN_BYTE] | 256u;
+        if (count != 0 && predicted >> (8 - byte.bit_index) == byte.c0) {
+          const uint32_t bit = predicted >> (7 - byte.bit_index) & 1;
+          inputs.run_index[i] = (run_class(count) * 8 + byte.bit_index) * 2 + bit;
+          value = stretch(model.run_map[i][inputs.run_index[i]] >> 16);
+          if (i >= 1 && i < 6) inputs.run_hits++;
         }
+        x[3] = value;
+      } else {
+        x[0] = stretch(p);
       }
-    update_history(s, c0);
-    set_contexts(s);
-    return c0;
+    }
+  }
+
+  /** Inputs of the matches. A match that has mispredicted a bit of the byte is left out. */
+  ALWAYS_INLINE void gather_matches(const Byte& byte, Inputs& inputs, int32_t* x) {
+    for (int k = 0; k < P::matches; k++, x += 2) {
+      // what differs once differs at every later bit
+      x[0] = x[1] = 0;
+      if (!byte.expected[k] || byte.expected[k] >> (8 - byte.bit_index) != byte.c0) continue;
+      const uint32_t bit = byte.expected[k] >> (7 - byte.bit_index) & 1;
+      inputs.match_index[k] = 1 + (byte.match_class[k] * 8 + byte.bit_index) * 2 + bit;
+      const uint32_t p = model.match_map[k][inputs.match_index[k]] >> 16;
+      x[0] = stretch(p);
+      x[1] = (static_cast<int32_t>(p) - 32768) >> 5;
+      inputs.match_state = byte.match_class[k] * 2 + bit + 1;
+      inputs.expected_byte = byte.expected[k];
+      inputs.agree += 1 + bit * 4;
+    }
+  }
+
+  /** Inputs of the network. */
+  ALWAYS_INLINE void gather_network(const Byte& byte, Inputs& inputs, int32_t* x) {
+    if (!byte.network) {
+      x[0] = x[1] = x[2] = x[3] = 0;
+      return;
+    }
+    const uint32_t c0 = byte.c0, matching = inputs.match_state != 0;
+    const uint32_t p = byte.network.one(c0);
+    const int32_t logit = stretch(p);
+    const uint32_t certainty_context = c0 | 256 * matching | 512 * byte.uncertainty;
+    const int32_t certainty = inputs.certainty_map.predict(model.certainty_map, certainty_context, logit);
+    const int32_t after_byte = look_up(byte, inputs, 0, byte.c1, logit);
+    x[0] = logit;
+    x[1] = (static_cast<int32_t>(p) - 32768) >> 4;
+    x[2] = stretch(static_cast<uint32_t>(clamp_probability(certainty)));
+    x[3] = stretch(static_cast<uint32_t>(clamp_probability(after_byte)));
+    const uint32_t top = byte.top | 256u;
+    const uint32_t top_context = top >> (8 - byte.bit_index) == c0 ? 1 + (top >> (7 - byte.bit_index) & 1) : 0;
+    inputs.network_class = 1 + static_cast<uint32_t>(logit + 3072) / 128 + 64 * top_context;
+  }
+
+  /** Mixes in two layers. Returns the logit Q8 of a one. */
+  ALWAYS_INLINE int32_t mix(const Byte& byte, const Inputs& inputs) {
+    const Stream& s = byte.stream;
+    const uint32_t c0 = byte.c0, bit_index = byte.bit_index, matching = inputs.match_state != 0;
+    const uint32_t match_row = P::full && matching ? inputs.match_state * 8 + bit_index : inputs.match_state;
+
+    // First layer: weight sets chosen by these contexts.
+    if constexpr (P::full) {
+      const uint32_t column = s.position - s.line;
+      const uint32_t rows[P::sets] = {
+          0,
+          c0,
+          match_row,
+          byte.c1,
+          inputs.hits * 8 + bit_index,
+          s.shape & 0xFFF,
+          byte.uncertainty * 8 + bit_index,
+          (s.quote != 0) * 1024u + at_most(column, 31) * 32 + at_most(s.indent, 31),
+          inputs.agree * 8 + bit_index,
+          byte.c2,
+          at_most(s.word_length, 15) * 64 + (s.shape >> 4 & 7) * 8 + bit_index,
+          inputs.run_hits * 8 + bit_index + 64 * at_most(s.field, 7),
+          inputs.network_class + 256 * agreement(inputs.agree),
+          inputs.expected_byte,
+          hash2(s.key, s.field) >> 20,
+      };
+      model.mixer.choose(model.weights, model.used, P::rows, rows);
+    } else {
+      const uint32_t rows[P::sets] = {0, c0, match_row, inputs.network_class};
+      model.mixer.choose(model.weights, model.used, P::rows, rows);
+    }
+
+    model.mixer.mix();
+
+    // Second layer.
+    for (int k = 0; k < P::sets; k++) model.last.x[k] = model.mixer.logit[k];
+    model.last.x[15] = 256;
+    const uint32_t last_rows[8] = {
+        0,
+        c0 | 256 * matching,
+        byte.c1 | bit_index << 8,
+        inputs.network_class | 256 * matching,
+        byte.c2 | bit_index << 8,
+        s.shape & 0xFFF,
+        match_row,
+        inputs.hits * 8 + bit_index,
+    };
+    model.last.choose(model.last_weights, model.last_used, FINAL_ROWS, last_rows);
+    model.last.mix();
+    int32_t sum = 0;
+    for (int k = 0; k < P::final_sets; k++) sum += model.last.logit[k];
+    return sum >> (P::final_sets == 8 ? 3 : 2);
+  }
+
+  /** Corrects the mixed prediction by the final maps. Returns the probability Q16 of a one, in the coder's range. */
+  ALWAYS_INLINE uint32_t refine(const Byte& byte, Inputs& inputs, int32_t logit) {
+    const int32_t after1 = look_up(byte, inputs, 1, byte.c1, logit);
+    const int32_t after2 = look_up(byte, inputs, 2, byte.c1 | byte.c2 << 8, logit);
+    const int32_t after_match = look_up(byte, inputs, 3, inputs.expected_byte, logit);
+    int32_t p = (2 * squash(logit) + after1 + 2 * after2 + 3 * after_match + 4) >> 3;
+    if (byte.network) p = (3 * p + look_up(byte, inputs, 4, byte.top, logit) + 2) >> 2;
+    return static_cast<uint32_t>(clamp_probability(p));
+  }
+
+  /** What final map i makes of a logit in a context of the byte so far: probability Q16. */
+  ALWAYS_INLINE int32_t look_up(const Byte& byte, Inputs& inputs, uint32_t i, uint32_t context, int32_t logit) {
+    return inputs.maps[i].predict(map(i), map_context(byte.c0, context), logit);
+  }
+
+  /** Everything that has predicted the bit learns from it. */
+  ALWAYS_INLINE void update(const Byte& byte, const Slots& slots, Inputs& inputs, uint32_t bit) {
+    for (int i = 1; i <= 3; i++) inputs.maps[i].update(bit);
+    model.last.update(bit, 512);
+    // Normalized LMS: divide the step by the energy of the inputs, or many certain inputs overshoot together.
+    const uint32_t energy = P::full ? model.mixer.energy() : 0;
+    model.mixer.update(bit, static_cast<int32_t>(static_cast<uint32_t>(byte.rate) * 16000 / (1000 + energy)));
+    for (int i = 0; i < P::contexts; i++) {
+      uint8_t& state = slots.now[i][inputs.node];
+      adapt(model.map[i].entry[state], bit, 1023);
+      state = STATES.next[state][bit];
+    }
+    if constexpr (P::full)
+      for (int i = 0; i < P::contexts; i++)
+        if (inputs.run_index[i]) adapt(model.run_map[i][inputs.run_index[i]], bit, 1023);
+    for (int k = 0; k < P::matches; k++)
+      if (inputs.match_index[k]) adapt(model.match_map[k][inputs.match_index[k]], bit, 1023);
+    adapt(model.order0[byte.c0], bit, 255);
+    if (byte.network) {
+      inputs.certainty_map.update(bit);
+      inputs.maps[0].update(bit);
+      inputs.maps[4].update(bit);
+    }
   }
 
   void init() {
@@ -816,18 +950,18 @@ struct Coder {
     for (auto& map : model.match_map)
       for (int i = 0; i < 1024; i++) map[i] = (i & 1 ? 1u << 20 : 3u << 20) << 10;
     for (auto& entry : model.order0) entry = 1u << 31;
-    constexpr int per = P::per_context, base = P::contexts * per;
+    constexpr int per = P::per_context;
     constexpr int32_t one = 1 << 26;
     for (int i = 0; i < INPUTS<P>; i++) {
       int32_t w = 0;
-      if (i < base) {
+      if (i < At::matches) {
         if (P::full)
           w = i % per == 0 ? one / 32 : i % per == 3 ? one / 64 : 0;
         else
           w = one / 4;
-      } else if (i < base + 2 * P::matches) {
-        w = (i - base) % 2 == 0 ? one / 6 : 0;
-      } else if (i == base + 2 * P::matches + 2) {
+      } else if (i < At::order0) {
+        w = (i - At::matches) % 2 == 0 ? one / 6 : 0;
+      } else if (i == At::network) {
         w = one / 4;
       }
       model.weights[i] = w;
@@ -887,6 +1021,6 @@ void decode(Mix* m, uint8_t* symbols, size_t count, const uint32_t* frequencies)
 }  // namespace
 
 extern const mix_detail::Kernels MIX_KERNELS;
-const mix_detail::Kernels MIX_KERNELS = {SHACOMP_STRING(SHACOMP_ISA), model_bytes, init_model, encode, decode};
+const mix_detail::Kernels MIX_KERNELS = {SHACOMP_ISA_NAME, model_bytes, init_model, encode, decode};
 
 }  // namespace shacomp::SHACOMP_ISA

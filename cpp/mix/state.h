@@ -35,7 +35,8 @@ struct Stream {
   uint32_t position;  // index in the block of the byte being coded
   uint32_t c4;        // last four bytes, newest lowest
   uint32_t c8;        // the four before
-  uint32_t past[LONGEST_ORDER + 1];  // past[n]: hash of the slice's last n bytes, fewer where there are not so many
+  // past[n]: hash of the slice's last n bytes, fewer where there are not so many
+  uint32_t past[LONGEST_ORDER + 1];
   uint32_t word;      // hash of the letters since the last non-letter
   uint32_t word_length;
   uint32_t words[4];  // hashes of the words before, newest first
@@ -60,7 +61,7 @@ struct Stream {
   uint32_t name;        // hash of the last quoted string
   uint32_t key;         // hash of the key whose value is being read
   uint32_t last_key;    // key before it on this level
-  uint32_t value_above; // index of the corresponding byte of the value that this key had last time, 0 if none
+  uint32_t value_above; // index of the same byte in the value that this key had last time, 0 if none
   uint32_t value_start[256];  // where values last began, by a hash of key and path
   uint32_t tag;         // 0 outside a tag, 1 behind '<', 2 in a name, 3 in a closing tag, 4 in attributes
   uint32_t tag_name;

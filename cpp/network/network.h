@@ -66,4 +66,13 @@ struct NetworkKernels {
   double (*bare_dot)(const void* model, int repeats);
 };
 
+#if defined(SHACOMP_NETWORK_ISAS)
+#define X(isa)                                 \
+  namespace isa {                              \
+  extern const NetworkKernels network_kernels; \
+  }
+SHACOMP_NETWORK_ISAS
+#undef X
+#endif
+
 }  // namespace shacomp

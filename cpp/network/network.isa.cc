@@ -6,12 +6,11 @@
  */
 #include "network/network.h"
 
-// The trainer's instruction sets beyond these have no network of their own.
-#if !defined(SHACOMP_ISA_avx512bf16)
-
+#include "core/arena.h"
+#include "core/isa.h"
 #include "network/fixed_point.h"
-#include "network/memory.h"
 #include "network/product.h"
+#include "network/reader.h"
 
 namespace shacomp::SHACOMP_ISA {
 namespace {
@@ -157,7 +156,7 @@ size_t model_size(const Shape& shape) {
   arena.take<Model>(1);
   Model measured;
   place_model(measured, arena, shape);
-  return arena.used();
+  return static_cast<size_t>(arena.used());
 }
 
 void pack_model(const uint8_t* bytes, void* memory) {
@@ -247,7 +246,7 @@ size_t state_size(const Shape& shape, int streams) {
   arena.take<State>(1);
   State measured;
   place_state(measured, arena, shape, streams);
-  return arena.used();
+  return static_cast<size_t>(arena.used());
 }
 
 // The attention memory is not cleared: positions beyond those filled are read, but their weights are set to 0.
@@ -303,7 +302,7 @@ size_t scratch_size(const Shape& shape) {
   Arena arena(nullptr);
   Scratch measured;
   place_scratch(measured, arena, shape);
-  return arena.used();
+  return static_cast<size_t>(arena.used());
 }
 
 /** The rows of one call: `steps` steps of streams [first, first + count). */
@@ -648,15 +647,10 @@ double bare_dot(const void* model, int repeats) { return benchmarked(model).bare
 
 }  // namespace
 
-#define SHACOMP_NAME(isa) SHACOMP_STRING(isa)
-#define SHACOMP_STRING(isa) #isa
-
 extern const NetworkKernels network_kernels;
 const NetworkKernels network_kernels = {
-    SHACOMP_NAME(SHACOMP_ISA), model_size, pack_model, state_size, reset_state, scratch_size, run, benchmark_product,
+    SHACOMP_ISA_NAME, model_size, pack_model, state_size, reset_state, scratch_size, run, benchmark_product,
     product_name, bare_dot,
 };
 
 }  // namespace shacomp::SHACOMP_ISA
-
-#endif

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/aligned_memory.h"
+#include "core/cpu.h"
 
 namespace shacomp::test {
 
@@ -41,9 +42,9 @@ class Random {
 
 /** Zeroed memory of a multiple of 64 bytes: what is touched beyond it is an error that the sanitizer sees. */
 inline Memory zeroed(size_t size) {
-  Memory memory = allocate_aligned(size, 64);
+  Memory memory = allocate_aligned(size);
   CHECK(memory != nullptr);
-  std::memset(memory.get(), 0, (size + 63) / 64 * 64);
+  std::memset(memory.get(), 0, align_up(size));
   return memory;
 }
 
@@ -77,21 +78,6 @@ inline std::vector<uint8_t> sample_bytes(size_t length, uint32_t seed) {
   }
   bytes.resize(length);
   return bytes;
-}
-
-/** Whether this processor runs the kernels of that name. */
-inline bool runs_here(const char* isa) {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512vnni");
-  if (std::strcmp(isa, "avx512") == 0) return avx512;
-  if (std::strcmp(isa, "avx512bf16") == 0) return avx512 && __builtin_cpu_supports("avx512bf16");
-  if (std::strcmp(isa, "avx2") == 0)
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-#endif
-  return std::strcmp(isa, "baseline") == 0;
 }
 
 }  // namespace shacomp::test

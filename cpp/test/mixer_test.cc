@@ -14,7 +14,7 @@ using test::zeroed;
 namespace {
 
 #define X(isa) #isa,
-const char* const kIsas[] = {SHACOMP_NETWORK_ISAS};
+const char* const kIsas[] = {SHACOMP_MIX_ISAS};
 #undef X
 
 /** 256 frequencies for each symbol, of any size that a network may give. */
@@ -64,7 +64,7 @@ void round_trips(const Block& block) {
   std::vector<uint8_t> expected;
   bool first = true;
   for (const char* isa : kIsas) {
-    if (!test::runs_here(isa)) continue;
+    if (!runs_here(isa)) continue;
     const std::vector<uint8_t> payload = encode(block, isa, first ? block.symbols.size() + 1 : 13);
     if (first) expected = payload;
     first = false;

@@ -10,17 +10,6 @@
 #include "parallel/thread_pool.h"
 #include "test/check.h"
 
-namespace shacomp {
-
-#define X(isa)                                 \
-  namespace isa {                              \
-  extern const NetworkKernels network_kernels; \
-  }
-SHACOMP_NETWORK_ISAS
-#undef X
-
-}  // namespace shacomp
-
 using namespace shacomp;
 using test::zeroed;
 
@@ -75,7 +64,7 @@ int main(int count, char** arguments) {
   const std::vector<uint8_t> file = test::read_file(arguments[1]);
   std::vector<const NetworkKernels*> all;
 #define X(isa) \
-  if (test::runs_here(#isa)) all.push_back(&isa::network_kernels);
+  if (runs_here(#isa)) all.push_back(&isa::network_kernels);
   SHACOMP_NETWORK_ISAS
 #undef X
   CHECK(!all.empty());

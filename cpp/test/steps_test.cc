@@ -10,17 +10,6 @@
 #include "parallel/pipeline.h"
 #include "test/check.h"
 
-namespace shacomp {
-
-#define X(isa)                                 \
-  namespace isa {                              \
-  extern const NetworkKernels network_kernels; \
-  }
-SHACOMP_NETWORK_ISAS
-#undef X
-
-}  // namespace shacomp
-
 using namespace shacomp;
 using test::zeroed;
 

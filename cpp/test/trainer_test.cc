@@ -6,17 +6,6 @@
 #include "test/check.h"
 #include "train/train.h"
 
-namespace shacomp {
-
-#define X(isa)                                     \
-  namespace isa {                                  \
-  const TrainKernel* train_kernel(bool want_bf16); \
-  }
-SHACOMP_ISAS
-#undef X
-
-}  // namespace shacomp
-
 using namespace shacomp;
 using test::zeroed;
 
@@ -45,14 +34,17 @@ double train(const TrainKernel* kernel, int workers, int steps) {
     batch.inputs = text.data();
     batch.targets = text.data() + 1;
     batch.resets = resets.data();
-    batch.rate = 0.01f;
-    batch.beta1 = 0.9f;
-    batch.beta2 = 0.99f;
-    batch.epsilon = 1e-8f;
-    batch.clip = 1;
-    batch.ema = 0.9f;
-    batch.correct1 = static_cast<float>(1 / (1 - std::pow(0.9, step)));
-    batch.correct2 = static_cast<float>(1 / (1 - std::pow(0.99, step)));
+    batch.update = {
+        .rate = 0.01f,
+        .beta1 = 0.9f,
+        .beta2 = 0.99f,
+        .epsilon = 1e-8f,
+        .decay = 0,
+        .clip = 1,
+        .ema = 0.9f,
+        .correct1 = static_cast<float>(1 / (1 - std::pow(0.9, step))),
+        .correct2 = static_cast<float>(1 / (1 - std::pow(0.99, step))),
+    };
     const auto phase = [&](Phase p) {
       kernel->use(own.get(), Source::kWeights);
       pool.parallel_for(static_cast<size_t>(workers), [&](size_t worker) {
@@ -74,7 +66,7 @@ double train(const TrainKernel* kernel, int workers, int steps) {
 
 int main() {
 #define X(isa)                                             \
-  if (test::runs_here(#isa)) {                             \
+  if (runs_here(#isa)) {                             \
     for (const bool bf16 : {false, true}) {                \
       const TrainKernel* kernel = isa::train_kernel(bf16); \
       const double first = train(kernel, 1, 1);            \
@@ -82,6 +74,6 @@ int main() {
       CHECK(std::abs(train(kernel, 3, 1) - first) < 0.05); \
     }                                                      \
   }
-  SHACOMP_ISAS
+  SHACOMP_TRAIN_ISAS
 #undef X
 }

@@ -26,32 +26,55 @@ struct Unit<bf16> {
   static constexpr int size = 2;
 };
 
-/** Left operand: where unit k of row r lies, `blocks` being the stride from 64 rows to the next 64. In units. */
+/** A row-major matrix [rows][cols], or rows of one: `stride` elements from row to row. A view: it owns nothing. */
+template <class T>
+struct Matrix {
+  T* data;
+  int rows, cols;
+  std::ptrdiff_t stride;
+
+  T* operator[](std::ptrdiff_t row) const { return data + row * stride; }
+  /** Elements, of one without gaps. */
+  std::ptrdiff_t size() const { return std::ptrdiff_t(rows) * cols; }
+  /** Rows [first, first + count). */
+  Matrix slice(int first, int count) const { return {(*this)[first], count, cols, stride}; }
+  /** Rows first, first + step, …: one sequence of rows that are (step, sequence) pairs. */
+  Matrix every(int step, int first) const { return {(*this)[first], rows / step, cols, stride * step}; }
+};
+
+template <class T>
+inline Matrix<T> matrix(T* data, int rows, int cols) {
+  return {data, rows, cols, cols};
+}
+
+/** Left operand: where unit k of row r lies, `block` being the stride from 64 rows to the next 64, in units. */
 template <class E>
 struct Left {
   const typename Unit<E>::type* data;
   std::ptrdiff_t row, k, block;
+  int reduction;  // elements
 };
 
 template <class E>
-inline Left<E> rows_of(const E* data, std::ptrdiff_t ld) {
-  const std::ptrdiff_t stride = ld / Unit<E>::size;
-  return {reinterpret_cast<const typename Unit<E>::type*>(data), stride, 1, stride * kPanel};
+inline Left<E> rows_of(Matrix<E> m) {
+  const std::ptrdiff_t stride = m.stride / Unit<E>::size;
+  return {reinterpret_cast<const typename Unit<E>::type*>(m.data), stride, 1, stride * kPanel, m.cols};
 }
 
 /** A packed matrix with `reduction` elements per column, as the left operand: its columns become rows. */
 template <class E>
-inline Left<E> columns_of(const E* packed, std::ptrdiff_t reduction) {
-  return {reinterpret_cast<const typename Unit<E>::type*>(packed), 1, kPanel, reduction / Unit<E>::size * kPanel};
+inline Left<E> columns_of(const E* packed, int reduction) {
+  const std::ptrdiff_t block = reduction / Unit<E>::size * kPanel;
+  return {reinterpret_cast<const typename Unit<E>::type*>(packed), 1, kPanel, block, reduction};
 }
 
-/** Packs a row-major matrix [reduction][n], n a multiple of 64. */
-inline void pack_rows(float* to, const float* from, std::ptrdiff_t ld, int reduction, int n) {
-  for (int p = 0; p < n; p += kPanel)
-    for (int k = 0; k < reduction; ++k, to += kPanel) __builtin_memcpy(to, from + k * ld + p, kPanel * sizeof(float));
+/** Packs a matrix [reduction][n], n a multiple of 64. */
+inline void pack_rows(float* to, Matrix<float> from) {
+  for (int p = 0; p < from.cols; p += kPanel)
+    for (int k = 0; k < from.rows; ++k, to += kPanel) __builtin_memcpy(to, from[k] + p, kPanel * sizeof(float));
 }
 
-inline void pack_rows(bf16* to, const bf16* from, std::ptrdiff_t ld, int reduction, int n) {
+inline void pack_rows(bf16* to, Matrix<bf16> from) {
 #if defined(__AVX512BF16__)
   alignas(64) std::uint16_t order[32];
   for (int i = 0; i < 16; ++i) {
@@ -60,33 +83,33 @@ inline void pack_rows(bf16* to, const bf16* from, std::ptrdiff_t ld, int reducti
   }
   const __m512i low = _mm512_load_si512(order);
   const __m512i high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
-  for (int p = 0; p < n; p += kPanel)
-    for (int k = 0; k < reduction; k += 2, to += 2 * kPanel)
+  for (int p = 0; p < from.cols; p += kPanel)
+    for (int k = 0; k < from.rows; k += 2, to += 2 * kPanel)
       for (int half = 0; half < 2; ++half) {
-        const __m512i a = _mm512_loadu_si512(from + k * ld + p + 32 * half);
-        const __m512i b = _mm512_loadu_si512(from + (k + 1) * ld + p + 32 * half);
+        const __m512i a = _mm512_loadu_si512(from[k] + p + 32 * half);
+        const __m512i b = _mm512_loadu_si512(from[k + 1] + p + 32 * half);
         _mm512_storeu_si512(to + 64 * half, _mm512_permutex2var_epi16(a, low, b));
         _mm512_storeu_si512(to + 64 * half + 32, _mm512_permutex2var_epi16(a, high, b));
       }
 #else
-  for (int p = 0; p < n; p += kPanel)
-    for (int k = 0; k < reduction; k += 2, to += 2 * kPanel)
+  for (int p = 0; p < from.cols; p += kPanel)
+    for (int k = 0; k < from.rows; k += 2, to += 2 * kPanel)
       for (int i = 0; i < kPanel; ++i) {
-        to[2 * i] = from[k * ld + p + i];
-        to[2 * i + 1] = from[(k + 1) * ld + p + i];
+        to[2 * i] = from[k][p + i];
+        to[2 * i + 1] = from[k + 1][p + i];
       }
 #endif
 }
 
-/** Packs the transpose of a row-major matrix [n][reduction], n a multiple of 64. */
+/** Packs the transpose of a matrix [n][reduction], n a multiple of 64. */
 template <class E>
-inline void pack_columns(E* to, const E* from, std::ptrdiff_t ld, int reduction, int n) {
+inline void pack_columns(E* to, Matrix<E> from) {
   using U = typename Unit<E>::type;
-  const int units = reduction / Unit<E>::size;
-  const std::ptrdiff_t stride = ld / Unit<E>::size;
-  const U* source = reinterpret_cast<const U*>(from);
+  const int units = from.cols / Unit<E>::size;
+  const std::ptrdiff_t stride = from.stride / Unit<E>::size;
+  const U* source = reinterpret_cast<const U*>(from.data);
   U* target = reinterpret_cast<U*>(to);
-  for (int p = 0; p < n; p += kPanel, target += static_cast<std::ptrdiff_t>(units) * kPanel)
+  for (int p = 0; p < from.rows; p += kPanel, target += static_cast<std::ptrdiff_t>(units) * kPanel)
     for (int k0 = 0; k0 < units; k0 += 16) {
       const int k1 = k0 + 16 < units ? k0 + 16 : units;
       for (int i = 0; i < kPanel; ++i)
@@ -151,11 +174,11 @@ inline void tile(float* c, std::ptrdiff_t ldc, const std::uint32_t* a, std::ptrd
 }
 #endif
 
-/** C[m][n] (+)= A[m][reduction] B[reduction][n]; n a multiple of 64, `right` packed, C row-major float32. */
+/** C[m][n] (+)= A[m][reduction] B[reduction][n]; n a multiple of 64, `right` packed. */
 template <class E>
-inline void gemm(float* c, std::ptrdiff_t ldc, Left<E> a, const E* right, int m, int n, int reduction, bool accumulate) {
+inline void gemm(Matrix<float> c, Left<E> a, const E* right, bool accumulate) {
   using U = typename Unit<E>::type;
-  const int units = reduction / Unit<E>::size;
+  const int units = a.reduction / Unit<E>::size, m = c.rows, n = c.cols;
   const U* b = reinterpret_cast<const U*>(right);
   for (int i0 = 0; i0 < m; i0 += kPanel) {
     const int rows = m - i0 < kPanel ? m - i0 : kPanel;
@@ -167,15 +190,15 @@ inline void gemm(float* c, std::ptrdiff_t ldc, Left<E> a, const E* right, int m,
         for (int t = 0; t < tiles; ++t) {
           const int i = rows * t / tiles;
           const U* from = block + i * a.row;
-          float* to = c + (i0 + i) * ldc + j + jj;
+          float* to = c[i0 + i] + j + jj;
           switch (rows * (t + 1) / tiles - i) {
-            case 1: tile<1>(to, ldc, from, a.row, a.k, panel + jj, units, accumulate); break;
-            case 2: tile<2>(to, ldc, from, a.row, a.k, panel + jj, units, accumulate); break;
-            case 3: tile<3>(to, ldc, from, a.row, a.k, panel + jj, units, accumulate); break;
-            case 4: tile<4>(to, ldc, from, a.row, a.k, panel + jj, units, accumulate); break;
+            case 1: tile<1>(to, c.stride, from, a.row, a.k, panel + jj, units, accumulate); break;
+            case 2: tile<2>(to, c.stride, from, a.row, a.k, panel + jj, units, accumulate); break;
+            case 3: tile<3>(to, c.stride, from, a.row, a.k, panel + jj, units, accumulate); break;
+            case 4: tile<4>(to, c.stride, from, a.row, a.k, panel + jj, units, accumulate); break;
 #if defined(__AVX2__)
-            case 5: tile<5>(to, ldc, from, a.row, a.k, panel + jj, units, accumulate); break;
-            case 6: tile<6>(to, ldc, from, a.row, a.k, panel + jj, units, accumulate); break;
+            case 5: tile<5>(to, c.stride, from, a.row, a.k, panel + jj, units, accumulate); break;
+            case 6: tile<6>(to, c.stride, from, a.row, a.k, panel + jj, units, accumulate); break;
 #endif
           }
         }

@@ -49,12 +49,15 @@ enum RangeScalar { kOutputReach, kAttentionReach, kQueryReach, kBoomReach, kCell
 constexpr int kMoments = 4;
 enum MomentSite { kStartMoment, kHiddenMoment, kMemoryMoment, kBoomMoment };
 
-/** One optimizer step. Everything is per segment; bytes are sequence-major [batch][steps]. */
+/** One AdamW step; JavaScript writes it as float32 numbers in this order (UPDATE in src/trainer/kernels.ts has the meanings). */
+struct Update {
+  float rate, beta1, beta2, epsilon, decay, clip, ema, correct1, correct2;
+};
+
+/** One segment, bytes sequence-major [batch][steps], and what is to be done with its gradient. */
 struct TrainBatch {
   const std::uint8_t *inputs, *targets, *resets;
-  float rate, beta1, beta2, epsilon, decay, clip, ema;
-  /** Adam's bias corrections 1 / (1 - beta^t) */
-  float correct1, correct2;
+  Update update;
 };
 
 enum class Source : std::int32_t { kWeights, kEma };
@@ -88,5 +91,13 @@ struct TrainKernel {
   /** For the benchmark: operations of `repeats` products that stay in registers and the first-level cache. */
   double (*bare_product)(int repeats);
 };
+
+/** The trainer of an instruction set, with bfloat16 products where asked for and present. */
+#define X(isa)                                     \
+  namespace isa {                                  \
+  const TrainKernel* train_kernel(bool want_bf16); \
+  }
+SHACOMP_TRAIN_ISAS
+#undef X
 
 }  // namespace shacomp

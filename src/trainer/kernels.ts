@@ -28,23 +28,30 @@ export interface Segment {
   resets: Uint8Array;
 }
 
-/** One AdamW step as the kernels take it. */
-export interface Update {
+/** The numbers of one AdamW step, in the order of `struct Update` (cpp/train/train.h). */
+export const UPDATE = [
   /** learning rate; negative computes the gradient only */
-  rate: number;
-  beta1: number;
-  beta2: number;
-  epsilon: number;
+  'rate',
+  'beta1',
+  'beta2',
+  'epsilon',
   /** decoupled weight decay of matrices */
-  decay: number;
+  'decay',
   /** largest global norm of the gradient; 0 does not clip */
-  clip: number;
+  'clip',
   /** decay of the moving average of the weights */
-  ema: number;
+  'ema',
   /** Adam's bias corrections, 1 / (1 - beta^t) */
-  correct1: number;
-  correct2: number;
-}
+  'correct1',
+  'correct2',
+] as const;
+
+/** One AdamW step. */
+export type Update = Readonly<Record<(typeof UPDATE)[number], number>>;
+
+/** An update as the kernels take it. */
+export const updateNumbers = (update: Update): Float32Array =>
+  Float32Array.from(UPDATE, (name) => update[name]);
 
 export interface StepResult {
   /** mean over the segment before the step, nats per byte */

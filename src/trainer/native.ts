@@ -2,7 +2,13 @@
 
 import { nativeAddon } from '../engines/native/addon.js';
 import { chooseIsa, type IsaLists } from '../engines/native/isa.js';
-import type { Segment, StepResult, TrainConfig, TrainKernels, Update } from './kernels.js';
+import {
+  type Segment,
+  type StepResult,
+  type TrainConfig,
+  type TrainKernels,
+  updateNumbers,
+} from './kernels.js';
 
 /** Threads that the addon can divide a batch among. */
 const MOST_THREADS = 64;
@@ -41,7 +47,7 @@ export interface TrainAddon {
     inputs: Uint8Array,
     targets: Uint8Array,
     resets: Uint8Array,
-    update: Readonly<Update>,
+    update: Float32Array,
   ): StepResult;
   trainEvaluate(
     session: Handle,
@@ -94,7 +100,7 @@ export function nativeTraining(isa?: string): TrainKernels {
         },
         detail: `${used}, ${made.bf16 ? 'bfloat16' : 'float32'} products, ${n} thread${n > 1 ? 's' : ''}`,
         step: ({ inputs, targets, resets }: Segment, update) =>
-          addon.trainStep(session, inputs, targets, resets, update),
+          addon.trainStep(session, inputs, targets, resets, updateNumbers(update)),
         evaluate: ({ inputs, targets, resets }, losses, ema, prepare) =>
           addon.trainEvaluate(session, inputs, targets, resets, losses, ema, prepare),
       };

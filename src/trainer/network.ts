@@ -30,7 +30,7 @@ export interface NetworkOptions {
   moments?: boolean;
 }
 
-/** A gradient that is longer, or no number, changes no weight (cpp/train/trainer.isa.cc). */
+/** A gradient that is longer, or no number, changes no weight (cpp/train/adamw.h). */
 export const LARGEST_NORM = 1e30;
 
 /** Longest batch. */

@@ -1,7 +1,7 @@
 /** @file The training kernels in WebAssembly, for machines where the addon does not run: one thread, float32 products. */
 import { type HeapExports, WasmHeap } from '../engines/wasm/memory.js';
 import { wasmModule } from '../node/wasm-module.js';
-import type { Segment, TrainConfig, TrainKernels } from './kernels.js';
+import { type Segment, type TrainConfig, type TrainKernels, UPDATE, updateNumbers } from './kernels.js';
 
 /** What cpp/bindings/wasm/train.cc exports. Pointers are byte offsets. */
 interface TrainExports extends HeapExports {
@@ -14,7 +14,8 @@ interface TrainExports extends HeapExports {
   train_ranges_length(session: number): number;
   train_moments_length(session: number): number;
   train_losses(session: number): number;
-  train_step(session: number, ...update: number[]): number;
+  train_update(session: number): number;
+  train_step(session: number): number;
   train_evaluate(session: number, ema: number, prepare: number): void;
 }
 
@@ -47,6 +48,7 @@ export async function wasmTraining(): Promise<TrainKernels> {
       const n = config.batch * config.steps;
       const bytes = new Uint8Array(buffer, exports.train_bytes(session) >>> 0, 2 * n + config.batch);
       const sums = new Float64Array(buffer, exports.train_losses(session) >>> 0, config.batch);
+      const numbers = new Float32Array(buffer, exports.train_update(session) >>> 0, UPDATE.length);
       const put = ({ inputs, targets, resets }: Segment) => {
         bytes.set(inputs);
         bytes.set(targets, n);
@@ -64,10 +66,10 @@ export async function wasmTraining(): Promise<TrainKernels> {
           moments: floats(7, exports.train_moments_length(session)),
         },
         detail: 'WebAssembly SIMD, float32 products, 1 thread',
-        step(segment, { rate, beta1, beta2, epsilon, decay, clip, ema, correct1, correct2 }) {
+        step(segment, update) {
           put(segment);
-          const optimizer = [rate, beta1, beta2, epsilon, decay, clip, ema, correct1, correct2];
-          const norm = exports.train_step(session, ...optimizer);
+          numbers.set(updateNumbers(update));
+          const norm = exports.train_step(session);
           return { loss: sums.reduce((a, b) => a + b, 0) / n, norm };
         },
         evaluate(segment, losses, ema, prepare) {

@@ -8,6 +8,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <vector>
 
 namespace shacomp {
 
@@ -71,6 +72,60 @@ inline bool has_tag(napi_env env, napi_value value, const napi_type_tag& tag) {
   return napi_check_object_type_tag(env, value, &tag, &has) == napi_ok && has;
 }
 
+inline napi_value text(napi_env env, const char* string) {
+  napi_value out = nullptr;
+  napi_create_string_utf8(env, string, NAPI_AUTO_LENGTH, &out);
+  return out;
+}
+
+inline napi_value boolean(napi_env env, bool value) {
+  napi_value out = nullptr;
+  napi_get_boolean(env, value, &out);
+  return out;
+}
+
+/** The names of kernels, as an array. */
+template <class Kernels>
+napi_value names_of(napi_env env, const std::vector<const Kernels*>& kernels) {
+  napi_value list = nullptr;
+  napi_create_array(env, &list);
+  uint32_t i = 0;
+  for (const Kernels* k : kernels) napi_set_element(env, list, i++, text(env, k->name));
+  return list;
+}
+
+/** The kernels of that name; null without them. */
+template <class Kernels>
+const Kernels* named(const std::vector<const Kernels*>& kernels, const std::string& name) {
+  for (const Kernels* k : kernels)
+    if (name == k->name) return k;
+  return nullptr;
+}
+
+/** What Node-API calls a typed array of T. */
+template <class T>
+struct ArrayOf;
+template <>
+struct ArrayOf<uint8_t> {
+  static constexpr napi_typedarray_type type = napi_uint8_array;
+};
+template <>
+struct ArrayOf<uint16_t> {
+  static constexpr napi_typedarray_type type = napi_uint16_array;
+};
+template <>
+struct ArrayOf<uint32_t> {
+  static constexpr napi_typedarray_type type = napi_uint32_array;
+};
+template <>
+struct ArrayOf<float> {
+  static constexpr napi_typedarray_type type = napi_float32_array;
+};
+template <>
+struct ArrayOf<double> {
+  static constexpr napi_typedarray_type type = napi_float64_array;
+};
+
 /** Arguments of a call, missing ones undefined. */
 template <size_t N>
 struct Arguments {
@@ -86,16 +141,41 @@ struct Arguments {
     napi_get_value_double(env, value[i], &v);
     return v >= 0 && v <= 9007199254740991.0 ? static_cast<size_t>(v) : SIZE_MAX;
   }
-  /** The elements of a typed array of `type`; null if it is another thing. `length` in elements. */
-  void* array(size_t i, napi_typedarray_type type, size_t* length) const {
+  /** 0 where it is no number. */
+  int integer(size_t i) const {
+    int32_t v = 0;
+    napi_get_value_int32(env, value[i], &v);
+    return v;
+  }
+  bool boolean(size_t i, bool otherwise = false) const {
+    bool v = otherwise;
+    napi_get_value_bool(env, value[i], &v);
+    return v;
+  }
+  /** The object of an external; null if it is another thing. */
+  template <class T>
+  T* external(size_t i) const {
+    void* v = nullptr;
+    return napi_get_value_external(env, value[i], &v) == napi_ok ? static_cast<T*>(v) : nullptr;
+  }
+  /** The elements of a typed array of T; null if it is another thing. `length` in elements. */
+  template <class T>
+  T* array(size_t i, size_t* length) const {
     bool is = false;
     napi_typedarray_type actual;
     void* data = nullptr;
     if (napi_is_typedarray(env, value[i], &is) != napi_ok || !is) return nullptr;
-    if (napi_get_typedarray_info(env, value[i], &actual, length, &data, nullptr, nullptr) != napi_ok || actual != type)
-      return nullptr;
-    static uint8_t empty[4];
-    return data ? data : empty;
+    if (napi_get_typedarray_info(env, value[i], &actual, length, &data, nullptr, nullptr) != napi_ok) return nullptr;
+    if (actual != ArrayOf<T>::type) return nullptr;
+    static double empty;
+    return static_cast<T*>(data ? data : &empty);
+  }
+  /** The elements of a typed array of at least `least` T; null if it is another thing. */
+  template <class T>
+  T* array_of(size_t i, size_t least) const {
+    size_t length = 0;
+    T* const data = array<T>(i, &length);
+    return length >= least ? data : nullptr;
   }
   std::string string(size_t i) const {
     char text[32] = "";

@@ -12,6 +12,7 @@
 
 #include "bindings/node/addon.h"
 #include "bindings/node/mix.h"
+#include "core/arena.h"
 
 namespace shacomp {
 
@@ -36,8 +37,8 @@ void MixHandle::allocate(size_t wanted) {
   memory = at;
   if (bytes > 4 * HUGE_PAGE) madvise(memory, bytes, MADV_HUGEPAGE);
 #else
-  bytes = (wanted + 63) / 64 * 64;
-  memory = std::calloc(1, bytes + 64);
+  bytes = align_up(wanted);
+  memory = std::calloc(1, bytes + kAlignment);
   if (!memory) throw std::bad_alloc();
 #endif
 }
@@ -102,13 +103,13 @@ napi_value mix_open_js(napi_env env, napi_callback_info info) {
   if (bytes == 0) return fail(env, "ERR_OPTIONS", "mixing coder: profile, block length or number of streams out of range");
   const std::string isa = a.string(4);
   size_t payload_size = 0;
-  void* payload = nullptr;
-  if (a.given(3) && !(payload = a.array(3, napi_uint8_array, &payload_size)))
+  const uint8_t* payload = nullptr;
+  if (a.given(3) && !(payload = a.array<uint8_t>(3, &payload_size)))
     return fail(env, "ERR_OPTIONS", "mixing coder: the payload must be a Uint8Array");
 
   auto h = std::make_unique<MixHandle>();
   h->allocate(bytes);
-  h->mix = mix_create(h->aligned(), static_cast<int>(profile), length, streams, isa.empty() ? nullptr : isa.c_str());
+  h->mix = mix_create(aligned(h->memory), static_cast<int>(profile), length, streams, isa.empty() ? nullptr : isa.c_str());
   if (!h->mix) return fail(env, "ERR_ENGINE_UNAVAILABLE", "mixing coder: this machine lacks the instruction set asked for");
   h->streams = streams;
   if (payload) {
@@ -139,9 +140,7 @@ napi_value mix_prepare_js(napi_env env, napi_callback_info info) {
   auto* memory = static_cast<volatile uint8_t*>(h->memory);
   for (size_t at = h->prepared; at < end; at += PAGE) memory[at] = memory[at];
   h->prepared = end;
-  napi_value out = nullptr;
-  napi_get_boolean(env, end == h->bytes, &out);
-  return out;
+  return boolean(env, end == h->bytes);
 }
 
 /** Checks symbols (count of them) and frequencies (count x 256 or absent). */
@@ -149,7 +148,7 @@ bool symbols_and_frequencies(const Arguments<4>& a, size_t at, size_t count, con
   *frequencies = nullptr;
   if (!a.given(at)) return true;
   size_t length = 0;
-  *frequencies = static_cast<const uint32_t*>(a.array(at, napi_uint32_array, &length));
+  *frequencies = a.array<uint32_t>(at, &length);
   return *frequencies && length / 256 >= count;
 }
 
@@ -158,14 +157,14 @@ napi_value mix_encode_js(napi_env env, napi_callback_info info) {
   Arguments<4> a(env, info);
   MixHandle* h = mix_handle(env, a.value[0]);
   size_t count = 0;
-  const auto* symbols = static_cast<const uint8_t*>(a.array(1, napi_uint8_array, &count));
+  const uint8_t* symbols = a.array<uint8_t>(1, &count);
   const uint32_t* frequencies;
   if (!h || !symbols || !symbols_and_frequencies(a, 2, count, &frequencies))
     return fail(env, "ERR_OPTIONS", "mixEncode: needs an open coder, a Uint8Array and 256 frequencies for each of its bytes");
   uint16_t* odds = nullptr;
   if (a.given(3)) {
     size_t room = 0;
-    odds = static_cast<uint16_t*>(a.array(3, napi_uint16_array, &room));
+    odds = a.array<uint16_t>(3, &room);
     if (!odds || room / 8 < count) return fail(env, "ERR_OPTIONS", "mixEncode: needs room for the odds of 8 bits for each byte");
   }
   mix_encode(h->mix, symbols, count, frequencies, odds);
@@ -195,7 +194,7 @@ napi_value mix_decode_js(napi_env env, napi_callback_info info) {
   Arguments<4> a(env, info);
   MixHandle* h = mix_handle(env, a.value[0]);
   size_t length = 0;
-  auto* symbols = static_cast<uint8_t*>(a.array(1, napi_uint8_array, &length));
+  uint8_t* symbols = a.array<uint8_t>(1, &length);
   const size_t count = a.size(2);
   const uint32_t* frequencies;
   if (!h || !h->payload || !symbols || count > length || !symbols_and_frequencies(a, 3, count, &frequencies))
@@ -209,9 +208,7 @@ napi_value mix_ends_js(napi_env env, napi_callback_info info) {
   Arguments<1> a(env, info);
   MixHandle* h = mix_handle(env, a.value[0]);
   if (!h || !h->payload) return fail(env, "ERR_OPTIONS", "mixEnds: needs an open decoder");
-  napi_value out = nullptr;
-  napi_get_boolean(env, mix_ends(h->mix), &out);
-  return out;
+  return boolean(env, mix_ends(h->mix));
 }
 
 /** mixClose(coder): frees its memory now. */

@@ -27,7 +27,6 @@ struct MixHandle {
 
   /** Zeroed memory. @throws std::bad_alloc */
   void allocate(size_t wanted);
-  void* aligned() const { return reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(memory) + 63) & ~uintptr_t{63}); }
   void release();
 };
 

@@ -6,41 +6,17 @@
 #include <node_api.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <new>
 #include <utility>
 #include <vector>
 
-#if defined(__aarch64__) && defined(__linux__)
-#include <sys/auxv.h>
-#elif defined(SHACOMP_HAS_avxvnni)
-#include <cpuid.h>
-#endif
-
 #include "bindings/node/addon.h"
 #include "bindings/node/network.h"
-#include "network/memory.h"
+#include "core/cpu.h"
 #include "parallel/pipeline.h"
 
 namespace shacomp {
-
-#define X(isa)                              \
-  namespace isa {                           \
-  extern const NetworkKernels network_kernels; \
-  }
-#if defined(__x86_64__)
-X(baseline) X(avx2) X(avx512)
-#if defined(SHACOMP_HAS_avxvnni)
-X(avxvnni)
-#endif
-#elif defined(__aarch64__)
-X(baseline) X(dotprod)
-#else
-X(baseline)
-#endif
-#undef X
 
 namespace {
 
@@ -49,81 +25,17 @@ constexpr napi_type_tag kNetworkTag = {0x53686163'6f6d7031, 0x4e657477'6f726b31}
 /** Fewest streams that are worth a thread of their own. */
 constexpr int kStreamsPerThread = 2;
 
-#if defined(SHACOMP_HAS_avxvnni)
-// Not all compilers know AVX-VNNI by name: leaf 7, subleaf 1, EAX bit 4. Its registers are those of AVX2.
-bool has_avxvnni() {
-  unsigned eax, ebx, ecx, edx;
-  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & (1 << 4));
-}
-#elif defined(__aarch64__) && defined(__linux__)
-bool has_dotprod() { return getauxval(AT_HWCAP) & (1 << 20); }
-#elif defined(__aarch64__)
-bool has_dotprod() { return true; }  // every Apple processor with this architecture
-#endif
-
 /** Instruction sets of this processor, best first. */
 std::vector<const NetworkKernels*> supported() {
   std::vector<const NetworkKernels*> list;
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni"))
-    list.push_back(&avx512::network_kernels);
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) {
-#if defined(SHACOMP_HAS_avxvnni)
-    if (has_avxvnni()) list.push_back(&avxvnni::network_kernels);
-#endif
-    list.push_back(&avx2::network_kernels);
-  }
-#elif defined(__aarch64__)
-  if (has_dotprod()) list.push_back(&dotprod::network_kernels);
-#endif
-  list.push_back(&baseline::network_kernels);
+#define X(isa) \
+  if (runs_here(#isa)) list.insert(list.begin(), &isa::network_kernels);
+  SHACOMP_NETWORK_ISAS
+#undef X
   return list;
 }
 
-Memory allocate(size_t size) { return allocate_aligned(size, kAlignment); }
-
 napi_value no_such_isa(napi_env env) { return fail(env, "ERR_OPTIONS", "unknown instruction set"); }
-
-/** The arguments of a call, which src/engines/native/engine.ts has checked. */
-class TrustedArguments {
- public:
-  TrustedArguments(napi_env env, napi_callback_info info) : env_(env) {
-    size_t count = kMost;
-    napi_get_cb_info(env, info, &count, values_, nullptr, nullptr);
-  }
-  int number(int i) const {
-    int32_t value = 0;
-    napi_get_value_int32(env_, values_[i], &value);
-    return value;
-  }
-  template <class T>
-  T* external(int i) const {
-    void* value = nullptr;
-    napi_get_value_external(env_, values_[i], &value);
-    return static_cast<T*>(value);
-  }
-  /** First element of a typed array. */
-  template <class T>
-  T* array(int i) const {
-    void* data = nullptr;
-    napi_get_typedarray_info(env_, values_[i], nullptr, nullptr, &data, nullptr, nullptr);
-    return static_cast<T*>(data);
-  }
-  const NetworkKernels* kernels(int i) const {
-    char name[32] = {};
-    napi_get_value_string_utf8(env_, values_[i], name, sizeof(name), nullptr);
-    for (const NetworkKernels* k : supported())
-      if (std::strcmp(k->name, name) == 0) return k;
-    return nullptr;
-  }
-
- private:
-  static constexpr size_t kMost = 8;
-  napi_env env_;
-  napi_value values_[kMost];
-};
 
 /** Tells JavaScript's garbage collector of memory that its objects hold or, below 0, no longer hold. */
 void report(napi_env env, int64_t bytes) {
@@ -146,17 +58,7 @@ napi_value wrap(napi_env env, std::unique_ptr<T> object) {
 }
 
 /** networkIsas(): names of the instruction sets that run here, best first. */
-napi_value network_isas(napi_env env, napi_callback_info) {
-  napi_value list;
-  napi_create_array(env, &list);
-  uint32_t i = 0;
-  for (const NetworkKernels* k : supported()) {
-    napi_value name;
-    napi_create_string_utf8(env, k->name, NAPI_AUTO_LENGTH, &name);
-    napi_set_element(env, list, i++, name);
-  }
-  return list;
-}
+napi_value network_isas(napi_env env, napi_callback_info) { return names_of(env, supported()); }
 
 /** What JavaScript has of a model: networks share it. */
 struct ModelHandle {
@@ -166,14 +68,14 @@ struct ModelHandle {
 
 /** packModel(file: Uint8Array, isa: string): model. Throws ERR_MEMORY_LIMIT, ERR_OPTIONS. */
 napi_value pack_model(napi_env env, napi_callback_info info) {
-  const TrustedArguments arguments(env, info);
-  const uint8_t* const file = arguments.array<const uint8_t>(0);
+  const Arguments<2> arguments(env, info);
+  const uint8_t* const file = arguments.array_of<uint8_t>(0, 0);
   auto model = std::make_shared<PackedModel>();
-  model->kernels = arguments.kernels(1);
+  model->kernels = named(supported(), arguments.string(1));
   if (!model->kernels) return no_such_isa(env);
   model->shape = read_shape(file);
   const size_t size = model->kernels->model_size(model->shape);
-  model->memory = allocate(size);
+  model->memory = allocate_aligned(size);
   model->kernels->pack_model(file, model->memory.get());
   return wrap(env, std::unique_ptr<ModelHandle>(new ModelHandle{std::move(model), size}));
 }
@@ -186,30 +88,30 @@ int useful_threads(int streams, int threads) { return std::min(threads, streams 
  * not counted. Throws ERR_OPTIONS.
  */
 napi_value network_bytes(napi_env env, napi_callback_info info) {
-  const TrustedArguments arguments(env, info);
-  const NetworkKernels* const kernels = arguments.kernels(0);
+  const Arguments<8> arguments(env, info);
+  const NetworkKernels* const kernels = named(supported(), arguments.string(0));
   if (!kernels) return no_such_isa(env);
-  const Shape shape = {arguments.number(1), arguments.number(2), arguments.number(3), arguments.number(4),
-                       static_cast<uint32_t>(arguments.number(5))};
-  const int streams = arguments.number(6);
-  const int threads = useful_threads(streams, arguments.number(7));
+  const Shape shape = {arguments.integer(1), arguments.integer(2), arguments.integer(3), arguments.integer(4),
+                       static_cast<uint32_t>(arguments.integer(5))};
+  const int streams = arguments.integer(6);
+  const int threads = useful_threads(streams, arguments.integer(7));
   const double scratch = static_cast<double>(kernels->scratch_size(shape));
   return number(env, static_cast<double>(kernels->state_size(shape, streams)) + threads * scratch);
 }
 
 /** openNetwork(model, streams, threads): network. Throws ERR_MEMORY_LIMIT. */
 napi_value open_network(napi_env env, napi_callback_info info) {
-  const TrustedArguments arguments(env, info);
+  const Arguments<3> arguments(env, info);
   const auto& model = arguments.external<ModelHandle>(0)->model;
   auto network = std::make_unique<Network>();
   network->model = model;
-  network->streams = arguments.number(1);
-  const int threads = useful_threads(network->streams, arguments.number(2));
+  network->streams = arguments.integer(1);
+  const int threads = useful_threads(network->streams, arguments.integer(2));
   network->size = model->kernels->state_size(model->shape, network->streams);
-  network->state = allocate(network->size);
+  network->state = allocate_aligned(network->size);
   const size_t scratch = model->kernels->scratch_size(model->shape);
   for (int i = 0; i < threads; i++) {
-    network->scratch.push_back(allocate(scratch));
+    network->scratch.push_back(allocate_aligned(scratch));
     network->size += scratch;
   }
   network->pool = ThreadPool::shared(static_cast<unsigned>(threads));
@@ -221,7 +123,7 @@ napi_value open_network(napi_env env, napi_callback_info info) {
 
 /** resetNetwork(network) */
 napi_value reset_network(napi_env env, napi_callback_info info) {
-  Network& network = *TrustedArguments(env, info).external<Network>(0);
+  Network& network = *Arguments<1>(env, info).external<Network>(0);
   network.position = {};
   network.pace = {};
   network.model->kernels->reset_state(network.model->memory.get(), network.state.get(), network.streams);
@@ -230,11 +132,11 @@ napi_value reset_network(napi_env env, napi_callback_info info) {
 
 /** runNetwork(network, bytes: Uint8Array, steps, frequencies: Uint32Array) */
 napi_value run_network(napi_env env, napi_callback_info info) {
-  const TrustedArguments arguments(env, info);
+  const Arguments<4> arguments(env, info);
   Network& network = *arguments.external<Network>(0);
-  const uint8_t* const bytes = arguments.array<const uint8_t>(1);
-  const int steps = arguments.number(2);
-  uint32_t* const frequencies = arguments.array<uint32_t>(3);
+  const uint8_t* const bytes = arguments.array_of<uint8_t>(1, 0);
+  const int steps = arguments.integer(2);
+  uint32_t* const frequencies = arguments.array_of<uint32_t>(3, 0);
   const int most = (network.streams + kStreamsPerThread - 1) / kStreamsPerThread;
   const StreamGroups parts{network.streams, std::min(static_cast<int>(network.scratch.size()), most)};
   network.pool->parallel_for(static_cast<size_t>(parts.groups), [&](size_t i) {
@@ -247,7 +149,7 @@ napi_value run_network(napi_env env, napi_callback_info info) {
 
 /** closeNetwork(network): frees its memory, and threads that nobody else needs, now instead of at garbage collection. */
 napi_value close_network(napi_env env, napi_callback_info info) {
-  Network& network = *TrustedArguments(env, info).external<Network>(0);
+  Network& network = *Arguments<1>(env, info).external<Network>(0);
   report(env, -static_cast<int64_t>(network.size));
   network.size = 0;
   network.state.reset();
@@ -259,26 +161,24 @@ napi_value close_network(napi_env env, napi_callback_info info) {
 
 /** productName(model): the kernel that the first layer's recurrent product takes. */
 napi_value product_name(napi_env env, napi_callback_info info) {
-  const PackedModel& model = *TrustedArguments(env, info).external<ModelHandle>(0)->model;
-  napi_value name;
-  napi_create_string_utf8(env, model.kernels->product_name(model.memory.get()), NAPI_AUTO_LENGTH, &name);
-  return name;
+  const PackedModel& model = *Arguments<1>(env, info).external<ModelHandle>(0)->model;
+  return text(env, model.kernels->product_name(model.memory.get()));
 }
 
 /** benchmarkDot(model, repeats): multiply-adds done by the bare inner loop of that kernel. */
 napi_value benchmark_dot(napi_env env, napi_callback_info info) {
-  const TrustedArguments arguments(env, info);
+  const Arguments<2> arguments(env, info);
   const PackedModel& model = *arguments.external<ModelHandle>(0)->model;
-  return number(env, model.kernels->bare_dot(model.memory.get(), arguments.number(1)));
+  return number(env, model.kernels->bare_dot(model.memory.get(), arguments.integer(1)));
 }
 
 /** benchmarkProduct(model, columns, repeats): multiply-adds done by the first layer's recurrent product. */
 napi_value benchmark_product(napi_env env, napi_callback_info info) {
-  const TrustedArguments arguments(env, info);
+  const Arguments<3> arguments(env, info);
   const PackedModel& model = *arguments.external<ModelHandle>(0)->model;
-  const int columns = arguments.number(1);
-  const int repeats = arguments.number(2);
-  const Memory scratch = allocate(model.kernels->scratch_size(model.shape));
+  const int columns = arguments.integer(1);
+  const int repeats = arguments.integer(2);
+  const Memory scratch = allocate_aligned(model.kernels->scratch_size(model.shape));
   model.kernels->product(model.memory.get(), columns, repeats, scratch.get());
   const double d = model.shape.width;
   return number(env, 4 * d * d * columns * repeats);

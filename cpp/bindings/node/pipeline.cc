@@ -111,9 +111,9 @@ napi_value mix_steps_js(napi_env env, napi_callback_info info) {
     return fail(env, "ERR_OPTIONS", "mixSteps: needs an open coder and an open network of as many streams");
   const size_t streams = coder->streams;
   size_t bytes = 0, values = 0;
-  auto* const rows = static_cast<uint8_t*>(a.array(2, napi_uint8_array, &bytes));
+  uint8_t* const rows = a.array<uint8_t>(2, &bytes);
   const size_t count = a.size(3);
-  auto* const frequencies = static_cast<uint32_t*>(a.array(4, napi_uint32_array, &values));
+  uint32_t* const frequencies = a.array<uint32_t>(4, &values);
   const size_t room = values / (streams * kSymbols);
   if (!rows || !frequencies || count > INT32_MAX || bytes < streams + count || room == 0)
     return fail(env, "ERR_OPTIONS", "mixSteps: needs a row more than it codes and room for the frequencies of a step");

@@ -5,13 +5,13 @@
  */
 #include <node_api.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <vector>
 
 #include "bindings/node/addon.h"
 #include "core/aligned_memory.h"
+#include "core/cpu.h"
 #include "parallel/thread_pool.h"
 #include "train/train.h"
 
@@ -21,35 +21,17 @@
 
 namespace shacomp {
 
-#define X(isa)                                     \
-  namespace isa {                                  \
-  const TrainKernel* train_kernel(bool want_bf16); \
-  }
-SHACOMP_ISAS
-#undef X
-
 namespace {
-
-constexpr std::size_t kAlignment = 64;
 
 /** Kernels for this processor, best first; with bfloat16 products where asked for and present. */
 std::vector<const TrainKernel*> supported(bool bf16) {
   std::vector<const TrainKernel*> list;
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512vnni");
-  if (avx512 && __builtin_cpu_supports("avx512bf16")) list.push_back(avx512bf16::train_kernel(bf16));
-  if (avx512) list.push_back(avx512::train_kernel(bf16));
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
-    list.push_back(avx2::train_kernel(bf16));
-#endif
-  list.push_back(baseline::train_kernel(bf16));
+#define X(isa) \
+  if (runs_here(#isa)) list.insert(list.begin(), isa::train_kernel(bf16));
+  SHACOMP_TRAIN_ISAS
+#undef X
   return list;
 }
-
-Memory allocate(std::size_t size) { return allocate_aligned(size, kAlignment); }
 
 struct Session {
   const TrainKernel* kernel;
@@ -80,7 +62,8 @@ class Workers {
 
 napi_value wrong(napi_env env, const char* message) { return fail(env, "ERR_OPTIONS", message); }
 
-double number(napi_env env, napi_value object, const char* name) {
+/** A number of an object; 0 where it is none. */
+double property(napi_env env, napi_value object, const char* name) {
   napi_value value;
   double x = 0;
   if (napi_get_named_property(env, object, name, &value) == napi_ok) napi_get_value_double(env, value, &x);
@@ -88,45 +71,13 @@ double number(napi_env env, napi_value object, const char* name) {
 }
 
 void set(napi_env env, napi_value object, const char* name, double x) {
-  napi_value value;
-  napi_create_double(env, x, &value);
-  napi_set_named_property(env, object, name, value);
-}
-
-napi_value text(napi_env env, const char* string) {
-  napi_value value;
-  napi_create_string_utf8(env, string, NAPI_AUTO_LENGTH, &value);
-  return value;
-}
-
-/** The kernel named by a string, or null. */
-const TrainKernel* kernel_named(napi_env env, napi_value value, bool bf16) {
-  char name[32] = {};
-  napi_get_value_string_utf8(env, value, name, sizeof name, nullptr);
-  for (const TrainKernel* kernel : supported(bf16))
-    if (std::strcmp(kernel->name, name) == 0) return kernel;
-  return nullptr;
-}
-
-/** Data of a typed array of at least n elements, or null. */
-void* elements(napi_env env, napi_value value, napi_typedarray_type wanted, std::size_t n) {
-  napi_typedarray_type type;
-  std::size_t length;
-  void* data;
-  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok) return nullptr;
-  return type == wanted && length >= n ? data : nullptr;
-}
-
-Session* session(napi_env env, napi_value value) {
-  void* data = nullptr;
-  if (napi_get_value_external(env, value, &data) != napi_ok) return nullptr;
-  return static_cast<Session*>(data);
+  napi_set_named_property(env, object, name, number(env, x));
 }
 
 /** Reads a configuration; false if it is out of range. */
 bool read_config(napi_env env, napi_value object, TrainConfig& c) {
   const auto read = [&](const char* name, double low, double high, int multiple) {
-    const double x = number(env, object, name);
+    const double x = property(env, object, name);
     const bool good = x >= low && x <= high && x == int(x) && int(x) % multiple == 0;
     return good ? int(x) : -1;
   };
@@ -134,7 +85,7 @@ bool read_config(napi_env env, napi_value object, TrainConfig& c) {
   c.layers = read("layers", 1, 32, 1);
   c.boom = read("boom", 1, 8, 1);
   c.window = read("window", 64, 1 << 16, 2);
-  c.attention = std::uint32_t(number(env, object, "attention"));
+  c.attention = std::uint32_t(property(env, object, "attention"));
   c.batch = read("batch", 1, 4096, 1);
   c.steps = read("steps", 64, c.window, 64);
   c.workers = read("workers", 1, 64, 1);
@@ -146,23 +97,15 @@ bool read_config(napi_env env, napi_value object, TrainConfig& c) {
 }
 
 /** trainKernels(): names of the instruction sets that run here, best first. */
-napi_value kernels(napi_env env, napi_callback_info) {
-  napi_value list;
-  napi_create_array(env, &list);
-  std::uint32_t i = 0;
-  for (const TrainKernel* kernel : supported(false)) napi_set_element(env, list, i++, text(env, kernel->name));
-  return list;
-}
+napi_value kernels(napi_env env, napi_callback_info) { return names_of(env, supported(false)); }
 
 /** Arguments (isa, config), measured. */
 bool read_session(napi_env env, napi_callback_info info, Session& s) {
-  std::size_t argc = 2;
-  napi_value argv[2];
-  napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr);
-  if (argc != 2 || !read_config(env, argv[1], s.config)) return false;
-  s.kernel = kernel_named(env, argv[0], s.config.bf16 != 0);
+  const Arguments<2> a(env, info);
+  if (!read_config(env, a.value[1], s.config)) return false;
+  s.kernel = named(supported(s.config.bf16 != 0), a.string(0));
   if (!s.kernel) return false;
-  s.trainer = allocate(s.kernel->trainer_bytes);
+  s.trainer = allocate_aligned(s.kernel->trainer_bytes);
   s.kernel->create(s.config, s.trainer.get(), nullptr, &s.layout);
   return true;
 }
@@ -171,9 +114,7 @@ bool read_session(napi_env env, napi_callback_info info, Session& s) {
 napi_value bytes(napi_env env, napi_callback_info info) {
   Session s{};
   if (!read_session(env, info, s)) return wrong(env, "trainBytes: wrong arguments");
-  napi_value result;
-  napi_create_double(env, double(s.layout.arena_bytes), &result);
-  return result;
+  return number(env, double(s.layout.arena_bytes));
 }
 
 /**
@@ -187,12 +128,12 @@ napi_value create(napi_env env, napi_callback_info info) {
   void* data = nullptr;
   const napi_value arena = new_array_buffer(env, size, &data);
   if (!arena) return no_memory(env);
-  const std::size_t skip = -reinterpret_cast<std::uintptr_t>(data) % kAlignment;
+  const std::size_t skip = static_cast<char*>(aligned(data)) - static_cast<char*>(data);
 #if defined(__linux__)
   const std::uintptr_t page = (reinterpret_cast<std::uintptr_t>(data) + 4095) & ~std::uintptr_t{4095};
   madvise(reinterpret_cast<void*>(page), size - (page - reinterpret_cast<std::uintptr_t>(data)), MADV_HUGEPAGE);
 #endif
-  owned->kernel->create(owned->config, owned->trainer.get(), static_cast<char*>(data) + skip, &owned->layout);
+  owned->kernel->create(owned->config, owned->trainer.get(), aligned(data), &owned->layout);
   if (napi_create_reference(env, arena, 1, &owned->arena) != napi_ok) return no_memory(env);
   napi_value result, handle;
   const auto finalize = [](napi_env e, void* p, void*) {
@@ -225,42 +166,31 @@ napi_value create(napi_env env, napi_callback_info info) {
   return result;
 }
 
-bool read_batch(napi_env env, const Session* s, napi_value* argv, TrainBatch& batch) {
+/** Reads the bytes of a segment from argument 1 on. */
+template <size_t N>
+bool read_batch(const Arguments<N>& a, const Session* s, TrainBatch& batch) {
   const std::size_t n = std::size_t(s->config.batch) * s->config.steps;
-  const auto read = [&](napi_value value, std::size_t length) {
-    return static_cast<const std::uint8_t*>(elements(env, value, napi_uint8_array, length));
-  };
-  batch.inputs = read(argv[0], n);
-  batch.targets = read(argv[1], n);
-  batch.resets = read(argv[2], s->config.batch);
+  batch.inputs = a.template array_of<uint8_t>(1, n);
+  batch.targets = a.template array_of<uint8_t>(2, n);
+  batch.resets = a.template array_of<uint8_t>(3, s->config.batch);
   return batch.inputs && batch.targets && batch.resets;
 }
 
 /**
- * trainStep(session, inputs, targets, resets, { rate, beta1, beta2, epsilon, decay, clip, ema, correct1, correct2 }):
- * { loss, norm }, the loss in nats per byte. With rate < 0 only the gradient is computed.
+ * trainStep(session, inputs, targets, resets, update): { loss, norm }, the loss in nats per byte. The update is a Float32Array in
+ * the order of struct Update; with a rate < 0 only the gradient is computed.
  */
 napi_value step(napi_env env, napi_callback_info info) {
-  std::size_t argc = 5;
-  napi_value argv[5];
-  napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr);
-  Session* s = argc == 5 ? session(env, argv[0]) : nullptr;
+  const Arguments<5> a(env, info);
+  Session* s = a.external<Session>(0);
   TrainBatch batch{};
-  if (!s || !read_batch(env, s, argv + 1, batch)) return wrong(env, "trainStep: wrong arguments");
-  const auto option = [&](const char* name) { return float(number(env, argv[4], name)); };
-  batch.rate = option("rate");
-  batch.beta1 = option("beta1");
-  batch.beta2 = option("beta2");
-  batch.epsilon = option("epsilon");
-  batch.decay = option("decay");
-  batch.clip = option("clip");
-  batch.ema = option("ema");
-  batch.correct1 = option("correct1");
-  batch.correct2 = option("correct2");
+  const float* update = a.array_of<float>(4, sizeof(Update) / sizeof(float));
+  if (!s || !update || !read_batch(a, s, batch)) return wrong(env, "trainStep: wrong arguments");
+  std::memcpy(&batch.update, update, sizeof(Update));
   Workers workers(*s, batch);
   for (Phase phase : kPreparePhases) workers.run(phase, Source::kWeights);
   for (Phase phase : kGradientPhases) workers.run(phase, Source::kWeights);
-  if (batch.rate >= 0) workers.run(Phase::kUpdate, Source::kWeights);
+  if (batch.update.rate >= 0) workers.run(Phase::kUpdate, Source::kWeights);
   double loss = 0;
   for (int b = 0; b < s->config.batch; ++b) loss += s->kernel->losses(s->trainer.get())[b];
   napi_value result;
@@ -272,17 +202,13 @@ napi_value step(napi_env env, napi_callback_info info) {
 
 /** trainEvaluate(session, inputs, targets, resets, losses, ema, prepare): loss in nats of every sequence into losses. */
 napi_value evaluate(napi_env env, napi_callback_info info) {
-  std::size_t argc = 7;
-  napi_value argv[7];
-  napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr);
-  Session* s = argc == 7 ? session(env, argv[0]) : nullptr;
+  const Arguments<7> a(env, info);
+  Session* s = a.external<Session>(0);
   TrainBatch batch{};
-  void* losses = s ? elements(env, argv[4], napi_float64_array, s->config.batch) : nullptr;
-  if (!losses || !read_batch(env, s, argv + 1, batch)) return wrong(env, "trainEvaluate: wrong arguments");
-  bool ema = false, prepare = true;
-  napi_get_value_bool(env, argv[5], &ema);
-  napi_get_value_bool(env, argv[6], &prepare);
-  const Source source = ema ? Source::kEma : Source::kWeights;
+  double* losses = s ? a.array_of<double>(4, s->config.batch) : nullptr;
+  if (!losses || !read_batch(a, s, batch)) return wrong(env, "trainEvaluate: wrong arguments");
+  const bool prepare = a.boolean(6, true);
+  const Source source = a.boolean(5) ? Source::kEma : Source::kWeights;
   Workers workers(*s, batch);
   if (prepare)
     for (Phase phase : kPreparePhases) workers.run(phase, source);
@@ -293,18 +219,10 @@ napi_value evaluate(napi_env env, napi_callback_info info) {
 
 /** trainBenchmark(isa, bf16, repeats): operations done by the bare inner loop of the products, on this thread. */
 napi_value benchmark(napi_env env, napi_callback_info info) {
-  std::size_t argc = 3;
-  napi_value argv[3];
-  napi_get_cb_info(env, info, &argc, argv, nullptr, nullptr);
-  bool bf16 = false;
-  std::int32_t repeats = 0;
-  napi_get_value_bool(env, argv[1], &bf16);
-  napi_get_value_int32(env, argv[2], &repeats);
-  const TrainKernel* kernel = kernel_named(env, argv[0], bf16);
+  const Arguments<3> a(env, info);
+  const TrainKernel* kernel = named(supported(a.boolean(1)), a.string(0));
   if (!kernel) return wrong(env, "trainBenchmark: wrong arguments");
-  napi_value result;
-  napi_create_double(env, kernel->bare_product(repeats), &result);
-  return result;
+  return number(env, kernel->bare_product(a.integer(2)));
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 /** @file The mixing coder for src/engines/wasm/mixer.ts. Memory is handed in by JavaScript, which asks for sizes first. */
+#include "bindings/wasm/export.h"
 #include "mix/mix.h"
-
-#define EXPORT(name) [[gnu::used]] __attribute__((export_name(#name)))
 
 namespace shacomp {
 namespace {

@@ -1,14 +1,9 @@
 /** @file The network for src/engines/wasm/engine.ts. Memory is handed in by JavaScript, which asks for sizes first. */
-#include "network/memory.h"
+#include "bindings/wasm/export.h"
+#include "core/arena.h"
 #include "network/network.h"
 
-#define EXPORT(name) [[gnu::used]] __attribute__((export_name(#name)))
-
 namespace shacomp {
-
-namespace wasm {
-extern const NetworkKernels network_kernels;
-}
 
 namespace {
 

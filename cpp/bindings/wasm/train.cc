@@ -2,24 +2,19 @@
  * @file The training kernels for src/trainer/wasm.ts: one thread, float32 products. Memory is handed in by JavaScript, which
  * asks for sizes first and checks what it passes.
  */
+#include "bindings/wasm/export.h"
+#include "core/arena.h"
 #include "train/train.h"
-
-#define EXPORT(name) [[gnu::used]] __attribute__((export_name(#name)))
 
 namespace shacomp {
 
-namespace wasm {
-const TrainKernel* train_kernel(bool want_bf16);
-}
-
 namespace {
-
-constexpr std::uint64_t kAlignment = 64;
 
 /** At the start of a session's memory; the trainer, the bytes of one segment and the arena follow. */
 struct Session {
   TrainConfig config;
   TrainLayout layout;
+  Update update;
   void* trainer;
   /** inputs and targets, [batch][steps] each, and resets, [batch] */
   std::uint8_t* bytes;
@@ -31,6 +26,7 @@ struct Session {
     b.inputs = bytes;
     b.targets = bytes + n;
     b.resets = bytes + 2 * n;
+    b.update = update;
     return b;
   }
 
@@ -40,15 +36,13 @@ struct Session {
   }
 };
 
-constexpr std::uint64_t aligned(std::uint64_t n) { return (n + kAlignment - 1) / kAlignment * kAlignment; }
-
 }  // namespace
 
 extern "C" {
 
 /** Bytes that `train_measure` works in. */
 EXPORT(train_scratch) std::size_t train_scratch() {
-  return aligned(sizeof(Session)) + aligned(wasm::train_kernel(false)->trainer_bytes);
+  return align_up(sizeof(Session)) + align_up(wasm::train_kernel(false)->trainer_bytes);
 }
 
 /** Begins a session in `train_scratch` bytes of aligned memory; returns how many it needs in all, zeroed. */
@@ -56,10 +50,10 @@ EXPORT(train_measure)
 double train_measure(Session* s, int width, int layers, int boom, int window, unsigned attention, int batch, int steps,
                      int moments) {
   s->config = {width, layers, boom, window, attention, batch, steps, 1, 0, moments};
-  s->trainer = reinterpret_cast<std::uint8_t*>(s) + aligned(sizeof(Session));
+  s->trainer = reinterpret_cast<std::uint8_t*>(s) + align_up(sizeof(Session));
   s->bytes = reinterpret_cast<std::uint8_t*>(s) + train_scratch();
   wasm::train_kernel(false)->create(s->config, s->trainer, nullptr, &s->layout);
-  const std::uint64_t bytes = aligned(2 * std::uint64_t(batch) * steps + batch);
+  const std::uint64_t bytes = align_up(2 * std::uint64_t(batch) * steps + batch);
   s->arena = s->bytes + bytes;
   return double(train_scratch() + bytes + s->layout.arena_bytes);
 }
@@ -90,23 +84,15 @@ EXPORT(train_losses) const double* train_losses(const Session* s) {
   return wasm::train_kernel(false)->losses(s->trainer);
 }
 
-/** One step; with rate < 0 the gradient only. Returns the gradient's norm. */
-EXPORT(train_step)
-double train_step(const Session* s, float rate, float beta1, float beta2, float epsilon, float decay, float clip,
-                  float ema, float correct1, float correct2) {
-  TrainBatch batch = s->batch();
-  batch.rate = rate;
-  batch.beta1 = beta1;
-  batch.beta2 = beta2;
-  batch.epsilon = epsilon;
-  batch.decay = decay;
-  batch.clip = clip;
-  batch.ema = ema;
-  batch.correct1 = correct1;
-  batch.correct2 = correct2;
+/** Where the numbers of an update go, float32. */
+EXPORT(train_update) float* train_update(Session* s) { return &s->update.rate; }
+
+/** One step; with a rate < 0 the gradient only. Returns the gradient's norm. */
+EXPORT(train_step) double train_step(const Session* s) {
+  const TrainBatch batch = s->batch();
   for (Phase phase : kPreparePhases) s->run(phase, batch, Source::kWeights);
   for (Phase phase : kGradientPhases) s->run(phase, batch, Source::kWeights);
-  if (rate >= 0) s->run(Phase::kUpdate, batch, Source::kWeights);
+  if (s->update.rate >= 0) s->run(Phase::kUpdate, batch, Source::kWeights);
   return wasm::train_kernel(false)->norm(s->trainer);
 }
 

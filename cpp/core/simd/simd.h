@@ -2,7 +2,8 @@
  * @file Integer vectors of the instruction set that this file is compiled for.
  *
  * Every header offers the same types and operations, so that the network is written once (network/network.isa.cc).
- * The headers are included inside the instruction set's namespace.
+ * The headers are included inside the instruction set's namespace. AVX-VNNI works on the vectors of AVX2, and relaxed SIMD of
+ * WebAssembly on those of SIMD128: they add byte products alone, which network/products/ takes.
  *
  * I32, I16         kLanes32 and 2*kLanes32 lanes; + - & << >> (arithmetic), min, max, load, store, set
  * store_bytes      int16 lanes in [-128, 127] as bytes

@@ -74,12 +74,30 @@ function matchClass(length: number, misses: number): number {
   return 16 + [24, 32, 48, 64, 128, 256, 512].filter((bound) => length >= bound).length;
 }
 
+/** Length of a run in 13 classes. */
+function runClass(count: number): number {
+  return count < 8 ? count : 8 + [16, 32, 64, 128].filter((bound) => count >= bound).length;
+}
+
+/** 0: no match, 1: all expect a zero, 2: all expect a one, 3: they differ. */
+function agreement(agree: number): number {
+  if (agree === 0) return 0;
+  if (agree < 4) return 1;
+  return agree % 5 === 0 ? 2 : 3;
+}
+
+/** Node of the next bit in a slot's binary tree, which covers one nibble. */
+function slotNode({ c0, bitIndex }: { c0: number; bitIndex: number }): number {
+  const nibbleBit = bitIndex & 3;
+  return bitIndex < 4 ? c0 : (c0 & ((1 << nibbleBit) - 1)) | (1 << nibbleBit);
+}
+
 /** The network's distribution of one byte, as the mixer asks for it. */
 class NetworkView {
   readonly top: number;
   readonly second: number;
   /** 1..15 by how much of the mass is not on the likeliest byte. */
-  readonly doubt: number;
+  readonly uncertainty: number;
   readonly #tree = new Uint32Array(512); // sums over the subtrees of a binary heap; leaves at 256
 
   constructor(frequencies: Uint32Array) {
@@ -93,7 +111,7 @@ class NetworkView {
     this.top = top;
     this.second = second;
     const rest = (tree[1]! - frequencies[top]!) >>> 0;
-    this.doubt = 1 + Math.min(14, 32 - Math.clz32(Math.floor((rest * 16384) / (tree[1]! || 1))));
+    this.uncertainty = 1 + Math.min(14, 32 - Math.clz32(Math.floor((rest * 16384) / (tree[1]! || 1))));
   }
 
   /** Probability Q16 that the bit after the partial byte is a one. */
@@ -101,6 +119,57 @@ class NetworkView {
     const total = this.#tree[partial]! || 1;
     return clampProbability(Math.floor((this.#tree[2 * partial + 1]! * 65536) / total));
   }
+}
+
+/** One byte that is being coded: what its eight bits have in common, and how far they have come. */
+interface Byte {
+  readonly stream: Stream;
+  readonly network: NetworkView | undefined;
+  /** the last byte and the one before it */
+  readonly c1: number;
+  readonly c2: number;
+  /** the network's likeliest byte and its uncertainty; 0 without a network */
+  readonly top: number;
+  readonly uncertainty: number;
+  /** learning rate of the first layer, Q12 */
+  readonly rate: number;
+  /** by match: the byte that follows it, -1 without a match */
+  readonly expected: readonly number[];
+  /** by match: {@link matchClass} */
+  readonly matchClasses: readonly number[];
+  /** by context: the slot of the first nibble, which holds the run */
+  readonly first: number[];
+  /** by context: whether it has been met before */
+  readonly seen: boolean[];
+  /** by context: the slot of the current nibble */
+  slots: number[];
+  /** a one, then the bits so far */
+  c0: number;
+  bitIndex: number;
+}
+
+/** What the inputs of one bit were made of: contexts for the mixer's rows, and what learns from the bit. */
+interface Inputs {
+  /** node of the bit in the slots' binary trees */
+  readonly node: number;
+  /** of orders 1 to 6, how many have seen this bit's context */
+  readonly hits: number;
+  /** of orders 2 to 6, how many have a run that agrees with the bits so far */
+  readonly runHits: number;
+  /** by context: entry of its run map, 0 without a run */
+  readonly runIndex: readonly number[];
+  /** by match: entry of its map, 0 without a match */
+  readonly matchIndex: readonly number[];
+  /** class and next bit of the longest match; 0 without one */
+  readonly matchState: number;
+  /** 1 with a match */
+  readonly matching: number;
+  /** 1 for each match that expects a zero, 5 for each that expects a one */
+  readonly agree: number;
+  /** the byte that the longest match expects, | 256; 0 without one */
+  readonly expectedByte: number;
+  /** the network's logit in steps of half a nat, and its likeliest byte's bit; 0 without a network */
+  readonly networkClass: number;
 }
 
 /** All models of one block and the order in which its bytes are coded. */
@@ -222,177 +291,237 @@ class Model {
     table[at] = position;
   }
 
+  /** Codes the bits of a byte, the highest first: each is predicted, coded and learned from before the next. */
   #codeBits(stream: Stream, network: NetworkView | undefined, code: CodeBit): number {
-    const { full, contexts, rate: floor } = this.#profile;
-    const { hashes } = stream;
-    const slots = this.#slots;
-    const x = this.#mixer.x;
+    const byte = this.#beginByte(stream, network);
+    for (byte.bitIndex = 0; byte.bitIndex < 8; byte.bitIndex++) {
+      this.#findSlots(byte);
+      const inputs = this.#gatherInputs(byte);
+      const logit = this.#mix(byte, inputs);
+      const bit = code(this.#refine(byte, inputs, logit));
+      this.#update(byte, inputs, bit);
+      byte.c0 = (byte.c0 << 1) | bit;
+    }
+    for (const slot of byte.first) this.#slots.updateRun(slot, byte.c0 & 255);
+    return byte.c0 & 255;
+  }
+
+  #beginByte(stream: Stream, network: NetworkView | undefined): Byte {
+    const { full, rate } = this.#profile;
     const c1 = stream.c4 & 255;
-    const c2 = (stream.c4 >>> 8) & 255;
     const top = network?.top ?? 0;
-    const doubt = network?.doubt ?? 0;
+    const uncertainty = network?.uncertainty ?? 0;
     if (full) {
-      hashes[46] = hash2(hash2(top | ((network?.second ?? 0) << 8) | (doubt << 16), 0), 46);
-      hashes[47] = hash2(hash2(top, c1 | (doubt << 8)), 47);
+      const likeliest = top | ((network?.second ?? 0) << 8);
+      stream.hashes[46] = hash2(hash2(likeliest | (uncertainty << 16), 0), 46);
+      stream.hashes[47] = hash2(hash2(top, c1 | (uncertainty << 8)), 47);
     }
-    // Learn fast at first.
-    const rate = floor + Math.min(60, Math.floor(16384 / (64 + (this.#coded >> 4))));
-    const expected = this.#matchTables.map((_, k) => {
-      const { length, misses, position } = stream.matches[k]!;
-      return length > 0 || misses > 0 ? this.block[position]! : -1;
-    });
-    const classes = stream.matches.map(({ length, misses }) => matchClass(length, misses));
-    const first: number[] = []; // slots of the first nibble; they hold the runs
-    const seen: boolean[] = []; // whether the context has been met before
-    let slot: number[] = [];
-    let c0 = 1; // a one, then the bits so far
+    return {
+      stream,
+      network,
+      c1,
+      c2: (stream.c4 >>> 8) & 255,
+      top,
+      uncertainty,
+      // Learn fast at first.
+      rate: rate + Math.min(60, Math.floor(16384 / (64 + (this.#coded >> 4)))),
+      expected: this.#matchTables.map((_, k) => {
+        const { length, misses, position } = stream.matches[k]!;
+        return length > 0 || misses > 0 ? this.block[position]! : -1;
+      }),
+      matchClasses: stream.matches.map(({ length, misses }) => matchClass(length, misses)),
+      first: [],
+      seen: [],
+      slots: [],
+      c0: 1,
+      bitIndex: 0,
+    };
+  }
 
-    for (let bitIndex = 0; bitIndex < 8; bitIndex++) {
-      if (bitIndex === 0) {
-        for (let i = 0; i < contexts; i++) {
-          first[i] = slots.find(slots.line(hashes[i]!), hashes[i]!);
-          seen[i] = slots.runCount(first[i]!) !== 0;
-        }
-        slot = first;
-      } else if (bitIndex === 4) {
-        slot = [];
-        for (let i = 0; i < contexts; i++) slot[i] = this.#secondSlot(hashes[i]!, i, first[i]!, seen[i]!, c0);
-      }
-      const nibbleBit = bitIndex & 3;
-      const node = bitIndex < 4 ? c0 : (c0 & ((1 << nibbleBit) - 1)) | (1 << nibbleBit);
-
-      // Inputs.
-      let n = 0;
-      let hits = 0; // of orders 1-6, how many have seen this bit's context
-      let runHits = 0;
-      const runIndex: number[] = [];
+  /** Looks the contexts' slots up, once for each nibble. */
+  #findSlots(byte: Byte): void {
+    const slots = this.#slots;
+    const { hashes } = byte.stream;
+    const { contexts } = this.#profile;
+    if (byte.bitIndex === 0) {
       for (let i = 0; i < contexts; i++) {
-        const state = slots.state(slot[i]!, node);
-        const p = probability(this.#stateMaps[i]![state]!);
-        if (i < 6 && state !== 0) hits++;
-        if (!full) {
-          x[n++] = stretch(p);
-          continue;
-        }
-        const logit = state ? stretch(p) : 0;
-        x[n++] = logit;
-        x[n++] = state ? (p - 32768) >> 6 : 0;
-        x[n++] = STATES.zeros[state] === 0 || STATES.ones[state] === 0 ? logit : 0; // only one bit value so far
-        const count = slots.runCount(first[i]!);
-        const bit = count === 0 ? undefined : nextBit(slots.runByte(first[i]!), c0, bitIndex);
-        runIndex[i] = 0;
-        if (bit !== undefined) {
-          const size = count < 8 ? count : 8 + [16, 32, 64, 128].filter((bound) => count >= bound).length;
-          runIndex[i] = (size * 8 + bitIndex) * 2 + bit;
-          if (i >= 1 && i < 6) runHits++;
-        }
-        x[n++] = bit === undefined ? 0 : stretch(probability(this.#runMaps[i]![runIndex[i]!]!));
+        byte.first[i] = slots.find(slots.line(hashes[i]!), hashes[i]!);
+        byte.seen[i] = slots.runCount(byte.first[i]!) !== 0;
       }
-      const matchIndex: number[] = [];
-      let matchState = 0; // the longest match's class and bit
-      let agree = 0;
-      let expectedByte = 0;
-      for (let k = 0; k < expected.length; k++) {
-        const bit = expected[k]! < 0 ? undefined : nextBit(expected[k]!, c0, bitIndex);
-        matchIndex[k] = 0;
-        if (bit === undefined) {
-          expected[k] = -1;
-          x[n++] = 0;
-          x[n++] = 0;
-          continue;
-        }
-        matchIndex[k] = 1 + (classes[k]! * 8 + bitIndex) * 2 + bit;
-        const p = probability(this.#matchMaps[k]![matchIndex[k]!]!);
-        x[n++] = stretch(p);
-        x[n++] = (p - 32768) >> 5;
-        matchState = classes[k]! * 2 + bit + 1;
-        expectedByte = expected[k]! | 256;
-        agree += 1 + bit * 4;
-      }
-      const matching = matchState !== 0 ? 1 : 0;
-      x[n++] = stretch(probability(this.#order0[c0]!));
-      x[n++] = 256; // bias
-      let networkClass = 0; // the network's logit in steps of half a nat, and its likeliest byte's bit
-      if (network) {
-        const p = network.one(c0);
-        const logit = stretch(p);
-        const topBit = nextBit(top, c0, bitIndex);
-        networkClass = 1 + ((logit + 3072) >> 7) + 64 * (topBit === undefined ? 0 : 1 + topBit);
-        const certainty = this.#certaintyMap.predict(c0 | (256 * matching) | (512 * doubt), logit);
-        const afterByte = this.#maps[0]!.predict(mapContext(this.#mapBits, c0, c1), logit);
-        x[n++] = logit;
-        x[n++] = (p - 32768) >> 4;
-        x[n++] = stretch(clampProbability(certainty));
-        x[n++] = stretch(clampProbability(afterByte));
-      } else {
-        x.fill(0, n, n + NETWORK_INPUTS);
-      }
-
-      // First layer: weight sets chosen by these contexts.
-      const { column } = stream;
-      const matchRow = full ? (matching ? matchState * 8 + bitIndex : 0) : matchState;
-      this.#mixer.mix(
-        full
-          ? [
-              0,
-              c0,
-              matchRow,
-              c1,
-              hits * 8 + bitIndex,
-              stream.shape & 0xfff,
-              doubt * 8 + bitIndex,
-              (stream.quote !== 0 ? 1024 : 0) + Math.min(column, 31) * 32 + Math.min(stream.indent, 31),
-              agree * 8 + bitIndex,
-              c2,
-              Math.min(stream.wordLength, 15) * 64 + ((stream.shape >> 4) & 7) * 8 + bitIndex,
-              runHits * 8 + bitIndex + 64 * Math.min(stream.field, 7),
-              networkClass + 256 * (agree === 0 ? 0 : agree < 4 ? 1 : agree % 5 === 0 ? 2 : 3),
-              expectedByte,
-              hash2(stream.key, stream.field) >>> 20,
-            ]
-          : [0, c0, matchRow, networkClass],
+      byte.slots = byte.first;
+    } else if (byte.bitIndex === 4) {
+      byte.slots = byte.first.map((first, i) =>
+        this.#secondSlot(hashes[i]!, i, first, byte.seen[i]!, byte.c0),
       );
-
-      // Second layer.
-      this.#last.x.set(this.#mixer.logits);
-      this.#last.x[15] = 256;
-      const basic = [0, c0 | (256 * matching), c1 | (bitIndex << 8), networkClass | (256 * matching)];
-      const more = [c2 | (bitIndex << 8), stream.shape & 0xfff, matchRow, hits * 8 + bitIndex];
-      this.#last.mix(full ? [...basic, ...more] : basic);
-      const logit = this.#last.logits.reduce((a, b) => a + b, 0) >> (full ? 3 : 2);
-
-      // Final maps.
-      const map = (i: number, context: number): number =>
-        this.#maps[i]!.predict(mapContext(this.#mapBits, c0, context), logit);
-      let p =
-        (2 * squash(logit) + map(1, c1) + 2 * map(2, c1 | (c2 << 8)) + 3 * map(3, expectedByte) + 4) >> 3;
-      if (network) p = (3 * p + map(4, top) + 2) >> 2;
-
-      const bit = code(clampProbability(p));
-
-      // Learn.
-      for (const i of [1, 2, 3]) this.#maps[i]!.update(bit);
-      this.#last.update(bit, 512);
-      // Where a hundred inputs are sure, a step of each is a leap of their sum: shorten it.
-      const energy = full ? this.#mixer.energy() : 0;
-      this.#mixer.update(bit, Math.floor((rate * 16000) / (1000 + energy)));
-      for (let i = 0; i < contexts; i++) {
-        adapt(this.#stateMaps[i]!, slots.state(slot[i]!, node), bit, 1023);
-        slots.update(slot[i]!, node, bit);
-        if (runIndex[i]) adapt(this.#runMaps[i]!, runIndex[i]!, bit, 1023);
-      }
-      for (let k = 0; k < expected.length; k++)
-        if (matchIndex[k]) adapt(this.#matchMaps[k]!, matchIndex[k]!, bit, 1023);
-      adapt(this.#order0, c0, bit, 255);
-      if (network) {
-        this.#certaintyMap.update(bit);
-        this.#maps[0]!.update(bit);
-        this.#maps[4]!.update(bit);
-      }
-      c0 = (c0 << 1) | bit;
     }
-    for (const at of first) slots.updateRun(at, c0 & 255);
-    return c0 & 255;
+  }
+
+  /** Fills the mixer's inputs: what each model predicts of the next bit. */
+  #gatherInputs(byte: Byte): Inputs {
+    const { contexts, inputsPerContext, minMatch } = this.#profile;
+    const { x } = this.#mixer;
+    const afterHistories = contexts * inputsPerContext;
+    const afterMatches = afterHistories + 2 * minMatch.length;
+    const inputs = {
+      node: slotNode(byte),
+      ...this.#gatherHistories(byte),
+      ...this.#gatherMatches(byte, afterHistories),
+    };
+    x[afterMatches] = stretch(probability(this.#order0[byte.c0]!));
+    x[afterMatches + 1] = 256; // bias
+    return { ...inputs, networkClass: this.#gatherNetwork(byte, inputs.matching, afterMatches + 2) };
+  }
+
+  /** Inputs of the bit histories and, with the full profile, of the runs. */
+  #gatherHistories(byte: Byte): Pick<Inputs, 'hits' | 'runHits' | 'runIndex'> {
+    const { full, contexts } = this.#profile;
+    const { c0, bitIndex } = byte;
+    const { x } = this.#mixer;
+    const slots = this.#slots;
+    const node = slotNode(byte);
+    const runIndex: number[] = [];
+    let hits = 0;
+    let runHits = 0;
+    let n = 0;
+    for (let i = 0; i < contexts; i++) {
+      const state = slots.state(byte.slots[i]!, node);
+      const p = probability(this.#stateMaps[i]![state]!);
+      if (i < 6 && state !== 0) hits++;
+      if (!full) {
+        x[n++] = stretch(p);
+        continue;
+      }
+      const logit = state ? stretch(p) : 0;
+      x[n++] = logit;
+      x[n++] = state ? (p - 32768) >> 6 : 0;
+      x[n++] = STATES.zeros[state] === 0 || STATES.ones[state] === 0 ? logit : 0; // only one bit value so far
+      const slot = byte.first[i]!;
+      const count = slots.runCount(slot);
+      const bit = count === 0 ? undefined : nextBit(slots.runByte(slot), c0, bitIndex);
+      runIndex[i] = 0;
+      if (bit !== undefined) {
+        runIndex[i] = (runClass(count) * 8 + bitIndex) * 2 + bit;
+        if (i >= 1 && i < 6) runHits++;
+      }
+      x[n++] = bit === undefined ? 0 : stretch(probability(this.#runMaps[i]![runIndex[i]!]!));
+    }
+    return { hits, runHits, runIndex };
+  }
+
+  /** Inputs of the matches, from x[n] on. A match that has mispredicted a bit of the byte is left out. */
+  #gatherMatches(
+    byte: Byte,
+    n: number,
+  ): Pick<Inputs, 'matchIndex' | 'matchState' | 'matching' | 'agree' | 'expectedByte'> {
+    const { expected, matchClasses, c0, bitIndex } = byte;
+    const { x } = this.#mixer;
+    const matchIndex: number[] = [];
+    let matchState = 0;
+    let agree = 0;
+    let expectedByte = 0;
+    for (let k = 0; k < expected.length; k++, n += 2) {
+      const bit = expected[k]! < 0 ? undefined : nextBit(expected[k]!, c0, bitIndex);
+      matchIndex[k] = x[n] = x[n + 1] = 0;
+      if (bit === undefined) continue;
+      matchIndex[k] = 1 + (matchClasses[k]! * 8 + bitIndex) * 2 + bit;
+      const p = probability(this.#matchMaps[k]![matchIndex[k]!]!);
+      x[n] = stretch(p);
+      x[n + 1] = (p - 32768) >> 5;
+      matchState = matchClasses[k]! * 2 + bit + 1;
+      expectedByte = expected[k]! | 256;
+      agree += 1 + bit * 4;
+    }
+    return { matchIndex, matchState, matching: matchState !== 0 ? 1 : 0, agree, expectedByte };
+  }
+
+  /** Inputs of the network, from x[n] on. @returns {@link Inputs.networkClass} */
+  #gatherNetwork({ network, uncertainty, top, c0, c1, bitIndex }: Byte, matching: number, n: number): number {
+    const { x } = this.#mixer;
+    if (!network) {
+      x.fill(0, n, n + NETWORK_INPUTS);
+      return 0;
+    }
+    const p = network.one(c0);
+    const logit = stretch(p);
+    const certainty = this.#certaintyMap.predict(c0 | (256 * matching) | (512 * uncertainty), logit);
+    const afterByte = this.#maps[0]!.predict(mapContext(this.#mapBits, c0, c1), logit);
+    x[n] = logit;
+    x[n + 1] = (p - 32768) >> 4;
+    x[n + 2] = stretch(clampProbability(certainty));
+    x[n + 3] = stretch(clampProbability(afterByte));
+    const topBit = nextBit(top, c0, bitIndex);
+    return 1 + ((logit + 3072) >> 7) + 64 * (topBit === undefined ? 0 : 1 + topBit);
+  }
+
+  /** Mixes in two layers. @returns logit Q8 of a one */
+  #mix({ stream, c0, c1, c2, bitIndex, uncertainty }: Byte, inputs: Inputs): number {
+    const { full } = this.#profile;
+    const { hits, runHits, matchState, matching, agree, expectedByte, networkClass } = inputs;
+    const { column } = stream;
+    const matchRow = full ? (matching ? matchState * 8 + bitIndex : 0) : matchState;
+
+    // First layer: weight sets chosen by these contexts.
+    this.#mixer.mix(
+      full
+        ? [
+            0,
+            c0,
+            matchRow,
+            c1,
+            hits * 8 + bitIndex,
+            stream.shape & 0xfff,
+            uncertainty * 8 + bitIndex,
+            (stream.quote !== 0 ? 1024 : 0) + Math.min(column, 31) * 32 + Math.min(stream.indent, 31),
+            agree * 8 + bitIndex,
+            c2,
+            Math.min(stream.wordLength, 15) * 64 + ((stream.shape >> 4) & 7) * 8 + bitIndex,
+            runHits * 8 + bitIndex + 64 * Math.min(stream.field, 7),
+            networkClass + 256 * agreement(agree),
+            expectedByte,
+            hash2(stream.key, stream.field) >>> 20,
+          ]
+        : [0, c0, matchRow, networkClass],
+    );
+
+    // Second layer.
+    this.#last.x.set(this.#mixer.logits);
+    this.#last.x[15] = 256;
+    const basic = [0, c0 | (256 * matching), c1 | (bitIndex << 8), networkClass | (256 * matching)];
+    const more = [c2 | (bitIndex << 8), stream.shape & 0xfff, matchRow, hits * 8 + bitIndex];
+    this.#last.mix(full ? [...basic, ...more] : basic);
+    return this.#last.logits.reduce((a, b) => a + b, 0) >> (full ? 3 : 2);
+  }
+
+  /** Corrects the mixed prediction by the final maps. @returns probability Q16 of a one, in the coder's range */
+  #refine({ network, c0, c1, c2, top }: Byte, { expectedByte }: Inputs, logit: number): number {
+    const map = (i: number, context: number): number =>
+      this.#maps[i]!.predict(mapContext(this.#mapBits, c0, context), logit);
+    let p = (2 * squash(logit) + map(1, c1) + 2 * map(2, c1 | (c2 << 8)) + 3 * map(3, expectedByte) + 4) >> 3;
+    if (network) p = (3 * p + map(4, top) + 2) >> 2;
+    return clampProbability(p);
+  }
+
+  /** Everything that has predicted the bit learns from it. */
+  #update(byte: Byte, { node, runIndex, matchIndex }: Inputs, bit: number): void {
+    for (const i of [1, 2, 3]) this.#maps[i]!.update(bit);
+    this.#last.update(bit, 512);
+    // Normalized LMS: divide the step by the energy of the inputs, or many certain inputs overshoot together.
+    const energy = this.#profile.full ? this.#mixer.energy() : 0;
+    this.#mixer.update(bit, Math.floor((byte.rate * 16000) / (1000 + energy)));
+    for (let i = 0; i < byte.slots.length; i++) {
+      const slot = byte.slots[i]!;
+      adapt(this.#stateMaps[i]!, this.#slots.state(slot, node), bit, 1023);
+      this.#slots.update(slot, node, bit);
+      if (runIndex[i]) adapt(this.#runMaps[i]!, runIndex[i]!, bit, 1023);
+    }
+    for (let k = 0; k < matchIndex.length; k++)
+      if (matchIndex[k]) adapt(this.#matchMaps[k]!, matchIndex[k]!, bit, 1023);
+    adapt(this.#order0, byte.c0, bit, 255);
+    if (byte.network) {
+      this.#certaintyMap.update(bit);
+      this.#maps[0]!.update(bit);
+      this.#maps[4]!.update(bit);
+    }
   }
 
   /**

@@ -1,0 +1,54 @@
+/** @file The optimizer: AdamW (Loshchilov and Hutter 2019) with a clipped gradient and a moving average of the weights. */
+#pragma once
+#include "train/trainer.h"
+
+namespace shacomp::SHACOMP_ISA {
+namespace {
+
+/** Adds the workers' gradients up, each worker a part of the parameters. */
+template <class E>
+void Trainer<E>::reduce(int index) {
+  double total = 0;
+  for (std::size_t i = bound(index); i < end_of(index); i += kPanel) {
+    vf squares{};
+    for (std::size_t j = i; j < i + kPanel; j += kLanes) {
+      vf g = load(gradient + j);
+      for (int other = 1; other < cfg.workers; ++other) g = g + load(workers[other].gradient + j);
+      store(gradient + j, g);
+      squares = squares + g * g;
+    }
+    total += double(sum(squares));
+  }
+  workers[index].squares = total;
+}
+
+/** Global norm of the gradient. */
+template <class E>
+double Trainer<E>::norm() const {
+  double total = 0;
+  for (int i = 0; i < cfg.workers; ++i) total += workers[i].squares;
+  return __builtin_sqrt(total);
+}
+
+template <class E>
+void Trainer<E>::update(int index, const Update& o) {
+  const double length = norm();
+  if (!(length < kLargestNorm)) return;  // the caller sees the norm, and the weights are still good
+  const float clip = o.clip > 0 && length > double(o.clip) ? float(double(o.clip) / length) : 1.0f;
+  const std::size_t begin = bound(index), end = end_of(index);
+  for (int t = 0; t < tensor_count; ++t) {
+    const std::size_t from = tensors[t].begin > begin ? tensors[t].begin : begin;
+    const std::size_t to = tensors[t].end < end ? tensors[t].end : end;
+    const float keep = tensors[t].matrix ? 1.0f - o.rate * o.decay : 1.0f;
+    for (std::size_t i = from; i < to; ++i) {
+      const float g = gradient[i] * clip;
+      m[i] = o.beta1 * m[i] + (1.0f - o.beta1) * g;
+      v[i] = o.beta2 * v[i] + (1.0f - o.beta2) * g * g;
+      weights[i] = weights[i] * keep - o.rate * m[i] * o.correct1 / (__builtin_sqrtf(v[i] * o.correct2) + o.epsilon);
+      ema[i] = o.ema * ema[i] + (1.0f - o.ema) * weights[i];
+    }
+  }
+}
+
+}  // namespace
+}  // namespace shacomp::SHACOMP_ISA
