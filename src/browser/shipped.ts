@@ -13,8 +13,8 @@ export interface ShippedModel {
 export const SHIPPED: readonly ShippedModel[] = [
   {
     name: 'lite',
-    id: 'd1deee32a510e20eb788c15ce05bbc2d2523e07106b8b1322928572a0089c801',
-    bytes: 1411828,
+    id: '93b884a2d084b8da986ce9d8510c92f29fa789b603715d6c8a254f219b2f9b57',
+    bytes: 1409619,
     url: () => new URL('../../models/lite.sharnn', import.meta.url),
   },
   {
