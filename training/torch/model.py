@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rounding import INT8, MARGIN, Rounding, largest, round_to, round_weight
+from rounding import INT8, MARGIN, Rounding, largest, round_to, round_weight, steps_up_to
 
 SYMBOLS = 256
 INITIAL_BYTE = 0x0A  # stands before the first byte of every stream
@@ -279,7 +279,7 @@ class SharNN(nn.Module):
         next_state = []
         step = None  # of the first layer's input, which is a table
         if rounding:
-            step = (largest(normalize(self.embedding.weight)) / INT8).clamp(min=1e-9)
+            step = steps_up_to(largest(normalize(self.embedding.weight)))
         for block, s in zip(self.layers, state):
             x, s = block(x, s, rounding, step)
             step = None

@@ -85,7 +85,7 @@ def gradients() -> tuple:
 @torch.no_grad()
 def rounded() -> tuple:
     """Short sequences: a value that falls on the other side of a rounding boundary is felt for ever after."""
-    T, B = 2, 24
+    T, B = 2, 48
     model = SharNN(ROUNDED)
     formula_parameters(model)
     inputs = random_bytes(200, T, B, 256)

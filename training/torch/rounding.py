@@ -32,7 +32,7 @@ class Rounding:
         """[d]: the steps of the int8 of normalized vectors n [..., d]."""
         with torch.no_grad():
             most = largest(n) if self.reach is None else torch.full_like(n[(0,) * (n.dim() - 1)], self.reach)
-            return 32 / (32 * INT8 / (MARGIN * most).clamp(min=1e-3)).round().clamp(1, 32767)
+            return steps_up_to(MARGIN * most)
 
     def operands(self, n: torch.Tensor, weight: torch.Tensor, step: torch.Tensor) -> tuple:
         """n and the matrix that reads it as int8 by int8: the steps of the channels are in the columns."""
@@ -52,6 +52,11 @@ class Rounding:
     def boom(self, x: torch.Tensor) -> torch.Tensor:
         """The boom layer's sums: int16, Q7.8."""
         return round_to(x, 2.0**-8, 32767) if self.exact else x
+
+
+def steps_up_to(most: torch.Tensor) -> torch.Tensor:
+    """Steps whose int8 reach `most`, as integer scales (Q0.15 of values in Q5.10) can say them."""
+    return 32 / (32 * INT8 / most.clamp(min=1e-3)).round().clamp(1, 32767)
 
 
 def largest(x: torch.Tensor) -> torch.Tensor:
