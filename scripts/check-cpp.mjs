@@ -31,7 +31,7 @@ const formatter = findFormatter();
 if (!formatter) {
   console.log(`SKIPPED: no clang-format ${VERSION} here; the format of the C++ was not checked`);
 } else {
-  const files = ['cpp', 'test/cpp'].flatMap((folder) => listFiles(path.join(root, folder)));
+  const files = ['cpp', 'test'].flatMap((folder) => listFiles(path.join(root, folder)));
   const sources = files.filter((file) => /\.(cc|h)$/.test(file));
   const mode = process.argv.includes('--write') ? ['-i'] : ['--dry-run', '--Werror'];
   try {

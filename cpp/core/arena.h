@@ -10,10 +10,14 @@ namespace shacomp {
 /** Of all arrays: a line of the cache, and more than any vector needs. */
 constexpr size_t kAlignment = 64;
 
-ALWAYS_INLINE constexpr uint64_t align_up(uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+ALWAYS_INLINE constexpr uint64_t align_up(uint64_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
 
 /** The first aligned address from `p` on. */
-ALWAYS_INLINE void* aligned(void* p) { return reinterpret_cast<void*>(align_up(reinterpret_cast<uintptr_t>(p))); }
+ALWAYS_INLINE void* aligned(void* p) {
+  return reinterpret_cast<void*>(align_up(reinterpret_cast<uintptr_t>(p)));
+}
 
 /**
  * Hands out consecutive aligned arrays. From a null base it only measures: `used()` is the size to ask for, which may be more

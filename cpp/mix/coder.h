@@ -40,9 +40,7 @@ struct Encoder {
   bool first;      // nothing cached yet
   bool overflow;   // the buffer was too small: the output is useless
 
-  void begin(uint8_t* buffer, size_t bytes) {
-    *this = {buffer, bytes, 0, 0, 0xFFFFFFFFu, 0, 0, true, false};
-  }
+  void begin(uint8_t* buffer, size_t bytes) { *this = {buffer, bytes, 0, 0, 0xFFFFFFFFu, 0, 0, true, false}; }
 
   /** Codes `bit`, whose probability of being 1 is p / 65536, 1 <= p <= 65535. */
   void encode(uint32_t bit, uint32_t p) {
@@ -140,7 +138,8 @@ struct Decoder {
     uint32_t byte = 0;
     if (position < size) byte = in[position];
     // only zero bytes of the last window are omitted: reading on means that the payload is not a whole one
-    else if (position >= size + WINDOW) damaged = true;
+    else if (position >= size + WINDOW)
+      damaged = true;
     position++;
     window = window << 8 | byte;
     return byte;

@@ -75,7 +75,8 @@ Mix* place_mix(Arena& arena, const Kernels* kernels, int profile, size_t n, size
 }
 
 bool valid(int profile, size_t n, size_t streams) {
-  return profile >= 0 && profile < MIX_PROFILES && n <= MIX_MAX_BLOCK && streams >= 1 && streams <= MIX_MAX_STREAMS;
+  return profile >= 0 && profile < MIX_PROFILES && n <= MIX_MAX_BLOCK && streams >= 1 &&
+         streams <= MIX_MAX_STREAMS;
 }
 
 }  // namespace
@@ -100,7 +101,8 @@ Mix* mix_create(void* memory, int profile, size_t n, size_t streams, const char*
   m->encoder.begin(m->output, n);
   for (size_t s = 0; s < streams; s++) {
     auto& stream = m->stream[s];
-    stream.start = stream.position = stream.line = stream.above = static_cast<uint32_t>(mix_slice_start(n, streams, s));
+    stream.start = stream.position = stream.line = stream.above =
+        static_cast<uint32_t>(mix_slice_start(n, streams, s));
   }
   kernels->init_model(m);
   return m;

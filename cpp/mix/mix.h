@@ -37,7 +37,8 @@ Mix* mix_create(void* memory, int profile, size_t block_length, size_t streams, 
  * frequencies: count x 256 of the network, each in [1, 2^22] with a sum below 2^30, or null.
  * odds: where not null, receives for each symbol the probabilities Q16 that its 8 bits had, the highest bit first.
  */
-void mix_encode(Mix*, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds = nullptr);
+void mix_encode(Mix*, const uint8_t* symbols, size_t count, const uint32_t* frequencies,
+                uint16_t* odds = nullptr);
 
 /** Codes a whole block without a network; `block` in natural order. */
 void mix_encode_block(Mix*, const uint8_t* block);

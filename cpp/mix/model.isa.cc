@@ -33,11 +33,11 @@ struct Full {
   static constexpr uint32_t min_match[3] = {4, 8, 20};
   static constexpr int32_t rate = 40;
   static constexpr int sets = 15;
-  static constexpr uint32_t rows[15] = {1, 256, 520, 256, 64, 4096, 128, 2048, 128, 256, 1024, 512, 1024, 512, 4096};
+  static constexpr uint32_t rows[15] = {1,   256, 520,  256, 64,   4096, 128, 2048,
+                                        128, 256, 1024, 512, 1024, 512,  4096};
   static constexpr int final_sets = 8;
 };
 constexpr uint32_t FINAL_ROWS[8] = {1, 512, 2048, 512, 2048, 4096, 520, 64};
-
 
 /** Where the mixer's inputs lie: of each context, of each match, order 0, the bias, the network. */
 template <class P>
@@ -180,8 +180,8 @@ struct Model {
   Mixer<16, P::final_sets> last;
   uint8_t used[ROWS<P>];
   uint8_t last_used[LAST_ROWS<P>];
-  int32_t last_weights[LAST_ROWS<P> * 16];  // Q26
-  alignas(64) int32_t weights[ROWS<P> * INPUTS<P>];                             // Q26
+  int32_t last_weights[LAST_ROWS<P> * 16];           // Q26
+  alignas(64) int32_t weights[ROWS<P> * INPUTS<P>];  // Q26
   // by the bits so far, whether a match goes on, the network's uncertainty
   uint32_t certainty_map[8192 * MAP_STEPS];
   uint32_t followers1[256];    // bytes that followed a byte, newest lowest
@@ -340,17 +340,22 @@ struct Coder {
     uint32_t bit_index = 0;
 
     ALWAYS_INLINE Byte(Stream& s, const NetworkView& n)
-        : stream(s), network(n), c1(s.c4 & 255), c2(s.c4 >> 8 & 255), top(n.top), uncertainty(n.uncertainty) {}
+        : stream(s),
+          network(n),
+          c1(s.c4 & 255),
+          c2(s.c4 >> 8 & 255),
+          top(n.top),
+          uncertainty(n.uncertainty) {}
   };
 
   /** What the inputs of one bit were made of: contexts for the mixer's rows, and what learns from the bit. */
   struct Inputs {
-    uint32_t node;           // offset of the bit in the slots
-    uint32_t hits = 0;       // of orders 1 to 6, how many have seen this bit's context
-    uint32_t run_hits = 0;   // of orders 2 to 6, how many have a run that agrees with the bits so far
+    uint32_t node;          // offset of the bit in the slots
+    uint32_t hits = 0;      // of orders 1 to 6, how many have seen this bit's context
+    uint32_t run_hits = 0;  // of orders 2 to 6, how many have a run that agrees with the bits so far
     uint32_t run_index[P::full ? P::contexts : 1];  // by context: entry of its run map, 0 without a run
     uint32_t match_index[P::matches] = {};          // by match: entry of its map, 0 without a match
-    uint32_t match_state = 0;    // class and next bit of the longest match; 0 without one
+    uint32_t match_state = 0;                       // class and next bit of the longest match; 0 without one
     uint32_t agree = 0;          // 1 for each match that expects a zero, 5 for each that expects a one
     uint32_t expected_byte = 0;  // the byte that the longest match expects, | 256; 0 without one
     // the network's logit in steps of half a nat, and its likeliest byte's bit; 0 without a network
@@ -372,7 +377,9 @@ struct Coder {
         if (match.length < 65535) match.length++;
         if (match.length > 15 && match.misses > 0) match.misses = 0;
       } else {
-        match.misses = match.length > 15 && match.misses < 8 ? match.misses + 1 : match.misses ? match.misses + 2 : 0;
+        match.misses = match.length > 15 && match.misses < 8 ? match.misses + 1
+                       : match.misses                        ? match.misses + 2
+                                                             : 0;
         match.length = 0;
         if (match.misses > 8) match.misses = 0;
       }
@@ -389,7 +396,8 @@ struct Coder {
       if (candidate > 0 && known(m, candidate)) {
         uint32_t length = 0;
         while (length < since && length < candidate && length < 400 &&
-               m->block[candidate - 1 - length] == end[-1 - static_cast<int>(length)] && known(m, candidate - 1 - length))
+               m->block[candidate - 1 - length] == end[-1 - static_cast<int>(length)] &&
+               known(m, candidate - 1 - length))
           length++;
         if (length >= minimum) match = {candidate, length, 0};
       }
@@ -430,12 +438,17 @@ struct Coder {
     }
     if (s.tag != 0) {
       if (s.tag == 1) {  // just behind '<'
-        if (c == '/') s.tag = 3;
-        else if (cls == 1 || cls == 2) s.tag = 2, s.tag_name = hash2(0, c);
-        else s.tag = 0;
+        if (c == '/')
+          s.tag = 3;
+        else if (cls == 1 || cls == 2)
+          s.tag = 2, s.tag_name = hash2(0, c);
+        else
+          s.tag = 0;
       } else if (c == '>') {
-        if (s.tag == 3) pop(s, s.tag_name);
-        else if (c1 != '/') push(s, s.tag_name);
+        if (s.tag == 3)
+          pop(s, s.tag_name);
+        else if (c1 != '/')
+          push(s, s.tag_name);
         s.tag = 0;
       } else if (s.tag < 4 && (cls <= 3 || c == '-' || c == ':')) {
         s.tag_name = hash2(c1 == '/' ? 0 : s.tag_name, c);
@@ -646,7 +659,8 @@ struct Coder {
       add(s.line_hash, s.word);
       // 34
       uint32_t above = 0;
-      if (s.field_above && s.field_above + 1 < s.line) above = m->block[s.field_above] | m->block[s.field_above + 1] << 8;
+      if (s.field_above && s.field_above + 1 < s.line)
+        above = m->block[s.field_above] | m->block[s.field_above + 1] << 8;
       add(above, c1);
       add(above & 255, hash2(s.field, s.field_hash));
       add(s.masked4, s.masked8);
@@ -789,11 +803,13 @@ struct Coder {
         const int32_t logit = state ? stretch(p) : 0;
         x[0] = logit;
         x[1] = state ? (static_cast<int32_t>(p) - 32768) >> 6 : 0;
-        const bool one_value = STATES.zeros[state] == 0 || STATES.ones[state] == 0;  // only one bit value so far
+        const bool one_value =
+            STATES.zeros[state] == 0 || STATES.ones[state] == 0;  // only one bit value so far
         x[2] = state && one_value ? logit : 0;
         int32_t value = 0;
         inputs.run_index[i] = 0;
-        const uint32_t count = slots.first[i][SLOT_RUN_COUNT], predicted = slots.first[i][SLOT_RUN_BYTE] | 256u;
+        const uint32_t count = slots.first[i][SLOT_RUN_COUNT],
+                       predicted = slots.first[i][SLOT_RUN_BYTE] | 256u;
         if (count != 0 && predicted >> (8 - byte.bit_index) == byte.c0) {
           const uint32_t bit = predicted >> (7 - byte.bit_index) & 1;
           inputs.run_index[i] = (run_class(count) * 8 + byte.bit_index) * 2 + bit;
@@ -841,7 +857,8 @@ struct Coder {
     x[2] = stretch(static_cast<uint32_t>(clamp_probability(certainty)));
     x[3] = stretch(static_cast<uint32_t>(clamp_probability(after_byte)));
     const uint32_t top = byte.top | 256u;
-    const uint32_t top_context = top >> (8 - byte.bit_index) == c0 ? 1 + (top >> (7 - byte.bit_index) & 1) : 0;
+    const uint32_t top_context =
+        top >> (8 - byte.bit_index) == c0 ? 1 + (top >> (7 - byte.bit_index) & 1) : 0;
     inputs.network_class = 1 + static_cast<uint32_t>(logit + 3072) / 128 + 64 * top_context;
   }
 
@@ -910,7 +927,8 @@ struct Coder {
   }
 
   /** What final map i makes of a logit in a context of the byte so far: probability Q16. */
-  ALWAYS_INLINE int32_t look_up(const Byte& byte, Inputs& inputs, uint32_t i, uint32_t context, int32_t logit) {
+  ALWAYS_INLINE int32_t look_up(const Byte& byte, Inputs& inputs, uint32_t i, uint32_t context,
+                                int32_t logit) {
     return inputs.maps[i].predict(map(i), map_context(byte.c0, context), logit);
   }
 
@@ -987,7 +1005,8 @@ inline void advance(Mix* m) {
 }
 
 template <class P>
-void encode_profile(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds) {
+void encode_profile(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* frequencies,
+                    uint16_t* odds) {
   Coder<P> coder(m);
   for (size_t i = 0; i < count; i++, advance(m)) {
     uint32_t byte = symbols[i];
@@ -1005,7 +1024,8 @@ template <class P>
 void decode_profile(Mix* m, uint8_t* symbols, size_t count, const uint32_t* frequencies) {
   Coder<P> coder(m);
   for (size_t i = 0; i < count; i++, advance(m))
-    symbols[i] = static_cast<uint8_t>(coder.code_byte(m->stream[m->cursor], frequencies ? frequencies + i * 256 : nullptr,
+    symbols[i] = static_cast<uint8_t>(coder.code_byte(m->stream[m->cursor],
+                                                      frequencies ? frequencies + i * 256 : nullptr,
                                                       [&](uint32_t p) { return m->decoder.decode(p); }));
 }
 
@@ -1015,7 +1035,8 @@ void encode(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* freque
 }
 
 void decode(Mix* m, uint8_t* symbols, size_t count, const uint32_t* frequencies) {
-  m->profile == MIX_FAST ? decode_profile<Fast>(m, symbols, count, frequencies) : decode_profile<Full>(m, symbols, count, frequencies);
+  m->profile == MIX_FAST ? decode_profile<Fast>(m, symbols, count, frequencies)
+                         : decode_profile<Full>(m, symbols, count, frequencies);
 }
 
 }  // namespace

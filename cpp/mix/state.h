@@ -37,40 +37,40 @@ struct Stream {
   uint32_t c8;        // the four before
   // past[n]: hash of the slice's last n bytes, fewer where there are not so many
   uint32_t past[LONGEST_ORDER + 1];
-  uint32_t word;      // hash of the letters since the last non-letter
+  uint32_t word;  // hash of the letters since the last non-letter
   uint32_t word_length;
   uint32_t words[4];  // hashes of the words before, newest first
   uint32_t text;      // hash of the last word and the characters since it
   uint32_t line;      // index of the current line's first byte
   uint32_t above;     // index of the line before it
   uint32_t above_length;
-  uint32_t line_hash;   // hash of the line's first bytes
-  uint32_t indent;      // leading white space of the line
-  uint32_t line_words;  // words ended in this line
-  uint32_t template_;   // hash of the line's first six words and what is between them, digits left out
+  uint32_t line_hash;     // hash of the line's first bytes
+  uint32_t indent;        // leading white space of the line
+  uint32_t line_words;    // words ended in this line
+  uint32_t template_;     // hash of the line's first six words and what is between them, digits left out
   uint32_t templates[2];  // those of the two lines before, newest first
-  uint32_t shape;       // classes of the last bytes, 4 bits each, newest lowest
-  uint32_t format;      // hash of the token with letters and digits folded to their classes
-  uint32_t number;      // digits and separators of the current number, at most 9
-  uint32_t masked4;     // like c4 and c8 with every digit as '0'
+  uint32_t shape;         // classes of the last bytes, 4 bits each, newest lowest
+  uint32_t format;        // hash of the token with letters and digits folded to their classes
+  uint32_t number;        // digits and separators of the current number, at most 9
+  uint32_t masked4;       // like c4 and c8 with every digit as '0'
   uint32_t masked8;
-  Level nesting[32];    // open brackets and tags; innermost at depth mod 32
+  Level nesting[32];  // open brackets and tags; innermost at depth mod 32
   uint32_t depth;
-  uint32_t quote;       // quote character that is open, or 0
-  uint32_t token;       // hash of the string or token being read
-  uint32_t name;        // hash of the last quoted string
-  uint32_t key;         // hash of the key whose value is being read
-  uint32_t last_key;    // key before it on this level
-  uint32_t value_above; // index of the same byte in the value that this key had last time, 0 if none
+  uint32_t quote;             // quote character that is open, or 0
+  uint32_t token;             // hash of the string or token being read
+  uint32_t name;              // hash of the last quoted string
+  uint32_t key;               // hash of the key whose value is being read
+  uint32_t last_key;          // key before it on this level
+  uint32_t value_above;       // index of the same byte in the value that this key had last time, 0 if none
   uint32_t value_start[256];  // where values last began, by a hash of key and path
-  uint32_t tag;         // 0 outside a tag, 1 behind '<', 2 in a name, 3 in a closing tag, 4 in attributes
+  uint32_t tag;  // 0 outside a tag, 1 behind '<', 2 in a name, 3 in a closing tag, 4 in attributes
   uint32_t tag_name;
-  uint32_t field;       // fields since the line's start (CSV, logs)
-  uint32_t field_hash;  // hash of the field so far
-  uint32_t field_above; // index of the corresponding byte of the same field above, 0 if none
+  uint32_t field;            // fields since the line's start (CSV, logs)
+  uint32_t field_hash;       // hash of the field so far
+  uint32_t field_above;      // index of the corresponding byte of the same field above, 0 if none
   uint32_t field_start[64];  // where each field last began
   uint32_t seen[256][3];     // where each byte was last seen, newest first
-  uint32_t stride;      // record length found, 0 if none
+  uint32_t stride;           // record length found, 0 if none
   uint32_t stride_candidate;
   uint32_t stride_votes;
   Match match[MATCH_MODELS];

@@ -41,8 +41,8 @@ struct Attention {
 
 struct Layer {
   int16_t* start_scale;  // not in the first layer
-  Linear input;  // gate bias included; in the first layer `table` stands for it
-  Linear state;  // bias unused
+  Linear input;          // gate bias included; in the first layer `table` stands for it
+  Linear state;          // bias unused
   Attention attention;
   bool has_attention;
   Affine residual;
@@ -129,22 +129,29 @@ INLINE I32 with_bias(const Linear& linear, int row, const int32_t* sums) {
 }
 
 /** int32 results [columns][rows]. */
-INLINE void product_wide(const Linear& linear, int rows, int depth, const Operand* x, int columns, int32_t* out) {
-  product<kMaxRows>(linear.matrix, rows, depth, x, depth, columns, [&](int row, int column, const int32_t* sums) {
-    int32_t* const to = out + static_cast<size_t>(column) * rows + row;
-    UNROLL for (int i = 0; i < kBlockRows; i += kLanes32) store32(to + i, with_bias(linear, row + i, sums + i));
-  });
+INLINE void product_wide(const Linear& linear, int rows, int depth, const Operand* x, int columns,
+                         int32_t* out) {
+  product<kMaxRows>(linear.matrix, rows, depth, x, depth, columns,
+                    [&](int row, int column, const int32_t* sums) {
+                      int32_t* const to = out + static_cast<size_t>(column) * rows + row;
+                      UNROLL
+                      for (int i = 0; i < kBlockRows; i += kLanes32)
+                        store32(to + i, with_bias(linear, row + i, sums + i));
+                    });
 }
 
 /** int16 results [columns][rows], saturated. */
-INLINE void product_narrow(const Linear& linear, int rows, int depth, const Operand* x, int columns, int16_t* out) {
-  product<kMaxRows>(linear.matrix, rows, depth, x, depth, columns, [&](int row, int column, const int32_t* sums) {
-    int16_t* const to = out + static_cast<size_t>(column) * rows + row;
-    UNROLL for (int i = 0; i < kBlockRows; i += kLanes16) {
-      const I32 first = with_bias(linear, row + i, sums + i);
-      store16(to + i, sat16(first, with_bias(linear, row + i + kLanes32, sums + i + kLanes32)));
-    }
-  });
+INLINE void product_narrow(const Linear& linear, int rows, int depth, const Operand* x, int columns,
+                           int16_t* out) {
+  product<kMaxRows>(
+      linear.matrix, rows, depth, x, depth, columns, [&](int row, int column, const int32_t* sums) {
+        int16_t* const to = out + static_cast<size_t>(column) * rows + row;
+        UNROLL
+        for (int i = 0; i < kBlockRows; i += kLanes16) {
+          const I32 first = with_bias(linear, row + i, sums + i);
+          store16(to + i, sat16(first, with_bias(linear, row + i + kLanes32, sums + i + kLanes32)));
+        }
+      });
 }
 
 INLINE void store_quantized(const int16_t* n, int d, const int16_t* scale, Operand* out) {
@@ -267,20 +274,21 @@ struct Portion {
   int32_t position;
   Operand weights[kLanes32];
 };
-constexpr int kPortions = (kMostAttentionWeight + MemoryKernel::kMostRowWeight - 1) / MemoryKernel::kMostRowWeight;
+constexpr int kPortions =
+    (kMostAttentionWeight + MemoryKernel::kMostRowWeight - 1) / MemoryKernel::kMostRowWeight;
 
 /** Intermediate results of up to kMaxRows rows. */
 struct Scratch {
-  int32_t* input;    // [rows][4d] gate input, Q4.11 / Q3.12, not saturated
-  int16_t* products; // [rows][max(4, boom) d]: gates, queries, boom
-  int16_t* y;        // [rows][d]: the residual stream
-  int16_t* n;        // [rows][d]: y, normalized
-  Operand* operand;  // [rows][d]
-  int8_t* position;  // [rows][d]: what the attention memory will hold
-  int32_t* scores;   // [padded window]
-  int16_t* weights;  // [padded window]
-  Portion* portions; // [kPortions * padded window / kLanes32]
-  int32_t* sums;     // [d]
+  int32_t* input;     // [rows][4d] gate input, Q4.11 / Q3.12, not saturated
+  int16_t* products;  // [rows][max(4, boom) d]: gates, queries, boom
+  int16_t* y;         // [rows][d]: the residual stream
+  int16_t* n;         // [rows][d]: y, normalized
+  Operand* operand;   // [rows][d]
+  int8_t* position;   // [rows][d]: what the attention memory will hold
+  int32_t* scores;    // [padded window]
+  int16_t* weights;   // [padded window]
+  Portion* portions;  // [kPortions * padded window / kLanes32]
+  int32_t* sums;      // [d]
 };
 
 void place_scratch(Scratch& scratch, Arena& arena, const Shape& shape) {
@@ -313,7 +321,8 @@ struct Batch {
 };
 
 /** LSTM gates [4d] to cell and hidden state of one stream. */
-void lstm_cell(const Sigmoid& sigmoid, const int16_t* gates, int d, int32_t* cell, Operand* hidden, int16_t* y) {
+void lstm_cell(const Sigmoid& sigmoid, const int16_t* gates, int d, int32_t* cell, Operand* hidden,
+               int16_t* y) {
   const I32 limit = set32(kCellLimit);
   const I32 least = set32(-kCellLimit);
   for (int u = 0; u < d; u += kLanes16) {
@@ -343,20 +352,21 @@ void lstm(const Model& model, int l, const LayerState& state, const Batch& batch
   const size_t from = static_cast<size_t>(batch.first) * d;
   for (int t = 0; t < batch.steps; t++) {
     const int32_t* const* const rows = input + t * batch.count;
-    product<kMaxRows>(
-        recurrent.matrix, 4 * d, d, state.hidden + from, d, batch.count, [&](int row, int column, const int32_t* sums) {
-          int16_t* const to = scratch.products + static_cast<size_t>(column) * 4 * d + row;
-          const int32_t* const in = rows[column] + row;
-          UNROLL for (int i = 0; i < kBlockRows; i += kLanes16) {
-            const int j = i + kLanes32;
-            store16(to + i, sat16(rescaled(recurrent, row + i, sums + i) + load32(in + i),
-                                  rescaled(recurrent, row + j, sums + j) + load32(in + j)));
-          }
-        });
+    product<kMaxRows>(recurrent.matrix, 4 * d, d, state.hidden + from, d, batch.count,
+                      [&](int row, int column, const int32_t* sums) {
+                        int16_t* const to = scratch.products + static_cast<size_t>(column) * 4 * d + row;
+                        const int32_t* const in = rows[column] + row;
+                        UNROLL
+                        for (int i = 0; i < kBlockRows; i += kLanes16) {
+                          const int j = i + kLanes32;
+                          store16(to + i, sat16(rescaled(recurrent, row + i, sums + i) + load32(in + i),
+                                                rescaled(recurrent, row + j, sums + j) + load32(in + j)));
+                        }
+                      });
     for (int s = 0; s < batch.count; s++) {
       const size_t at = from + static_cast<size_t>(s) * d;
-      lstm_cell(sigmoid, scratch.products + static_cast<size_t>(s) * 4 * d, d, state.cell + at, state.hidden + at,
-                scratch.y + static_cast<size_t>(t * batch.count + s) * d);
+      lstm_cell(sigmoid, scratch.products + static_cast<size_t>(s) * 4 * d, d, state.cell + at,
+                state.hidden + at, scratch.y + static_cast<size_t>(t * batch.count + s) * d);
     }
   }
 }
@@ -428,27 +438,31 @@ void weighted_sum(Matrix memory, int d, int padded, const Scratch& scratch) {
   const int count = list_portions(padded, scratch);
   for (int group = 0; group < d / K::kDepth; group += K::kSumGroups) {
     I32 sums[K::kSumGroups];
-    UNROLL for (int g = 0; g < K::kSumGroups; g++) sums[g] = set32(0);
+    UNROLL
+    for (int g = 0; g < K::kSumGroups; g++) sums[g] = set32(0);
     for (int p = 0; p < count; p++) {
       const Portion& portion = scratch.portions[p];
       const int j = portion.position;
       const auto weights = K::spread(portion.weights);
       const int8_t* const from = memory.packed + static_cast<size_t>(j / kBlockRows) * kBlockRows * d +
                                  j % kBlockRows / kLanes32 * kGroupBytes + group * kStride;
-      UNROLL for (int g = 0; g < K::kSumGroups; g++) sums[g] = K::dot_rows(sums[g], from + g * kStride, weights);
+      UNROLL
+      for (int g = 0; g < K::kSumGroups; g++) sums[g] = K::dot_rows(sums[g], from + g * kStride, weights);
     }
-    UNROLL for (int g = 0; g < K::kSumGroups; g++)
+    UNROLL
+    for (int g = 0; g < K::kSumGroups; g++)
       K::store_row_sums(scratch.sums + (group + g) * K::kDepth, sums[g]);
   }
 }
 
 /** One query against one stream's memory; y = mid(n) + value(mean memory). */
 void attend(const Model& model, const Attention& attention, Matrix memory, int filled, const Operand* query,
-                   const int16_t* n, int16_t* y, const Scratch& scratch) {
+            const int16_t* n, int16_t* y, const Scratch& scratch) {
   const int d = model.shape.width;
   const int padded = (filled + kBlockRows - 1) / kBlockRows * kBlockRows;
   product<1>(memory, padded, d, query, d, 1, [&](int row, int, const int32_t* sums) {
-    UNROLL for (int i = 0; i < kBlockRows; i += kLanes32) store32(scratch.scores + row + i, load32(sums + i));
+    UNROLL
+    for (int i = 0; i < kBlockRows; i += kLanes32) store32(scratch.scores + row + i, load32(sums + i));
   });
   const int32_t Z = softmax_weights(attention, filled, padded, scratch);
   weighted_sum(memory, d, padded, scratch);
@@ -469,8 +483,8 @@ void attend(const Model& model, const Attention& attention, Matrix memory, int f
 }
 
 /** Attention of all rows: queries together, then stream by stream, whose memory stays in the cache. */
-void attention_block(const Model& model, const Attention& attention, const LayerState& state, const Batch& batch,
-                     const Scratch& scratch) {
+void attention_block(const Model& model, const Attention& attention, const LayerState& state,
+                     const Batch& batch, const Scratch& scratch) {
   const int d = model.shape.width;
   const size_t window = padded_window(model.shape);
   const int rows = batch.rows();
@@ -495,8 +509,7 @@ void attention_block(const Model& model, const Attention& attention, const Layer
       const I16 gain = load16(attention.fold.gain + i);
       const I32 first = mul16(low(n), low(gain)) + load32(attention.fold.bias + i) + half;
       const I32 second = mul16(high(n), high(gain)) + load32(attention.fold.bias + i + kLanes32) + half;
-      store_operand(scratch.operand + at + i,
-                    sat8(narrow(first >> fold_shift, second >> fold_shift)));
+      store_operand(scratch.operand + at + i, sat8(narrow(first >> fold_shift, second >> fold_shift)));
     }
   }
   for (int s = 0; s < batch.count; s++) {
@@ -508,7 +521,8 @@ void attention_block(const Model& model, const Attention& attention, const Layer
       const size_t at = static_cast<size_t>(t * batch.count + s) * d;
       memory.kernel->pack_row(memory, position.slot, scratch.position + at, d);
       position.advance(1, model.shape.window);
-      attend(model, attention, memory, position.filled, scratch.operand + at, scratch.n + at, scratch.y + at, scratch);
+      attend(model, attention, memory, position.filled, scratch.operand + at, scratch.n + at, scratch.y + at,
+             scratch);
     }
   }
 }
@@ -559,12 +573,13 @@ void output_layer(const Model& model, const Batch& batch, uint32_t* const* out, 
   const I32 limit = set32(kLogitLimit);
   const I32 least = set32(-kLogitLimit);
   // The logits wait where their frequencies will be.
-  product<kMaxRows>(
-      model.output.matrix, kSymbols, d, scratch.operand, d, batch.rows(), [&](int row, int column, const int32_t* sums) {
-        int32_t* const to = reinterpret_cast<int32_t*>(out[column]) + row;
-        UNROLL for (int i = 0; i < kBlockRows; i += kLanes32)
-          store32(to + i, max(min(with_bias(model.output, row + i, sums + i), limit), least));
-      });
+  product<kMaxRows>(model.output.matrix, kSymbols, d, scratch.operand, d, batch.rows(),
+                    [&](int row, int column, const int32_t* sums) {
+                      int32_t* const to = reinterpret_cast<int32_t*>(out[column]) + row;
+                      UNROLL
+                      for (int i = 0; i < kBlockRows; i += kLanes32)
+                        store32(to + i, max(min(with_bias(model.output, row + i, sums + i), limit), least));
+                    });
   for (int r = 0; r < batch.rows(); r++) {
     int32_t* const z = reinterpret_cast<int32_t*>(out[r]);
     I32 top = load32(z);
@@ -595,8 +610,8 @@ void forward(const Model& model, const State& state, const Batch& batch, const u
   output_layer(model, batch, out, scratch);
 }
 
-void run(const void* model_memory, void* state_memory, int streams, Position position, int first, int count, int steps,
-         const uint8_t* bytes, uint32_t* frequencies, void* scratch_memory) {
+void run(const void* model_memory, void* state_memory, int streams, Position position, int first, int count,
+         int steps, const uint8_t* bytes, uint32_t* frequencies, void* scratch_memory) {
   const Model& model = *static_cast<const Model*>(model_memory);
   const State& state = *static_cast<const State*>(state_memory);
   Arena arena(scratch_memory);
@@ -633,7 +648,8 @@ int32_t benchmark_product(const void* model_memory, int columns, int repeats, vo
   Arena arena(scratch_memory);
   Scratch scratch;
   place_scratch(scratch, arena, model.shape);
-  for (int i = 0; i < columns * d; i++) scratch.operand[i] = static_cast<Operand>(kOperandOffset + i * 37 % 127 - 63);
+  for (int i = 0; i < columns * d; i++)
+    scratch.operand[i] = static_cast<Operand>(kOperandOffset + i * 37 % 127 - 63);
   for (int i = 0; i < repeats; i++)
     product_narrow(model.layers[0].state, 4 * d, d, scratch.operand, columns, scratch.products);
   return scratch.products[0];
@@ -649,8 +665,8 @@ double bare_dot(const void* model, int repeats) { return benchmarked(model).bare
 
 extern const NetworkKernels network_kernels;
 const NetworkKernels network_kernels = {
-    SHACOMP_ISA_NAME, model_size, pack_model, state_size, reset_state, scratch_size, run, benchmark_product,
-    product_name, bare_dot,
+    SHACOMP_ISA_NAME, model_size, pack_model,        state_size,   reset_state,
+    scratch_size,     run,        benchmark_product, product_name, bare_dot,
 };
 
 }  // namespace shacomp::SHACOMP_ISA

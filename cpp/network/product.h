@@ -49,7 +49,9 @@ constexpr int kRiskyDepth = 16;
 #endif
 
 /** Values in [-127, 127] as operands. */
-INLINE void store_operand(Operand* p, I16 a) { store_bytes(p, kOperandOffset ? a + set16(kOperandOffset) : a); }
+INLINE void store_operand(Operand* p, I16 a) {
+  store_bytes(p, kOperandOffset ? a + set16(kOperandOffset) : a);
+}
 
 /** Rows that are packed together. */
 constexpr int kBlockRows = kRowVectors * kLanes32;
@@ -80,8 +82,8 @@ struct ProductKernel {
   void (*pack_row)(Matrix m, int row, const int8_t* values, int depth);
   Column (*prepare)(const Operand* x, int depth);
   /** One block of rows times 1, 2, ... columns; see block_product. */
-  void (*block[kMaxColumns])(const int8_t* w, int depth, const Operand* x, size_t stride, const int32_t* starts,
-                             int32_t* out, uint64_t risky);
+  void (*block[kMaxColumns])(const int8_t* w, int depth, const Operand* x, size_t stride,
+                             const int32_t* starts, int32_t* out, uint64_t risky);
   double (*bare_dot)(int repeats);
 };
 
@@ -93,7 +95,8 @@ static void pack_row(Matrix m, int row, const int8_t* values, int depth) {
   int8_t* out = m.packed + static_cast<size_t>(row - in_block) * depth + in_block / kLanes32 * kGroupBytes;
   int32_t total = 0;
   for (int k = 0; k < depth; k += K::kDepth, out += kRowVectors * kGroupBytes) {
-    UNROLL for (int i = 0; i < K::kDepth; i++) {
+    UNROLL
+    for (int i = 0; i < K::kDepth; i++) {
       out[K::place(in_block % kLanes32, i)] = static_cast<int8_t>(values[k + i] + K::kOffset);
       total += values[k + i];
     }
@@ -116,19 +119,26 @@ template <class K, int kColumns>
   constexpr int kSets = kColumns * kRowVectors >= kFewestSums ? 1 : kFewestSums / (kColumns * kRowVectors);
   constexpr int kStep = kSets * K::kDepth;
   I32 sums[kSets][kColumns][kRowVectors];
-  UNROLL for (int set = 0; set < kSets; set++) {
-    UNROLL for (int c = 0; c < kColumns; c++) {
-      UNROLL for (int v = 0; v < kRowVectors; v++)
+  UNROLL
+  for (int set = 0; set < kSets; set++) {
+    UNROLL
+    for (int c = 0; c < kColumns; c++) {
+      UNROLL
+      for (int v = 0; v < kRowVectors; v++)
         sums[set][c][v] = kOperandOffset && set == 0 ? load32(starts + v * kLanes32) : set32(0);
     }
   }
   const auto multiply = [&](int k, auto dot) __attribute__((always_inline)) {
-    UNROLL for (int set = 0; set < kSets; set++) {
+    UNROLL
+    for (int set = 0; set < kSets; set++) {
       typename K::Weights weights[kRowVectors];
-      UNROLL for (int v = 0; v < kRowVectors; v++) weights[v] = K::load(w + v * kGroupBytes);
-      UNROLL for (int c = 0; c < kColumns; c++) {
+      UNROLL
+      for (int v = 0; v < kRowVectors; v++) weights[v] = K::load(w + v * kGroupBytes);
+      UNROLL
+      for (int c = 0; c < kColumns; c++) {
         const typename K::Operands operands = K::broadcast(x + c * stride + k + set * K::kDepth);
-        UNROLL for (int v = 0; v < kRowVectors; v++) sums[set][c][v] = dot(sums[set][c][v], weights[v], operands);
+        UNROLL
+        for (int v = 0; v < kRowVectors; v++) sums[set][c][v] = dot(sums[set][c][v], weights[v], operands);
       }
       w += kRowVectors * kGroupBytes;
     }
@@ -141,14 +151,18 @@ template <class K, int kColumns>
       const int from = kRiskyDepth * __builtin_ctzll(risky);
       for (; k < from; k += kStep) multiply(k, dot);
       for (; k < from + kRiskyDepth; k += kStep)
-        multiply(k, [](I32 sum, auto weights, auto operands) { return K::dot_apart(sum, weights, operands); });
+        multiply(k,
+                 [](I32 sum, auto weights, auto operands) { return K::dot_apart(sum, weights, operands); });
     }
   }
   for (; k < depth; k += kStep) multiply(k, dot);
-  UNROLL for (int c = 0; c < kColumns; c++) {
-    UNROLL for (int v = 0; v < kRowVectors; v++) {
+  UNROLL
+  for (int c = 0; c < kColumns; c++) {
+    UNROLL
+    for (int v = 0; v < kRowVectors; v++) {
       I32 sum = sums[0][c][v];
-      UNROLL for (int set = 1; set < kSets; set++) sum = sum + sums[set][c][v];
+      UNROLL
+      for (int set = 1; set < kSets; set++) sum = sum + sums[set][c][v];
       if (!kOperandOffset) sum = sum + set32(starts[c]);
       store32(out + c * kBlockRows + v * kLanes32, sum);
     }
@@ -168,22 +182,29 @@ static double bare_dot(int repeats) {
   for (int i = 0; i < 2 * kBytes; i++) bytes[i] = static_cast<int8_t>(i % 7);
   for (int i = 0; i < 2 * kOperands; i++) operands[i] = static_cast<Operand>(kOperandOffset + i % 5);
   I32 sums[kColumns][kRowVectors];
-  UNROLL for (int c = 0; c < kColumns; c++) {
-    UNROLL for (int v = 0; v < kRowVectors; v++) sums[c][v] = set32(0);
+  UNROLL
+  for (int c = 0; c < kColumns; c++) {
+    UNROLL
+    for (int v = 0; v < kRowVectors; v++) sums[c][v] = set32(0);
   }
   for (int i = 0; i < repeats; i++) {
     const int8_t* const w = bytes + (i & 1) * kBytes;
     const Operand* const x = operands + (i & 1) * kOperands;
     typename K::Weights weights[kRowVectors];
-    UNROLL for (int v = 0; v < kRowVectors; v++) weights[v] = K::load(w + v * kGroupBytes);
-    UNROLL for (int c = 0; c < kColumns; c++) {
+    UNROLL
+    for (int v = 0; v < kRowVectors; v++) weights[v] = K::load(w + v * kGroupBytes);
+    UNROLL
+    for (int c = 0; c < kColumns; c++) {
       const typename K::Operands operand = K::broadcast(x + c * K::kDepth);
-      UNROLL for (int v = 0; v < kRowVectors; v++) sums[c][v] = K::dot(sums[c][v], weights[v], operand);
+      UNROLL
+      for (int v = 0; v < kRowVectors; v++) sums[c][v] = K::dot(sums[c][v], weights[v], operand);
     }
   }
   int32_t out[kSums * kLanes32];
-  UNROLL for (int c = 0; c < kColumns; c++) {
-    UNROLL for (int v = 0; v < kRowVectors; v++) store32(out + (c * kRowVectors + v) * kLanes32, sums[c][v]);
+  UNROLL
+  for (int c = 0; c < kColumns; c++) {
+    UNROLL
+    for (int v = 0; v < kRowVectors; v++) store32(out + (c * kRowVectors + v) * kLanes32, sums[c][v]);
   }
   asm volatile("" : : "r"(out) : "memory");  // somebody might read the sums
   return static_cast<double>(repeats) * kSums * kLanes32 * K::kDepth;
@@ -240,7 +261,8 @@ INLINE const ProductKernel* kernel_for(int largest) { return kernel_of(largest, 
  * @param columns at most kMost
  */
 template <int kMost, class Consumer>
-INLINE void product(Matrix m, int rows, int depth, const Operand* x, size_t stride, int columns, Consumer consume) {
+INLINE void product(Matrix m, int rows, int depth, const Operand* x, size_t stride, int columns,
+                    Consumer consume) {
   const ProductKernel& kernel = *m.kernel;
   alignas(64) int32_t sums[kMaxColumns * kBlockRows];
   int32_t starts[kMost];
@@ -260,8 +282,8 @@ INLINE void product(Matrix m, int rows, int depth, const Operand* x, size_t stri
     for (int g = 0; g < groups; g++) {
       const int from = first(g);
       const int to = first(g + 1);
-      kernel.block[to - from - 1](m.packed + static_cast<size_t>(row) * depth, depth, x + from * stride, stride,
-                                  kOperandOffset ? m.start + row : starts + from, sums, risky[g]);
+      kernel.block[to - from - 1](m.packed + static_cast<size_t>(row) * depth, depth, x + from * stride,
+                                  stride, kOperandOffset ? m.start + row : starts + from, sums, risky[g]);
       for (int c = from; c < to; c++) consume(row, c, sums + (c - from) * kBlockRows);
     }
   }
@@ -283,18 +305,19 @@ bool is_exact_here() {
   for (int8_t& w : weights) w = static_cast<int8_t>(number(K::kLimit));
   for (Operand& x : operands) x = static_cast<Operand>(number(127) + kOperandOffset);
   const Matrix m = {packed, start, &kKernel<K>};
-  for (int row = 0; row < kBlockRows; row++) m.kernel->pack_row(m, row, weights + row * kTestDepth, kTestDepth);
+  for (int row = 0; row < kBlockRows; row++)
+    m.kernel->pack_row(m, row, weights + row * kTestDepth, kTestDepth);
   bool same = true;
   for (int columns = 1; columns <= K::kColumns; columns++) {
-    product<K::kColumns>(m, kBlockRows, kTestDepth, operands, kTestDepth, columns,
-                         [&](int, int column, const int32_t* sums) {
-                           for (int row = 0; row < kBlockRows; row++) {
-                             int32_t sum = 0;
-                             for (int k = 0; k < kTestDepth; k++)
-                               sum += weights[row * kTestDepth + k] * (operands[column * kTestDepth + k] - kOperandOffset);
-                             same = same && sums[row] == sum;
-                           }
-                         });
+    product<K::kColumns>(
+        m, kBlockRows, kTestDepth, operands, kTestDepth, columns, [&](int, int column, const int32_t* sums) {
+          for (int row = 0; row < kBlockRows; row++) {
+            int32_t sum = 0;
+            for (int k = 0; k < kTestDepth; k++)
+              sum += weights[row * kTestDepth + k] * (operands[column * kTestDepth + k] - kOperandOffset);
+            same = same && sums[row] == sum;
+          }
+        });
   }
   return same;
 }

@@ -51,11 +51,11 @@ class Pace {
     calls_ = 0;
   }
 
-  int measuring_ = kPieces;  // pieces to come
+  int measuring_ = kPieces;                            // pieces to come
   double alone_ = std::numeric_limits<double>::max();  // cost of the fastest piece
-  double fastest_ = 0;  // cost of the fastest of the last few calls by all
-  int calls_ = 0;       // by all since the measurement
-  int rest_ = 0;        // calls to come of one thread
+  double fastest_ = 0;                                 // cost of the fastest of the last few calls by all
+  int calls_ = 0;                                      // by all since the measurement
+  int rest_ = 0;                                       // calls to come of one thread
   int penalty_ = kLeastPenalty;
 };
 

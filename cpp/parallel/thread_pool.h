@@ -158,7 +158,9 @@ class ThreadPool {
   void drain() noexcept {
     std::uint64_t ticket = ticket_.load(std::memory_order_acquire);
     while ((ticket & 0xFFFF) < (ticket >> 16 & 0xFFFF)) {
-      if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+      if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel,
+                                         std::memory_order_acquire))
+        continue;
       call_(context_, ticket & 0xFFFF);
       if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
       ticket = ticket_.load(std::memory_order_acquire);

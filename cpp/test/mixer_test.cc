@@ -49,14 +49,16 @@ std::vector<uint8_t> encode(const Block& block, const char* isa, size_t piece) {
   return {mix_output(mix), mix_output(mix) + size};
 }
 
-std::vector<uint8_t> decode(const Block& block, const char* isa, const std::vector<uint8_t>& payload, size_t piece) {
+std::vector<uint8_t> decode(const Block& block, const char* isa, const std::vector<uint8_t>& payload,
+                            size_t piece) {
   const size_t n = block.symbols.size();
   const Memory memory = zeroed(mix_bytes(block.profile, n, block.streams));
   Mix* const mix = mix_create(memory.get(), block.profile, n, block.streams, isa);
   CHECK(mix != nullptr);
   mix_begin_decode(mix, payload.data(), payload.size());
   std::vector<uint8_t> symbols(n);
-  for (size_t i = 0; i < n; i += piece) mix_decode(mix, symbols.data() + i, std::min(piece, n - i), block.at(i));
+  for (size_t i = 0; i < n; i += piece)
+    mix_decode(mix, symbols.data() + i, std::min(piece, n - i), block.at(i));
   return symbols;
 }
 
@@ -125,7 +127,8 @@ int main() {
       for (const size_t streams : {1, 5}) {
         for (const bool network : {false, true}) {
           const std::vector<uint8_t> symbols = test::sample_bytes(length, seed++);
-          round_trips({profile, symbols, streams, network ? frequencies_of(length, seed) : std::vector<uint32_t>()});
+          round_trips(
+              {profile, symbols, streams, network ? frequencies_of(length, seed) : std::vector<uint32_t>()});
         }
       }
     }

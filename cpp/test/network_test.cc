@@ -48,11 +48,12 @@ std::vector<uint32_t> run(const Packed& packed, int streams, int steps, int call
     pool.parallel_for(static_cast<size_t>(parts), [&](size_t part) {
       const int first = static_cast<int>(part) * streams / parts;
       const int end = (static_cast<int>(part) + 1) * streams / parts;
-      k.run(packed.model.get(), state.get(), streams, position, first, end - first, n, input.data(), output.data(),
-            scratch[part].get());
+      k.run(packed.model.get(), state.get(), streams, position, first, end - first, n, input.data(),
+            output.data(), scratch[part].get());
     });
     position.advance(n, packed.shape.window);
-    std::copy(output.begin(), output.end(), frequencies.begin() + static_cast<ptrdiff_t>(step) * streams * kSymbols);
+    std::copy(output.begin(), output.end(),
+              frequencies.begin() + static_cast<ptrdiff_t>(step) * streams * kSymbols);
   }
   return frequencies;
 }

@@ -43,7 +43,9 @@ struct Coding {
     const int steps = static_cast<int>((length + streams - 1) / streams);
     const StreamGroups groups{streams, std::min(streams, static_cast<int>(threads))};
     std::vector<uint32_t> frequencies(static_cast<size_t>(ahead) * streams * kSymbols);
-    const auto row = [&](int step) { return frequencies.data() + static_cast<size_t>(step % ahead) * streams * kSymbols; };
+    const auto row = [&](int step) {
+      return frequencies.data() + static_cast<size_t>(step % ahead) * streams * kSymbols;
+    };
     Pipeline pipeline(groups.groups, steps, ahead, round);
     ThreadPool pool(threads);
     pool.parallel_for(threads, [&](size_t thread) {
@@ -52,8 +54,9 @@ struct Coding {
             Position position;
             position.advance(step, shape.window);
             // a round does not wrap around the rows of frequencies
-            kernels.run(model.get(), state.get(), streams, position, groups.first(group), groups.size(group), count,
-                        rows.data() + static_cast<size_t>(step) * streams, row(step), scratch[thread].get());
+            kernels.run(model.get(), state.get(), streams, position, groups.first(group), groups.size(group),
+                        count, rows.data() + static_cast<size_t>(step) * streams, row(step),
+                        scratch[thread].get());
           },
           [&](int group, int step) {
             const size_t first = static_cast<size_t>(groups.first(group));

@@ -31,9 +31,8 @@ void jobs_follow_each_other(unsigned threads) {
   std::vector<long> values(64, 1);
   for (int job = 0; job < 500; job++) {
     std::vector<long> next(values.size());
-    pool.parallel_for(values.size(), [&](size_t i) {
-      next[i] = (values[i] + values[(i + 1) % values.size()]) % 1000003;
-    });
+    pool.parallel_for(values.size(),
+                      [&](size_t i) { next[i] = (values[i] + values[(i + 1) % values.size()]) % 1000003; });
     values.swap(next);
   }
   long expected = 1;

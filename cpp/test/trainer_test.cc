@@ -47,9 +47,8 @@ double train(const TrainKernel* kernel, int workers, int steps) {
     };
     const auto phase = [&](Phase p) {
       kernel->use(own.get(), Source::kWeights);
-      pool.parallel_for(static_cast<size_t>(workers), [&](size_t worker) {
-        kernel->run(own.get(), p, static_cast<int>(worker), batch);
-      });
+      pool.parallel_for(static_cast<size_t>(workers),
+                        [&](size_t worker) { kernel->run(own.get(), p, static_cast<int>(worker), batch); });
     };
     for (const Phase p : kPreparePhases) phase(p);
     for (const Phase p : kGradientPhases) phase(p);
@@ -66,7 +65,7 @@ double train(const TrainKernel* kernel, int workers, int steps) {
 
 int main() {
 #define X(isa)                                             \
-  if (runs_here(#isa)) {                             \
+  if (runs_here(#isa)) {                                   \
     for (const bool bf16 : {false, true}) {                \
       const TrainKernel* kernel = isa::train_kernel(bf16); \
       const double first = train(kernel, 1, 1);            \

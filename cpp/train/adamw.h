@@ -44,7 +44,8 @@ void Trainer<E>::update(int index, const Update& o) {
       const float g = gradient[i] * clip;
       m[i] = o.beta1 * m[i] + (1.0f - o.beta1) * g;
       v[i] = o.beta2 * v[i] + (1.0f - o.beta2) * g * g;
-      weights[i] = weights[i] * keep - o.rate * m[i] * o.correct1 / (__builtin_sqrtf(v[i] * o.correct2) + o.epsilon);
+      weights[i] =
+          weights[i] * keep - o.rate * m[i] * o.correct1 / (__builtin_sqrtf(v[i] * o.correct2) + o.epsilon);
       ema[i] = o.ema * ema[i] + (1.0f - o.ema) * weights[i];
     }
   }

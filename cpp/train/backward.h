@@ -19,7 +19,8 @@ inline void normalize_backward(float* g, const float* n, float r, int d) {
 
 /** gradient[dy.cols][d] += dy^T x over all rows (a multiple of 2), for one or, if g1 is not null, two x of one dy. */
 template <class E>
-void Trainer<E>::weight_gradient(Worker<E>& k, Matrix<E> dy, float* g0, Matrix<E> x0, float* g1, Matrix<E> x1) {
+void Trainer<E>::weight_gradient(Worker<E>& k, Matrix<E> dy, float* g0, Matrix<E> x0, float* g1,
+                                 Matrix<E> x1) {
   for (int r = 0; r < dy.rows; r += kChunk) {
     const int n = dy.rows - r < kChunk ? dy.rows - r : kChunk;
     pack_rows(k.wide_packed, dy.slice(r, n));
@@ -85,7 +86,8 @@ void Trainer<E>::attention_backward(Worker<E>& k, State<E>& s, int l) {
   Activations<E>& a = k.layer[l];
   const LayerAt& p = at[l];
   const int steps = cfg.steps;
-  const Matrix<float> delta = matrix(k.last.value.data, k.share, steps);  // of the softmax: weights times gradient
+  const Matrix<float> delta =
+      matrix(k.last.value.data, k.share, steps);  // of the softmax: weights times gradient
   const Matrix<E> attended_gradient = k.b;
   for (int r = 0; r < k.rows; ++r) {
     const float *dy = k.x[r], *o = a.attended[r];
@@ -172,7 +174,8 @@ void Trainer<E>::lstm_backward(Worker<E>& k, int l, const std::uint8_t* inputs) 
       E* to = dp[i];
       float* symbol = l == 0 ? k.table_gradient[inputs[(k.first + i) * cfg.steps + t]] : nullptr;
       for (int j = 0; j < d; j += kLanes) {
-        const vf in = load(g + j), forget = load(g + d + j), cell = load(g + 2 * d + j), out = load(g + 3 * d + j);
+        const vf in = load(g + j), forget = load(g + d + j), cell = load(g + 2 * d + j),
+                 out = load(g + 3 * d + j);
         const vf y = tanh(load(c + j)), gh = load(dy + j) + load(h_gradient + j);
         const vf gc = load(c_gradient + j) + gh * out * (1.0f - y * y);
         const vf gi = gc * cell * in * (1.0f - in), gf = gc * load(before + j) * forget * (1.0f - forget);

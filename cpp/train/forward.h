@@ -46,7 +46,8 @@ void Trainer<E>::pack(int index) {
     if (mine()) pack_matrix(k, wq[l], p.wq, d);
     if (mine())
       for (int i = 0; i < d; i += kLanes)
-        store(key_gate[l] + i, sigmoid(load(w + p.gate_query + i)) * sigmoid(load(w + p.gate_key + i)) * qscale);
+        store(key_gate[l] + i,
+              sigmoid(load(w + p.gate_query + i)) * sigmoid(load(w + p.gate_key + i)) * qscale);
   }
 }
 
@@ -176,7 +177,8 @@ void Trainer<E>::attention(Worker<E>& k, State<E>& s, int l) {
     a.query.scale[r] = normalize(n, n, d);
     E* gated = a.gated_query[r];
     for (int j = 0; j < d; j += kLanes)
-      store(gated + j, (load(n + j) * load(w + p.query.gain + j) + load(w + p.query.bias + j)) * load(key_gate[l] + j));
+      store(gated + j,
+            (load(n + j) * load(w + p.query.gain + j) + load(w + p.query.bias + j)) * load(key_gate[l] + j));
   }
   for (int i = 0; i < k.share; ++i) {
     const Matrix<E> memory = keys_of(s, l, k.first + i);

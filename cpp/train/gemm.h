@@ -71,7 +71,8 @@ inline Left<E> columns_of(const E* packed, int reduction) {
 /** Packs a matrix [reduction][n], n a multiple of 64. */
 inline void pack_rows(float* to, Matrix<float> from) {
   for (int p = 0; p < from.cols; p += kPanel)
-    for (int k = 0; k < from.rows; ++k, to += kPanel) __builtin_memcpy(to, from[k] + p, kPanel * sizeof(float));
+    for (int k = 0; k < from.rows; ++k, to += kPanel)
+      __builtin_memcpy(to, from[k] + p, kPanel * sizeof(float));
 }
 
 inline void pack_rows(bf16* to, Matrix<bf16> from) {
@@ -127,8 +128,8 @@ constexpr int kTileRows = 4, kTileVectors = 2;
 
 /** C[rows][vectors] (+)= A B for one tile that stays in registers. */
 template <int R>
-inline void tile(float* c, std::ptrdiff_t ldc, const float* a, std::ptrdiff_t row, std::ptrdiff_t step, const float* b,
-                 int units, bool accumulate) {
+inline void tile(float* c, std::ptrdiff_t ldc, const float* a, std::ptrdiff_t row, std::ptrdiff_t step,
+                 const float* b, int units, bool accumulate) {
   vf acc[R][kTileVectors];
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < kTileVectors; ++v) acc[r][v] = accumulate ? load(c + r * ldc + v * kLanes) : vf{};
@@ -149,13 +150,14 @@ inline void tile(float* c, std::ptrdiff_t ldc, const float* a, std::ptrdiff_t ro
 
 #if defined(__AVX512BF16__)
 template <int R>
-inline void tile(float* c, std::ptrdiff_t ldc, const std::uint32_t* a, std::ptrdiff_t row, std::ptrdiff_t step,
-                 const std::uint32_t* b, int units, bool accumulate) {
+inline void tile(float* c, std::ptrdiff_t ldc, const std::uint32_t* a, std::ptrdiff_t row,
+                 std::ptrdiff_t step, const std::uint32_t* b, int units, bool accumulate) {
   __m512 acc[R][4];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-    for (int v = 0; v < 4; ++v) acc[r][v] = accumulate ? _mm512_loadu_ps(c + r * ldc + v * 16) : _mm512_setzero_ps();
+    for (int v = 0; v < 4; ++v)
+      acc[r][v] = accumulate ? _mm512_loadu_ps(c + r * ldc + v * 16) : _mm512_setzero_ps();
   for (int k = 0; k < units; ++k, a += step, b += kPanel) {
     __m512i x[4];
 #pragma GCC unroll 8

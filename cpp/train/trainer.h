@@ -102,10 +102,10 @@ struct Worker {
   Matrix<float> scores;           // [keys][steps] of one sequence
   Matrix<E> small;                // [keys][steps] of one sequence
   E *small_packed, *keys_packed, *wide_packed, *rows_packed;
-  float *top, *total;  // [steps] of the softmax over positions
-  float* gradient;     // [parameters]
-  float* ranges;       // largest magnitudes met in evaluation (train.h)
-  float* moments;      // second moments met in evaluation (train.h)
+  float *top, *total;            // [steps] of the softmax over positions
+  float* gradient;               // [parameters]
+  float* ranges;                 // largest magnitudes met in evaluation (train.h)
+  float* moments;                // second moments met in evaluation (train.h)
   Matrix<float> table_gradient;  // [256][4 d] of Trainer::table
   double squares;                // of this worker's part of the gradient
 };
@@ -122,8 +122,8 @@ struct Trainer {
   int tensor_count;
   float *weights, *gradient, *m, *v, *ema;  // [parameters]
   Packed<E> ih[kMaxLayers], hh[kMaxLayers], wb[kMaxLayers], wq[kMaxLayers], emb;
-  Normalized symbols;          // [256][d] the embedding
-  Matrix<float> table;         // [256][4 d] the first layer's input products, by symbol
+  Normalized symbols;           // [256][d] the embedding
+  Matrix<float> table;          // [256][4 d] the first layer's input products, by symbol
   float* key_gate[kMaxLayers];  // [d]
   State<E> train, eval;
   double* losses;  // [batch]
@@ -134,7 +134,9 @@ struct Trainer {
 
   // layout.h
   void lay_out(const TrainConfig& config, Arena& arena);
-  std::size_t ranges_length() const { return std::size_t(cfg.layers) * (kRangeVectors * d + kRangeScalars) + d; }
+  std::size_t ranges_length() const {
+    return std::size_t(cfg.layers) * (kRangeVectors * d + kRangeScalars) + d;
+  }
   std::size_t moments_length() const {
     return cfg.moments ? (std::size_t(cfg.layers) * kMoments + 1) * d * d : 0;
   }
@@ -170,7 +172,8 @@ struct Trainer {
   /** A norm's gain and bias: to = n gain + bias, [d]. */
   template <class T>
   void affine(T* to, const float* n, NormAt p) const {
-    for (int k = 0; k < d; k += kLanes) store(to + k, load(n + k) * load(w + p.gain + k) + load(w + p.bias + k));
+    for (int k = 0; k < d; k += kLanes)
+      store(to + k, load(n + k) * load(w + p.gain + k) + load(w + p.bias + k));
   }
 
  private:

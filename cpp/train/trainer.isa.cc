@@ -57,13 +57,17 @@ void create(const TrainConfig& config, void* trainer, void* base, TrainLayout* l
 
 template <class E>
 constexpr TrainKernel kernel(const char* name, bool is_bf16) {
-  return {name, is_bf16, sizeof(Trainer<E>), create<E>,
+  return {name,
+          is_bf16,
+          sizeof(Trainer<E>),
+          create<E>,
           [](void* t, Source source) { static_cast<Trainer<E>*>(t)->use(source); },
           [](void* t, Phase phase, int worker, const TrainBatch& batch) {
             static_cast<Trainer<E>*>(t)->run(phase, worker, batch);
           },
           [](void* t) -> const double* { return static_cast<Trainer<E>*>(t)->losses; },
-          [](void* t) { return static_cast<Trainer<E>*>(t)->norm(); }, bare_product<E>};
+          [](void* t) { return static_cast<Trainer<E>*>(t)->norm(); },
+          bare_product<E>};
 }
 
 constexpr TrainKernel kFloat = kernel<float>(SHACOMP_ISA_NAME, false);

@@ -17,13 +17,15 @@ inline napi_value fail(napi_env env, const char* code, const char* message) noex
   bool pending = false;
   napi_value ignored;
   // JavaScript's own error for the same thing, without a code
-  if (napi_is_exception_pending(env, &pending) == napi_ok && pending) napi_get_and_clear_last_exception(env, &ignored);
+  if (napi_is_exception_pending(env, &pending) == napi_ok && pending)
+    napi_get_and_clear_last_exception(env, &ignored);
   napi_throw_error(env, code, message);
   return nullptr;
 }
 
 inline napi_value no_memory(napi_env env) noexcept {
-  return fail(env, "ERR_MEMORY_LIMIT", "the system has no memory left: close programs, or use a lower level or smaller blocks");
+  return fail(env, "ERR_MEMORY_LIMIT",
+              "the system has no memory left: close programs, or use a lower level or smaller blocks");
 }
 
 /** Makes an exception of C++ one of JavaScript. */
@@ -165,7 +167,8 @@ struct Arguments {
     napi_typedarray_type actual;
     void* data = nullptr;
     if (napi_is_typedarray(env, value[i], &is) != napi_ok || !is) return nullptr;
-    if (napi_get_typedarray_info(env, value[i], &actual, length, &data, nullptr, nullptr) != napi_ok) return nullptr;
+    if (napi_get_typedarray_info(env, value[i], &actual, length, &data, nullptr, nullptr) != napi_ok)
+      return nullptr;
     if (actual != ArrayOf<T>::type) return nullptr;
     static double empty;
     return static_cast<T*>(data ? data : &empty);
@@ -180,7 +183,9 @@ struct Arguments {
   std::string string(size_t i) const {
     char text[32] = "";
     size_t length = 0;
-    return napi_get_value_string_utf8(env, value[i], text, sizeof text, &length) == napi_ok ? std::string(text, length) : std::string();
+    return napi_get_value_string_utf8(env, value[i], text, sizeof text, &length) == napi_ok
+               ? std::string(text, length)
+               : std::string();
   }
   bool given(size_t i) const {
     napi_valuetype type = napi_undefined;

@@ -72,9 +72,13 @@ napi_value size_or_infinity(napi_env env, size_t size) {
 
 }  // namespace
 
-napi_value encoded_size(napi_env env, const MixHandle& coder) { return size_or_infinity(env, mix_size(coder.mix)); }
+napi_value encoded_size(napi_env env, const MixHandle& coder) {
+  return size_or_infinity(env, mix_size(coder.mix));
+}
 
-napi_value decoded_position(napi_env env, const MixHandle& coder) { return size_or_infinity(env, mix_position(coder.mix)); }
+napi_value decoded_position(napi_env env, const MixHandle& coder) {
+  return size_or_infinity(env, mix_position(coder.mix));
+}
 
 namespace {
 
@@ -82,7 +86,9 @@ namespace {
 napi_value mix_bytes_js(napi_env env, napi_callback_info info) {
   Arguments<3> a(env, info);
   const size_t profile = a.size(0);
-  return number(env, profile < MIX_PROFILES ? static_cast<double>(mix_bytes(static_cast<int>(profile), a.size(1), a.size(2))) : 0.0);
+  return number(env, profile < MIX_PROFILES
+                         ? static_cast<double>(mix_bytes(static_cast<int>(profile), a.size(1), a.size(2)))
+                         : 0.0);
 }
 
 void finalize(napi_env env, void* data, void*) {
@@ -100,7 +106,8 @@ napi_value mix_open_js(napi_env env, napi_callback_info info) {
   Arguments<5> a(env, info);
   const size_t profile = a.size(0), length = a.size(1), streams = a.size(2);
   const size_t bytes = profile < MIX_PROFILES ? mix_bytes(static_cast<int>(profile), length, streams) : 0;
-  if (bytes == 0) return fail(env, "ERR_OPTIONS", "mixing coder: profile, block length or number of streams out of range");
+  if (bytes == 0)
+    return fail(env, "ERR_OPTIONS", "mixing coder: profile, block length or number of streams out of range");
   const std::string isa = a.string(4);
   size_t payload_size = 0;
   const uint8_t* payload = nullptr;
@@ -109,8 +116,11 @@ napi_value mix_open_js(napi_env env, napi_callback_info info) {
 
   auto h = std::make_unique<MixHandle>();
   h->allocate(bytes);
-  h->mix = mix_create(aligned(h->memory), static_cast<int>(profile), length, streams, isa.empty() ? nullptr : isa.c_str());
-  if (!h->mix) return fail(env, "ERR_ENGINE_UNAVAILABLE", "mixing coder: this machine lacks the instruction set asked for");
+  h->mix = mix_create(aligned(h->memory), static_cast<int>(profile), length, streams,
+                      isa.empty() ? nullptr : isa.c_str());
+  if (!h->mix)
+    return fail(env, "ERR_ENGINE_UNAVAILABLE",
+                "mixing coder: this machine lacks the instruction set asked for");
   h->streams = streams;
   if (payload) {
     h->payload = static_cast<uint8_t*>(std::malloc(payload_size + 1));
@@ -160,12 +170,14 @@ napi_value mix_encode_js(napi_env env, napi_callback_info info) {
   const uint8_t* symbols = a.array<uint8_t>(1, &count);
   const uint32_t* frequencies;
   if (!h || !symbols || !symbols_and_frequencies(a, 2, count, &frequencies))
-    return fail(env, "ERR_OPTIONS", "mixEncode: needs an open coder, a Uint8Array and 256 frequencies for each of its bytes");
+    return fail(env, "ERR_OPTIONS",
+                "mixEncode: needs an open coder, a Uint8Array and 256 frequencies for each of its bytes");
   uint16_t* odds = nullptr;
   if (a.given(3)) {
     size_t room = 0;
     odds = a.array<uint16_t>(3, &room);
-    if (!odds || room / 8 < count) return fail(env, "ERR_OPTIONS", "mixEncode: needs room for the odds of 8 bits for each byte");
+    if (!odds || room / 8 < count)
+      return fail(env, "ERR_OPTIONS", "mixEncode: needs room for the odds of 8 bits for each byte");
   }
   mix_encode(h->mix, symbols, count, frequencies, odds);
   return encoded_size(env, *h);
@@ -198,7 +210,8 @@ napi_value mix_decode_js(napi_env env, napi_callback_info info) {
   const size_t count = a.size(2);
   const uint32_t* frequencies;
   if (!h || !h->payload || !symbols || count > length || !symbols_and_frequencies(a, 3, count, &frequencies))
-    return fail(env, "ERR_OPTIONS", "mixDecode: needs an open decoder, room for the bytes and 256 frequencies for each");
+    return fail(env, "ERR_OPTIONS",
+                "mixDecode: needs an open decoder, room for the bytes and 256 frequencies for each");
   mix_decode(h->mix, symbols, count, frequencies);
   return decoded_position(env, *h);
 }

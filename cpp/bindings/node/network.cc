@@ -188,7 +188,8 @@ napi_value benchmark_product(napi_env env, napi_callback_info info) {
 
 Network* network_handle(napi_env env, napi_value value) {
   void* data = nullptr;
-  if (!has_tag(env, value, kNetworkTag) || napi_get_value_external(env, value, &data) != napi_ok) return nullptr;
+  if (!has_tag(env, value, kNetworkTag) || napi_get_value_external(env, value, &data) != napi_ok)
+    return nullptr;
   auto* const network = static_cast<Network*>(data);
   return network->state ? network : nullptr;
 }

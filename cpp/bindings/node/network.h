@@ -28,17 +28,18 @@ struct Network {
   std::vector<Memory> scratch;  // one per thread
   std::shared_ptr<ThreadPool> pool;
   size_t size;  // bytes of state and scratch
-  Pace pace;  // of steps that are coded at once, since the last reset
+  Pace pace;    // of steps that are coded at once, since the last reset
 
   /**
    * Runs streams [first, first + count) for some steps, the first of them `from` steps after the position, which stays.
    * Arrays as in NetworkKernels::run. Calls for different streams may run at the same time, on different threads.
    */
-  void run(int first, int count, int from, int steps, const uint8_t* bytes, uint32_t* frequencies, size_t thread) {
+  void run(int first, int count, int from, int steps, const uint8_t* bytes, uint32_t* frequencies,
+           size_t thread) {
     Position start = position;
     start.advance(from, model->shape.window);
-    model->kernels->run(model->memory.get(), state.get(), streams, start, first, count, steps, bytes, frequencies,
-                        scratch[thread].get());
+    model->kernels->run(model->memory.get(), state.get(), streams, start, first, count, steps, bytes,
+                        frequencies, scratch[thread].get());
   }
 };
 

@@ -74,7 +74,8 @@ struct Steps {
     Pipeline pipeline(c.groups.groups, steps, c.ahead, c.round);
     network.pool->parallel_for(static_cast<size_t>(c.threads), [&](size_t thread) {
       const auto predict = [&](int group, int step, int n) {
-        network.run(c.groups.first(group), c.groups.size(group), step, n, rows + step * streams, opinions(step), thread);
+        network.run(c.groups.first(group), c.groups.size(group), step, n, rows + step * streams,
+                    opinions(step), thread);
       };
       pipeline.work(predict, code_group);
     });
@@ -84,14 +85,17 @@ struct Steps {
   /** The same by as many threads as get on best. */
   void code_at_best(uint8_t* rows, size_t count) {
     using Clock = std::chrono::steady_clock;
-    const int threads = cut(network.streams, static_cast<int>(network.scratch.size()), decodes(), room).threads;
+    const int threads =
+        cut(network.streams, static_cast<int>(network.scratch.size()), decodes(), room).threads;
     for (size_t done = 0, n; done < count; done += n) {
       n = count - done;
       if (threads > 1 && network.pace.measuring())
         n = std::min(n, std::max<size_t>(1, kPaceSymbols / coder.streams) * coder.streams);
       const auto start = Clock::now();
       code(rows + done, n, network.pace.together() ? threads : 1);
-      if (threads > 1) network.pace.took(std::chrono::duration<double>(Clock::now() - start).count() / static_cast<double>(n));
+      if (threads > 1)
+        network.pace.took(std::chrono::duration<double>(Clock::now() - start).count() /
+                          static_cast<double>(n));
     }
   }
 };
@@ -116,7 +120,8 @@ napi_value mix_steps_js(napi_env env, napi_callback_info info) {
   uint32_t* const frequencies = a.array<uint32_t>(4, &values);
   const size_t room = values / (streams * kSymbols);
   if (!rows || !frequencies || count > INT32_MAX || bytes < streams + count || room == 0)
-    return fail(env, "ERR_OPTIONS", "mixSteps: needs a row more than it codes and room for the frequencies of a step");
+    return fail(env, "ERR_OPTIONS",
+                "mixSteps: needs a row more than it codes and room for the frequencies of a step");
 
   Steps steps{*coder, *network, frequencies, static_cast<int>(std::min<size_t>(room, INT32_MAX))};
   if (a.given(5))
@@ -128,6 +133,8 @@ napi_value mix_steps_js(napi_env env, napi_callback_info info) {
 
 }  // namespace
 
-void register_pipeline(napi_env env, napi_value exports) { add_export<mix_steps_js>(env, exports, "mixSteps"); }
+void register_pipeline(napi_env env, napi_value exports) {
+  add_export<mix_steps_js>(env, exports, "mixSteps");
+}
 
 }  // namespace shacomp

@@ -131,7 +131,8 @@ napi_value create(napi_env env, napi_callback_info info) {
   const std::size_t skip = static_cast<char*>(aligned(data)) - static_cast<char*>(data);
 #if defined(__linux__)
   const std::uintptr_t page = (reinterpret_cast<std::uintptr_t>(data) + 4095) & ~std::uintptr_t{4095};
-  madvise(reinterpret_cast<void*>(page), size - (page - reinterpret_cast<std::uintptr_t>(data)), MADV_HUGEPAGE);
+  madvise(reinterpret_cast<void*>(page), size - (page - reinterpret_cast<std::uintptr_t>(data)),
+          MADV_HUGEPAGE);
 #endif
   owned->kernel->create(owned->config, owned->trainer.get(), aligned(data), &owned->layout);
   if (napi_create_reference(env, arena, 1, &owned->arena) != napi_ok) return no_memory(env);

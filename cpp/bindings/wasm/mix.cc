@@ -1,6 +1,6 @@
 /** @file The mixing coder for src/engines/wasm/mixer.ts. Memory is handed in by JavaScript, which asks for sizes first. */
-#include "bindings/wasm/export.h"
 #include "mix/mix.h"
+#include "bindings/wasm/export.h"
 
 namespace shacomp {
 namespace {
@@ -25,7 +25,8 @@ EXPORT(mixing_begin_decode) void mixing_begin_decode(Mix* mix, const uint8_t* pa
 }
 
 EXPORT(mixing_encode)
-double mixing_encode(Mix* mix, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds) {
+double mixing_encode(Mix* mix, const uint8_t* symbols, size_t count, const uint32_t* frequencies,
+                     uint16_t* odds) {
   mix_encode(mix, symbols, count, frequencies, odds);
   return number(mix_size(mix));
 }

@@ -1,7 +1,7 @@
 /** @file The network for src/engines/wasm/engine.ts. Memory is handed in by JavaScript, which asks for sizes first. */
+#include "network/network.h"
 #include "bindings/wasm/export.h"
 #include "core/arena.h"
-#include "network/network.h"
 
 namespace shacomp {
 
@@ -48,7 +48,8 @@ double network_size(int width, int layers, int boom, int window, uint32_t attent
   return static_cast<double>(arena.used());
 }
 
-EXPORT(network_open) Network* network_open(const uint8_t* file, const void* model, int streams, void* memory) {
+EXPORT(network_open)
+Network* network_open(const uint8_t* file, const void* model, int streams, void* memory) {
   Arena arena(memory);
   Network* const network = place_network(arena, read_shape(file), streams);
   network->model = model;
@@ -61,9 +62,10 @@ EXPORT(network_reset) void network_reset(Network* network) {
   kernels.reset_state(network->model, network->state, network->streams);
 }
 
-EXPORT(network_run) void network_run(Network* network, const uint8_t* bytes, int steps, uint32_t* frequencies) {
-  kernels.run(network->model, network->state, network->streams, network->position, 0, network->streams, steps, bytes,
-              frequencies, network->scratch);
+EXPORT(network_run)
+void network_run(Network* network, const uint8_t* bytes, int steps, uint32_t* frequencies) {
+  kernels.run(network->model, network->state, network->streams, network->position, 0, network->streams, steps,
+              bytes, frequencies, network->scratch);
   network->position.advance(steps, network->shape.window);
 }
 

@@ -2,9 +2,9 @@
  * @file The training kernels for src/trainer/wasm.ts: one thread, float32 products. Memory is handed in by JavaScript, which
  * asks for sizes first and checks what it passes.
  */
+#include "train/train.h"
 #include "bindings/wasm/export.h"
 #include "core/arena.h"
-#include "train/train.h"
 
 namespace shacomp {
 
@@ -47,8 +47,8 @@ EXPORT(train_scratch) std::size_t train_scratch() {
 
 /** Begins a session in `train_scratch` bytes of aligned memory; returns how many it needs in all, zeroed. */
 EXPORT(train_measure)
-double train_measure(Session* s, int width, int layers, int boom, int window, unsigned attention, int batch, int steps,
-                     int moments) {
+double train_measure(Session* s, int width, int layers, int boom, int window, unsigned attention, int batch,
+                     int steps, int moments) {
   s->config = {width, layers, boom, window, attention, batch, steps, 1, 0, moments};
   s->trainer = reinterpret_cast<std::uint8_t*>(s) + align_up(sizeof(Session));
   s->bytes = reinterpret_cast<std::uint8_t*>(s) + train_scratch();
@@ -75,9 +75,13 @@ EXPORT(train_vector) const void* train_vector(const Session* s, int which) {
 
 EXPORT(train_state_bytes) std::size_t train_state_bytes(const Session* s) { return s->layout.state_bytes; }
 
-EXPORT(train_ranges_length) std::size_t train_ranges_length(const Session* s) { return s->layout.ranges_length; }
+EXPORT(train_ranges_length) std::size_t train_ranges_length(const Session* s) {
+  return s->layout.ranges_length;
+}
 
-EXPORT(train_moments_length) std::size_t train_moments_length(const Session* s) { return s->layout.moments_length; }
+EXPORT(train_moments_length) std::size_t train_moments_length(const Session* s) {
+  return s->layout.moments_length;
+}
 
 /** Loss of every sequence in the last segment, nats. */
 EXPORT(train_losses) const double* train_losses(const Session* s) {

@@ -24,7 +24,9 @@ INLINE I32 shift_right_logical(I32 a, int n) { return {_mm256_srl_epi32(a.v, _mm
 INLINE I32 shift_right_each(I32 a, I32 n) { return {_mm256_srlv_epi32(a.v, n.v)}; }
 INLINE I32 min(I32 a, I32 b) { return {_mm256_min_epi32(a.v, b.v)}; }
 INLINE I32 max(I32 a, I32 b) { return {_mm256_max_epi32(a.v, b.v)}; }
-INLINE I32 mul16(I32 a, I32 b) { return {_mm256_madd_epi16(a.v, _mm256_and_si256(b.v, _mm256_set1_epi32(0xffff)))}; }
+INLINE I32 mul16(I32 a, I32 b) {
+  return {_mm256_madd_epi16(a.v, _mm256_and_si256(b.v, _mm256_set1_epi32(0xffff)))};
+}
 INLINE I32 high_times(I32 a, I32 m) { return {_mm256_madd_epi16(a.v, _mm256_slli_epi32(m.v, 16))}; }
 INLINE I32 low_times(I32 a, I32 m) {
   return {_mm256_mullo_epi32(_mm256_and_si256(a.v, _mm256_set1_epi32(0xffff)), m.v)};
@@ -45,7 +47,8 @@ INLINE I16 load16(const int16_t* p) { return {load_any(p)}; }
 INLINE void store16(int16_t* p, I16 a) { store_any(p, a.v); }
 INLINE void store_bytes(int8_t* p, I16 a) {
   const __m256i bytes = _mm256_packs_epi16(a.v, a.v);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(_mm256_permute4x64_epi64(bytes, 0xd8)));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm256_castsi256_si128(_mm256_permute4x64_epi64(bytes, 0xd8)));
 }
 INLINE I16 set16(int x) { return {_mm256_set1_epi16(static_cast<int16_t>(x))}; }
 INLINE I16 operator+(I16 a, I16 b) { return {_mm256_add_epi16(a.v, b.v)}; }

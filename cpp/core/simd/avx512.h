@@ -21,7 +21,9 @@ INLINE I32 shift_right_logical(I32 a, int n) { return {_mm512_srl_epi32(a.v, _mm
 INLINE I32 shift_right_each(I32 a, I32 n) { return {_mm512_srlv_epi32(a.v, n.v)}; }
 INLINE I32 min(I32 a, I32 b) { return {_mm512_min_epi32(a.v, b.v)}; }
 INLINE I32 max(I32 a, I32 b) { return {_mm512_max_epi32(a.v, b.v)}; }
-INLINE I32 mul16(I32 a, I32 b) { return {_mm512_madd_epi16(a.v, _mm512_and_si512(b.v, _mm512_set1_epi32(0xffff)))}; }
+INLINE I32 mul16(I32 a, I32 b) {
+  return {_mm512_madd_epi16(a.v, _mm512_and_si512(b.v, _mm512_set1_epi32(0xffff)))};
+}
 INLINE I32 high_times(I32 a, I32 m) { return {_mm512_madd_epi16(a.v, _mm512_slli_epi32(m.v, 16))}; }
 INLINE I32 low_times(I32 a, I32 m) {
   return {_mm512_mullo_epi32(_mm512_and_si512(a.v, _mm512_set1_epi32(0xffff)), m.v)};
@@ -58,7 +60,8 @@ INLINE I16 with_sign(I16 a, I16 s) {
 INLINE I32 low(I16 a) { return {_mm512_cvtepi16_epi32(_mm512_castsi512_si256(a.v))}; }
 INLINE I32 high(I16 a) { return {_mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(a.v, 1))}; }
 INLINE I16 narrow(I32 a, I32 b) {
-  return {_mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtsepi32_epi16(a.v)), _mm512_cvtsepi32_epi16(b.v), 1)};
+  return {_mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtsepi32_epi16(a.v)), _mm512_cvtsepi32_epi16(b.v),
+                             1)};
 }
 INLINE I32 sum_pairs(I16 a) { return {_mm512_madd_epi16(a.v, _mm512_set1_epi16(1))}; }
 INLINE I32 sum_squares(I16 a, int q) {

@@ -11,7 +11,8 @@ constexpr int kOperandOffset = 128;
 constexpr int kFewestSums = 8;
 INLINE void store_bytes(uint8_t* p, I16 a) {
   const __m256i bytes = _mm256_packus_epi16(a.v, a.v);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(_mm256_permute4x64_epi64(bytes, 0xd8)));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm256_castsi256_si128(_mm256_permute4x64_epi64(bytes, 0xd8)));
 }
 #else
 using Operand = int8_t;
@@ -33,7 +34,8 @@ struct Rows256 {
   };
   INLINE RowWeights spread(const Operand* p) {
     const __m128i x = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
-    return {_mm256_permutevar8x32_epi32(_mm256_castsi128_si256(x), _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1))};
+    return {
+        _mm256_permutevar8x32_epi32(_mm256_castsi128_si256(x), _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1))};
   }
   /** 4 columns of 4 rows each, in both halves. */
   INLINE __m256i transpose(__m256i v) {
@@ -132,7 +134,8 @@ struct Narrow {
     for (int k = 0; k < depth; k += 32) {
       const __m256i v = load_any(x + k);
       const __m256i zero = _mm256_setzero_si256();
-      const __m256i risky = _mm256_or_si256(passes(_mm256_max_epi8(v, zero)), passes(_mm256_max_epi8(_mm256_sub_epi8(zero, v), zero)));
+      const __m256i risky = _mm256_or_si256(passes(_mm256_max_epi8(v, zero)),
+                                            passes(_mm256_max_epi8(_mm256_sub_epi8(zero, v), zero)));
       const uint32_t bytes = static_cast<uint32_t>(_mm256_movemask_epi8(risky));
       column.risky |= static_cast<uint64_t>((bytes & 0xffff) != 0) << (k / 16);
       column.risky |= static_cast<uint64_t>((bytes >> 16) != 0) << (k / 16 + 1);

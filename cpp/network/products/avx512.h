@@ -37,9 +37,9 @@ struct Dpbusd {
     __m512i v;
   };
   INLINE RowWeights spread(const Operand* p) {
-    const __m512i order = _mm512_set_epi32(0x0f0e0d0c, 0x0f0e0d0c, 0x0f0e0d0c, 0x0f0e0d0c, 0x0b0a0908, 0x0b0a0908,
-                                           0x0b0a0908, 0x0b0a0908, 0x07060504, 0x07060504, 0x07060504, 0x07060504,
-                                           0x03020100, 0x03020100, 0x03020100, 0x03020100);
+    const __m512i order = _mm512_set_epi32(
+        0x0f0e0d0c, 0x0f0e0d0c, 0x0f0e0d0c, 0x0f0e0d0c, 0x0b0a0908, 0x0b0a0908, 0x0b0a0908, 0x0b0a0908,
+        0x07060504, 0x07060504, 0x07060504, 0x07060504, 0x03020100, 0x03020100, 0x03020100, 0x03020100);
     const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
     return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(x), order)};
   }

@@ -55,8 +55,9 @@ using MemoryKernel = Sdot;
  */
 template <int kVectors>
 struct Smlal {
-  static constexpr const char* kName =
-      kVectors == 1 ? "smlal, 8 bits" : kVectors == 2 ? "smlal, 7 bits" : "smlal, 6 bits";
+  static constexpr const char* kName = kVectors == 1   ? "smlal, 8 bits"
+                                       : kVectors == 2 ? "smlal, 7 bits"
+                                                       : "smlal, 6 bits";
   static constexpr int kLimit = 127 / kVectors;
   static constexpr int kOffset = 0;
   static constexpr int kDepth = 4 * kVectors;
@@ -71,14 +72,16 @@ struct Smlal {
   INLINE int place(int row, int k) { return k / 4 * 16 + k % 4 / 2 * 8 + row * 2 + k % 2; }
   INLINE Weights load(const int8_t* p) {
     Weights w;
-    UNROLL for (int i = 0; i < kVectors; i++) w.v[i] = vld1q_s8(p + 16 * i);
+    UNROLL
+    for (int i = 0; i < kVectors; i++) w.v[i] = vld1q_s8(p + 16 * i);
     return w;
   }
   INLINE Operands broadcast(const Operand* p) {
     int16_t x[2 * kVectors];
     __builtin_memcpy(x, p, sizeof(x));
     Operands all;
-    UNROLL for (int i = 0; i < kVectors; i++) {
+    UNROLL
+    for (int i = 0; i < kVectors; i++) {
       all.first[i] = vreinterpret_s8_s16(vdup_n_s16(x[2 * i]));
       all.second[i] = vreinterpret_s8_s16(vdup_n_s16(x[2 * i + 1]));
     }
@@ -87,7 +90,8 @@ struct Smlal {
   INLINE I32 dot(I32 sum, Weights w, Operands x) {
     int16x8_t pairs = vmull_s8(vget_low_s8(w.v[0]), x.first[0]);
     pairs = vmlal_s8(pairs, vget_high_s8(w.v[0]), x.second[0]);
-    UNROLL for (int i = 1; i < kVectors; i++) {
+    UNROLL
+    for (int i = 1; i < kVectors; i++) {
       pairs = vmlal_s8(pairs, vget_low_s8(w.v[i]), x.first[i]);
       pairs = vmlal_s8(pairs, vget_high_s8(w.v[i]), x.second[i]);
     }

@@ -36,7 +36,8 @@ static bool host_fuses() {
 
 INLINE int32_t sum_of_bytes(const Operand* x, int n) {
   I32 total = set32(0);
-  for (int k = 0; k < n; k += 16) total = plus_pairs(total, wasm_i16x8_extadd_pairwise_i8x16(wasm_v128_load(x + k)));
+  for (int k = 0; k < n; k += 16)
+    total = plus_pairs(total, wasm_i16x8_extadd_pairwise_i8x16(wasm_v128_load(x + k)));
   return sum(total);
 }
 
@@ -81,7 +82,9 @@ struct Paired {
   };
   INLINE int place(int row, int k) { return k / 4 * 16 + row * 4 + k % 4; }
   INLINE Weights load(const int8_t* p) { return {wasm_v128_load(p), wasm_v128_load(p + 16)}; }
-  INLINE Operands broadcast(const Operand* p) { return {wasm_v128_load32_splat(p), wasm_v128_load32_splat(p + 4)}; }
+  INLINE Operands broadcast(const Operand* p) {
+    return {wasm_v128_load32_splat(p), wasm_v128_load32_splat(p + 4)};
+  }
   INLINE I32 dot(I32 sum, Weights w, Operands x) {
     return plus_pairs(sum, wasm_i16x8_add(relaxed_dot2(x.first, w.first), relaxed_dot2(x.second, w.second)));
   }
@@ -93,7 +96,8 @@ struct Paired {
     const v128_t zero = wasm_i8x16_splat(0);
     for (int k = 0; k < depth; k += 16) {
       const v128_t v = wasm_v128_load(x + k);
-      const v128_t risky = wasm_v128_or(passes(wasm_i8x16_max(v, zero)), passes(wasm_i8x16_max(wasm_i8x16_neg(v), zero)));
+      const v128_t risky =
+          wasm_v128_or(passes(wasm_i8x16_max(v, zero)), passes(wasm_i8x16_max(wasm_i8x16_neg(v), zero)));
       column.risky |= static_cast<uint64_t>(wasm_v128_any_true(risky)) << (k / 16);
     }
     return column;
@@ -124,7 +128,9 @@ struct Widened {
   };
   INLINE int place(int row, int k) { return row * 2 + k; }
   INLINE Weights load(const int8_t* p) { return {wasm_i16x8_load8x8(p)}; }
-  INLINE Operands broadcast(const Operand* p) { return {wasm_i16x8_extend_low_i8x16(wasm_v128_load16_splat(p))}; }
+  INLINE Operands broadcast(const Operand* p) {
+    return {wasm_i16x8_extend_low_i8x16(wasm_v128_load16_splat(p))};
+  }
   INLINE I32 dot(I32 sum, Weights w, Operands x) { return sum + I32{wasm_i32x4_dot_i16x8(w.v, x.v)}; }
   INLINE Column prepare(const Operand*, int) { return {0, 0}; }
 };

@@ -44,9 +44,11 @@ alignas(64) Operand operands[kMaxRows * kMaxDepth];
 int32_t starts[kRows];
 
 /** Number of sums of one product that are not what plain loops give. */
-int check_product(const ProductKernel& kernel, int depth, int columns, int weight_pattern, int operand_pattern) {
+int check_product(const ProductKernel& kernel, int depth, int columns, int weight_pattern,
+                  int operand_pattern) {
   const Matrix matrix = {packed, starts, &kernel};
-  for (int i = 0; i < kRows * depth; i++) weights[i] = static_cast<int8_t>(number(weight_pattern, kernel.limit, i));
+  for (int i = 0; i < kRows * depth; i++)
+    weights[i] = static_cast<int8_t>(number(weight_pattern, kernel.limit, i));
   for (int row = 0; row < kRows; row++) kernel.pack_row(matrix, row, weights + row * depth, depth);
   for (int i = 0; i < columns * depth; i++) {
     // every other random column has few large operands among small ones: risky in places
@@ -55,13 +57,15 @@ int check_product(const ProductKernel& kernel, int depth, int columns, int weigh
     operands[i] = static_cast<Operand>(values[i] + kOperandOffset);
   }
   int wrong = 0;
-  product<kMaxRows>(matrix, kRows, depth, operands, depth, columns, [&](int row, int column, const int32_t* sums) {
-    for (int i = 0; i < kBlockRows; i++) {
-      int32_t expected = 0;
-      for (int k = 0; k < depth; k++) expected += weights[(row + i) * depth + k] * values[column * depth + k];
-      wrong += sums[i] != expected;
-    }
-  });
+  product<kMaxRows>(matrix, kRows, depth, operands, depth, columns,
+                    [&](int row, int column, const int32_t* sums) {
+                      for (int i = 0; i < kBlockRows; i++) {
+                        int32_t expected = 0;
+                        for (int k = 0; k < depth; k++)
+                          expected += weights[(row + i) * depth + k] * values[column * depth + k];
+                        wrong += sums[i] != expected;
+                      }
+                    });
   return wrong;
 }
 
