@@ -29,6 +29,7 @@ vi.mock('../../src/cli/commands/quantize.js', async (original) => ({
       return text;
     });
     asked.calibration.push(Buffer.concat(texts).toString());
+    return { texts: [], ranges: undefined };
   },
 }));
 
