@@ -8,6 +8,7 @@
  */
 import { type Architecture, elements, parameters, SYMBOLS } from '../model/architecture.js';
 import type { Affine, IntegerAttention, IntegerMatrix, IntegerModel } from '../model/sharnn.js';
+import { BOOM_UNIT, gainUnit, gateUnit, LOGIT_UNIT, Q10, STATE_UNIT, stepsOf } from './units.js';
 
 /** Bounds of a gate's openness. */
 const SHUT = 0.02;
@@ -18,7 +19,6 @@ const LEAST_GAIN = 1 / 64;
 const ROUNDS = 30;
 
 const logit = (p: number) => Math.log(p / (1 - p));
-const steps = (scale: Int16Array) => Float64Array.from(scale, (s) => 32 / s);
 
 /** W[r][k] of a matrix whose rescaled product counts `unit(r)` to 1, for an input of which one unit of the int8 is step[k]. */
 function weights(m: IntegerMatrix, step: Float64Array, unit: (row: number) => number): Float64Array {
@@ -31,10 +31,10 @@ function weights(m: IntegerMatrix, step: Float64Array, unit: (row: number) => nu
 
 /** Gain and bias of an input with `inputBits` fractional bits and a result in Q.10. */
 function affine(m: Affine, inputBits: number): { gain: Float64Array; bias: Float64Array } {
-  const unit = 2 ** (m.shift + 10 - inputBits);
+  const unit = gainUnit(m.shift, inputBits);
   return {
     gain: Float64Array.from(m.gain, (g) => g / unit),
-    bias: Float64Array.from(m.bias, (b) => b / 2 ** 10),
+    bias: Float64Array.from(m.bias, (b) => b / Q10),
   };
 }
 
@@ -52,20 +52,19 @@ export function dequantize(model: IntegerModel): { arch: Architecture; values: M
     put(`${name}.weight`, gain ?? new Float32Array(width).fill(1));
     put(`${name}.bias`, bias ?? new Float32Array(width));
   };
-  const gateUnit = (row: number) => 2 ** (row >= 2 * width && row < 3 * width ? 12 : 11);
-  const logitUnit = Math.LOG2E * 2 ** 12;
+  const gates = gateUnit(width);
 
-  const inputStep = steps(model.inputScale);
+  const inputStep = stepsOf(model.inputScale);
   const tied = untie(
     Float64Array.from(model.input, (n, i) => n * inputStep[i % width]),
-    weights(model.output, steps(model.outputScale), () => logitUnit),
+    weights(model.output, stepsOf(model.outputScale), () => LOGIT_UNIT),
     width,
   );
   put('embedding.weight', tied.embedding);
   norm('norm_final', tied.gain);
   put(
     'output.bias',
-    Float64Array.from(model.outputBias, (b) => b / logitUnit),
+    Float64Array.from(model.outputBias, (b) => b / LOGIT_UNIT),
   );
 
   for (const [l, layer] of model.layers.entries()) {
@@ -73,12 +72,15 @@ export function dequantize(model: IntegerModel): { arch: Architecture; values: M
     norm(`${p}.norm_start`);
     put(
       `${p}.lstm.weight_ih`,
-      weights(layer.inputWeight, l === 0 ? inputStep : steps(layer.startScale), gateUnit),
+      weights(layer.inputWeight, l === 0 ? inputStep : stepsOf(layer.startScale), gates),
     );
-    put(`${p}.lstm.weight_hh`, weights(layer.stateWeight, new Float64Array(width).fill(2 ** -7), gateUnit));
+    put(
+      `${p}.lstm.weight_hh`,
+      weights(layer.stateWeight, new Float64Array(width).fill(1 / STATE_UNIT), gates),
+    );
     put(
       `${p}.lstm.bias`,
-      Float64Array.from(layer.gateBias, (b, r) => b / gateUnit(r)),
+      Float64Array.from(layer.gateBias, (b, r) => b / gates(r)),
     );
     if (layer.attention) {
       const a = attentionOf(layer.attention, width);
@@ -96,11 +98,11 @@ export function dequantize(model: IntegerModel): { arch: Architecture; values: M
     norm(`${p}.norm_boom`);
     put(
       `${p}.boom.weight`,
-      weights(layer.boom, steps(layer.boomScale), () => 2 ** 8),
+      weights(layer.boom, stepsOf(layer.boomScale), () => BOOM_UNIT),
     );
     put(
       `${p}.boom.bias`,
-      Float64Array.from(layer.boomBias, (b) => b / 2 ** 8),
+      Float64Array.from(layer.boomBias, (b) => b / BOOM_UNIT),
     );
   }
   return { arch, values };
@@ -156,14 +158,14 @@ function untie(normal: Float64Array, folded: Float64Array, d: number) {
 
 /** With gates of query and key half open; the value's takes what the memory's gain leaves. */
 function attentionOf(a: IntegerAttention, d: number) {
-  const step = steps(a.memoryScale);
+  const step = stepsOf(a.memoryScale);
   const value = affine(a.value, 8);
   const mid = affine(a.mid, 10);
   // one unit of the folded query, see quantizeAttention
-  const unit = ((a.score.multiplier / 2 ** a.score.shift) * Math.sqrt(d)) / (Math.LOG2E * 2 ** 12);
+  const unit = ((a.score.multiplier / 2 ** a.score.shift) * Math.sqrt(d)) / LOGIT_UNIT;
   // of values of the memory instead of its int8
   const asValue = value.gain.map((g, k) => g / step[k]);
-  const fold = (2 ** 10 * unit) / 2 ** a.queryFold.shift;
+  const fold = (Q10 * unit) / 2 ** a.queryFold.shift;
   const asKey = Float64Array.from(a.queryFold.gain, (g, k) => (g * fold) / step[k]);
   const asKeyBias = Float64Array.from(
     a.queryFold.bias,

@@ -24,6 +24,7 @@ import {
 import { nodeSha256 } from '../node/hash.js';
 import { Compensation } from './compensate.js';
 import type { ActivationRanges, LayerRanges, Moments } from './ranges.js';
+import { BOOM_UNIT, gainUnit, gateUnit, LOGIT_UNIT, Q10, STATE_UNIT, stepsOf } from './units.js';
 
 /** Float parameters by name, as `parameters(arch)` lists them. */
 export type FloatParameters = ReadonlyMap<string, Float32Array>;
@@ -38,11 +39,6 @@ const MARGIN = 1.1;
 /** Room for a sum whose mean is not known; it costs precision that an int16 has to spare. */
 const WIDE_MARGIN = 2;
 const BIAS_LIMIT = 2 ** 24 - 1;
-const Q7 = 2 ** 7;
-const Q8 = 2 ** 8;
-const Q10 = 2 ** 10;
-const Q11 = 2 ** 11;
-const Q12 = 2 ** 12;
 
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 const magnitude = (x: ArrayLike<number>): number => {
@@ -74,7 +70,7 @@ function stepsFor(ranges: Float32Array, margin = MARGIN): Steps {
   const scale = Int16Array.from(ranges, (most) =>
     Math.max(1, Math.min(32767, Math.round((127 * 32) / Math.max(margin * most, 1e-3)))),
   );
-  return { scale, step: Float64Array.from(scale, (s) => 32 / s) };
+  return { scale, step: stepsOf(scale) };
 }
 
 /** Second moment of an int8 input, from that of the float one: its channels in their steps, and what rounding it adds. */
@@ -212,7 +208,7 @@ function toAffine(what: string, gain: ArrayLike<number>, bias: ArrayLike<number>
   const most = Math.max(magnitude(gain), 1e-9);
   const shift = Math.min(15, Math.floor(Math.log2(32767 / most)) + inputBits - 10);
   if (shift < 1) throw refuse(`${what} is too large`);
-  const unit = 2 ** (shift + 10 - inputBits);
+  const unit = gainUnit(shift, inputBits);
   return {
     gain: Int16Array.from(gain, (g) => rounded(g * unit, 32767, what)),
     bias: toBias(what, bias, () => Q10),
@@ -256,7 +252,7 @@ function quantizeAttention(
   const shift = Math.min(16, Math.floor(Math.log2((32767 * Q10 * step) / Math.max(magnitude(gain), 1e-9))));
   if (shift < 1) throw refuse(`${name}.norm_query is too uneven`);
   const unit = 2 ** shift / step;
-  const perScore = (step / Math.sqrt(d)) * Math.LOG2E * Q12;
+  const perScore = (step / Math.sqrt(d)) * LOGIT_UNIT;
   const scoreShift = Math.min(31, Math.floor(Math.log2(32767 / perScore)));
   if (scoreShift < 9) throw refuse(`${name}: the scores are too large`);
   // Only a norm reads the query: any unit that fits will do.
@@ -297,16 +293,16 @@ function quantizeLayer(
   const d = p.arch.width;
   const prefix = `layers.${l}`;
   const start = p.fold(`${prefix}.lstm.weight_ih`, `${prefix}.lstm.bias`, `${prefix}.norm_start`);
-  const gateUnit = (row: number) => (row >= 2 * d && row < 3 * d ? Q12 : Q11);
+  const gates = gateUnit(d);
   const boom = p.fold(`${prefix}.boom.weight`, `${prefix}.boom.bias`, `${prefix}.norm_boom`);
   const boomInput = stepsFor(ranges.boom);
   const recurrent = p.get(`${prefix}.lstm.weight_hh`);
-  const stateStep = new Float64Array(d).fill(1 / Q7); // h8 is Q0.7
+  const stateStep = new Float64Array(d).fill(1 / STATE_UNIT);
   return {
     startScale: l === 0 ? new Int16Array(0) : input.scale,
-    inputWeight: p.matrix(`${prefix}.lstm.weight_ih`, start.weight, input.step, gateUnit, moments?.start),
-    stateWeight: p.matrix(`${prefix}.lstm.weight_hh`, recurrent, stateStep, gateUnit, moments?.hidden),
-    gateBias: toBias(`${prefix}.lstm.bias`, start.bias, gateUnit),
+    inputWeight: p.matrix(`${prefix}.lstm.weight_ih`, start.weight, input.step, gates, moments?.start),
+    stateWeight: p.matrix(`${prefix}.lstm.weight_hh`, recurrent, stateStep, gates, moments?.hidden),
+    gateBias: toBias(`${prefix}.lstm.bias`, start.bias, gates),
     attention: p.arch.attention.includes(l) ? quantizeAttention(p, prefix, ranges, moments?.memory) : null,
     residual: toAffine(
       `${prefix}.norm_residual`,
@@ -315,8 +311,8 @@ function quantizeLayer(
       10,
     ),
     boomScale: boomInput.scale,
-    boom: p.matrix(`${prefix}.boom.weight`, boom.weight, boomInput.step, () => Q8, moments?.boom),
-    boomBias: toBias(`${prefix}.boom.bias`, boom.bias, () => Q8),
+    boom: p.matrix(`${prefix}.boom.weight`, boom.weight, boomInput.step, () => BOOM_UNIT, moments?.boom),
+    boomBias: toBias(`${prefix}.boom.bias`, boom.bias, () => BOOM_UNIT),
     outputShift: outputShift(`${prefix}: the output`, ranges.outputReach),
   };
 }
@@ -380,7 +376,7 @@ export function quantize(
       outputWeight[s * d + k] *= gain[k];
     }
   }
-  const logitUnit = () => Math.LOG2E * Q12;
+  const logitUnit = () => LOGIT_UNIT;
   const { moments } = ranges;
   const momentsOf = (l: number) =>
     moments &&

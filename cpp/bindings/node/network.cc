@@ -66,17 +66,17 @@ struct ModelHandle {
   size_t size;
 };
 
-/** packModel(file: Uint8Array, isa: string): model. Throws ERR_MEMORY_LIMIT, ERR_OPTIONS. */
+/** packModel(image: Uint8Array, isa: string): model. Throws ERR_MEMORY_LIMIT, ERR_OPTIONS. */
 napi_value pack_model(napi_env env, napi_callback_info info) {
   const Arguments<2> arguments(env, info);
-  const uint8_t* const file = arguments.array_of<uint8_t>(0, 0);
+  const uint8_t* const image = arguments.array_of<uint8_t>(0, 0);
   auto model = std::make_shared<PackedModel>();
   model->kernels = named(supported(), arguments.string(1));
   if (!model->kernels) return no_such_isa(env);
-  model->shape = read_shape(file);
+  model->shape = read_shape(image);
   const size_t size = model->kernels->model_size(model->shape);
   model->memory = allocate_aligned(size);
-  model->kernels->pack_model(file, model->memory.get());
+  model->kernels->pack_model(image, model->memory.get());
   return wrap(env, std::unique_ptr<ModelHandle>(new ModelHandle{std::move(model), size}));
 }
 

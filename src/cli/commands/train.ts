@@ -4,7 +4,7 @@ import { PRESETS } from '../../model/architecture.js';
 import { readCheckpoint, sameShape } from '../../trainer/checkpoint.js';
 import type { TextSource } from '../../trainer/data.js';
 import { FINE_TUNING_RATE, HELD_OUT_SHARE } from '../../trainer/defaults.js';
-import { readStart } from '../../trainer/start.js';
+import { startShape } from '../../trainer/start.js';
 import { type Evaluation, type TrainReport, train } from '../../trainer/train.js';
 import { alreadyExists, exists } from '../io/files.js';
 import { interruptibly, SignalInterrupt } from '../io/signals.js';
@@ -55,7 +55,7 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
       'the run to resume trains a network of another shape; leave --preset out',
       checkpoint,
     );
-  const arch = preset ?? (source ? (await readStart(source)).arch : PRESETS[DEFAULT_PRESET]);
+  const arch = preset ?? (source ? await startShape(source) : PRESETS[DEFAULT_PRESET]);
   const seconds = flags.timeLimit ?? (flags.steps === undefined ? DEFAULT_SECONDS : undefined);
 
   const curve = new CurvePage(output, flags.report);

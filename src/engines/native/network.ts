@@ -10,7 +10,7 @@ export type NetworkHandle = { readonly network: unique symbol };
 /** What cpp/bindings/node/network.cc exports. */
 export interface NativeNetwork {
   networkIsas(): string[];
-  packModel(file: Uint8Array, isa: string): ModelHandle;
+  packModel(image: Uint8Array, isa: string): ModelHandle;
   networkBytes(isa: string, ...shapeStreamsAndThreads: number[]): number;
   openNetwork(model: ModelHandle, streams: number, threads: number): NetworkHandle;
   resetNetwork(network: NetworkHandle): void;
