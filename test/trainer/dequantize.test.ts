@@ -10,6 +10,7 @@ import { initialize } from '../../src/trainer/initialize.js';
 import { tensorsOf } from '../../src/trainer/network.js';
 import { quantize } from '../../src/trainer/quantize.js';
 import { activationRanges } from '../../src/trainer/ranges.js';
+import { divergence, normal } from '../helpers/divergence.js';
 import { randomSource } from '../helpers/random-model.js';
 
 /** Mean divergence in bits of the integer network from a float one, and the bits of the text. */
@@ -20,18 +21,13 @@ function compare(model: ReturnType<typeof parseModel>, values: Map<string, Float
   const { logits } = forward(arch, values, { B: 1, T, inputs, targets: text }, initialState(arch, 1));
   const frequencies = new Uint32Array(T * SYMBOLS);
   referenceEngine.open(model, 1).run(inputs, T, frequencies);
-  const normal = (w: number[]) => {
-    const total = w.reduce((a, b) => a + b);
-    return w.map((x) => x / total);
-  };
-  let divergence = 0;
+  let sum = 0;
   for (let t = 0; t < T; t++) {
     const row = [t * SYMBOLS, (t + 1) * SYMBOLS] as const;
     const float = normal(Array.from(logits.subarray(...row), Math.exp));
-    const integer = normal(Array.from(frequencies.subarray(...row)));
-    divergence += float.reduce((sum, p, k) => sum + p * Math.log2(p / integer[k]), 0) / T;
+    sum += divergence(float, normal(frequencies.subarray(...row)));
   }
-  return divergence;
+  return sum / T;
 }
 
 const text = new Uint8Array(readFileSync(new URL('../../LICENSE', import.meta.url)).subarray(0, 400));

@@ -6,6 +6,7 @@ import { SYMBOLS } from '../../src/model/architecture.js';
 import { parseModel } from '../../src/model/sharnn.js';
 import { dequantize } from '../../src/trainer/dequantize.js';
 import { forward, initialState, inputsOf } from '../../src/trainer/float-reference.js';
+import { divergence, normal } from '../helpers/divergence.js';
 
 const file = (name: string) => new URL(`../../${name}`, import.meta.url);
 
@@ -20,15 +21,11 @@ describe('lite, computed with integers', () => {
   const frequencies = new Uint32Array(T * SYMBOLS);
   referenceEngine.open(model, 1).run(inputs, T, frequencies);
   const steps = Array.from({ length: T }, (_, t) => {
-    const of = (values: ArrayLike<number>, weight: (x: number) => number) => {
-      const w = Array.from({ length: SYMBOLS }, (_, k) => weight(values[t * SYMBOLS + k]));
-      const total = w.reduce((a, b) => a + b);
-      return w.map((x) => x / total);
-    };
-    const float = of(logits, Math.exp);
-    const integer = of(frequencies, (x) => x);
+    const row = [t * SYMBOLS, (t + 1) * SYMBOLS] as const;
+    const float = normal(Array.from(logits.subarray(...row), Math.exp));
+    const integer = normal(frequencies.subarray(...row));
     return {
-      divergence: float.reduce((sum, p, k) => sum + p * Math.log2(p / integer[k]), 0),
+      divergence: divergence(float, integer),
       float: -Math.log2(float[text[t]]),
       integer: -Math.log2(integer[text[t]]),
     };

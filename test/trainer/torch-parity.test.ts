@@ -19,6 +19,7 @@ import { forward, forwardBackward, initialState } from '../../src/trainer/float-
 import { TrainingNetwork, tensorsOf } from '../../src/trainer/network.js';
 import { quantize } from '../../src/trainer/quantize.js';
 import { parseSafetensors } from '../../src/trainer/safetensors.js';
+import { divergence, normal } from '../helpers/divergence.js';
 import { rangesUpTo } from '../helpers/ranges.js';
 
 const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
@@ -122,10 +123,7 @@ describe('PyTorch fixtures', () => {
       Array.from({ length: B }, (_, b) => {
         const at = (t * B + b) * SYMBOLS;
         const p = Array.from({ length: SYMBOLS }, (_, k) => Math.exp(logits[at + k]));
-        const q = frequencies.subarray(at, at + SYMBOLS);
-        const totalP = p.reduce((a, v) => a + v);
-        const totalQ = q.reduce((a, v) => a + v);
-        return p.reduce((s, v, k) => s + (v / totalP) * Math.log2(v / totalP / (q[k] / totalQ)), 0);
+        return divergence(normal(p), normal(frequencies.subarray(at, at + SYMBOLS)));
       });
 
     // A number that falls on the other side of a rounding boundary makes the two differ, and this happens in most streams.
