@@ -197,22 +197,18 @@ export class ExplanationView {
 
   #describe(start: number, end: number): void {
     const e = this.#explanation!;
-    const cost = (costs: Float32Array | undefined) => {
-      let total = 0;
-      for (let i = start; i < end; i++) total += costs?.[i] ?? 0;
-      return total;
-    };
+    const { coded, network, contexts } = totals(e, start, end);
     const bytes = e.bytes.subarray(start, end);
     const name = bytes.length === 1 ? nameOf(bytes[0]) : new TextDecoder().decode(bytes);
-    const coded = cost(e.coded);
     const line = this.#lines.find((l) => start < l.end);
     const rows: Node[] = [
       el('p', { class: 'glyph' }, el('strong', {}, name), ` at byte ${count(start)}`),
       el('p', { class: 'cost' }, el('strong', {}, bits(coded)), ` bits`),
     ];
-    const versus = e.network
-      ? `network alone ${bits(cost(e.network))}, contexts alone ${bits(cost(e.contexts))}`
-      : `contexts alone ${bits(cost(e.contexts))}`;
+    const versus =
+      network === undefined
+        ? `contexts alone ${bits(contexts)}`
+        : `network alone ${bits(network)}, contexts alone ${bits(contexts)}`;
     rows.push(el('p', { class: 'versus' }, versus));
     let spoken = `${name}: ${bits(coded)} bits, ${versus}.`;
     if (e.likeliest && e.chances) {

@@ -2,8 +2,8 @@
  * @file Text, or rows of hexadecimal, coloured by what each character cost. The text stays text: it can be selected and
  * searched. One character has the cursor, which the mouse and the arrow keys move.
  */
-import type { Explanation } from '../../src/codec/explain/explain.js';
-import { isText, winner } from '../../src/codec/explain/summary.js';
+import { type Explanation, sumOf } from '../../src/codec/explain/explain.js';
+import { characterLength, isText, winner } from '../../src/codec/explain/summary.js';
 import { el } from './dom.js';
 import { bits, count } from './numbers.js';
 
@@ -31,14 +31,6 @@ interface Row {
 }
 
 const decoder = new TextDecoder();
-
-/** Length of the UTF-8 character at `at`; 1 where there is none. */
-function characterLength(bytes: Uint8Array, at: number): number {
-  const lead = bytes[at];
-  const length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc2 ? 2 : 1;
-  for (let i = 1; i < length; i++) if ((bytes[at + i] & 0xc0) !== 0x80) return 1;
-  return length;
-}
 
 const hex = (byte: number, digits = 2) => byte.toString(16).padStart(digits, '0');
 
@@ -80,11 +72,7 @@ function rowsOf(bytes: Uint8Array, from: number, most: number, text: boolean): R
   return rows;
 }
 
-const sum = (costs: Float32Array, { start, end }: { start: number; end: number }) => {
-  let total = 0;
-  for (let i = start; i < end; i++) total += costs[i];
-  return total;
-};
+const sum = (costs: Float32Array, { start, end }: { start: number; end: number }) => sumOf(costs, start, end);
 
 const stepOf = (cost: number): number => STEPS.findLastIndex((from) => cost >= from);
 

@@ -7,11 +7,11 @@ import {
   SHIPPED,
   ShacompError,
 } from '../../src/browser/index.js';
+import { MAGIC, MODEL_MARK } from '../../src/codec/container/format.js';
+import { hex } from '../../src/model/id.js';
 import { el } from './dom.js';
 import { count, humanBytes, percent, seconds } from './numbers.js';
 
-/** The first bytes of a `.sha` file. */
-const MAGIC = [0x8d, 0x53, 0x48, 0x41];
 /** What `CompressionStream` may know; a browser says which by refusing the others. */
 const FORMATS = ['gzip', 'deflate-raw', 'brotli', 'zstd'] as const;
 
@@ -22,7 +22,7 @@ export interface JobSettings {
 }
 
 const isCompressed = (bytes: Uint8Array): boolean =>
-  MAGIC.every((byte, i) => bytes[i] === byte) && bytes[4] !== 0x52;
+  MAGIC.every((byte, i) => bytes[i] === byte) && bytes[MAGIC.length] !== MODEL_MARK;
 
 /** One file at work: a card with its progress, then its result. */
 export class FileJob {
@@ -181,8 +181,7 @@ async function modelOf(
 ): Promise<{ name: string; bytes: number } | undefined> {
   for await (const record of inspect([coded])) {
     if (record.kind !== 'model') continue;
-    const id = Array.from(record.id, (b) => b.toString(16).padStart(2, '0')).join('');
-    const known = SHIPPED.find((model) => model.id.startsWith(id));
+    const known = SHIPPED.find(({ id }) => id.startsWith(hex(record.id)));
     if (known) return known;
     return { name: 'your own', bytes: given instanceof Uint8Array ? given.length : 0 };
   }

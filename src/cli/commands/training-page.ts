@@ -88,10 +88,10 @@ export class CurvePage {
   #write(): Promise<void> {
     const path = this.#path;
     if (path === undefined) return Promise.resolve();
-    const page = reportPage({ kind: 'train', training: structuredClone(this.#curve) });
+    const training = structuredClone(this.#curve);
     this.#writing = this.#writing.then(async () => {
       try {
-        await writeFileSafely(path, Buffer.from(await page), true);
+        await writeFileSafely(path, Buffer.from(await reportPage({ kind: 'train', training })), true);
         detail(`wrote ${path}`);
       } catch (error) {
         warn(`the page of the run was not written: ${describe(error)}`, path);

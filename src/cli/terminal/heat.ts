@@ -1,5 +1,7 @@
 /** @file Text on a terminal, coloured by what its bytes cost. */
 import { isatty } from 'node:tty';
+import { sumOf } from '../../codec/explain/explain.js';
+import { characterLength } from '../../codec/explain/summary.js';
 import { environment } from '../../node/env.js';
 import { STDOUT } from '../io/descriptors.js';
 import { printable } from './printable.js';
@@ -30,14 +32,6 @@ export const legend = (): string =>
     return paint(` ${next === undefined ? `${from} bits and more` : `${from} to ${next}`} `, colour);
   }).join(' ');
 
-/** Bytes of the UTF-8 character that begins at `at`; 1 where none begins. */
-function characterLength(bytes: Uint8Array, at: number): number {
-  const lead = bytes[at];
-  const length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc2 ? 2 : 1;
-  for (let i = 1; i < length; i++) if ((bytes[at + i] & 0xc0) !== 0x80) return 1;
-  return length;
-}
-
 /**
  * A line of text, without its line feed, as it is printed.
  * @param bits what its bytes cost; a character costs what its bytes do
@@ -55,13 +49,11 @@ export function heatLine(bytes: Uint8Array, bits: Float32Array, colours: boolean
   let at = 0;
   for (let shown = 0; at < bytes.length && shown < most; shown++) {
     const length = characterLength(bytes, at);
-    let cost = 0;
-    for (let i = at; i < at + length; i++) cost += bits[i];
     const lone = length === 1 && bytes[at] >= 0x80;
     const text = lone
       ? `\\x${bytes[at].toString(16)}`
       : printable(decoder.decode(bytes.subarray(at, at + length)));
-    const colour = colourOf(cost);
+    const colour = colourOf(sumOf(bits, at, at + length));
     if (colour !== runColour) flush();
     runColour = colour;
     run += text;

@@ -6,7 +6,7 @@ import { PROBABILITY_ONE, RangeDecoder, RangeEncoder } from '../../range-coder.j
 import { damagedBlock, type SymbolDecoder, type SymbolEncoder } from './symbol-coder.js';
 
 /** Sum of frequencies[from .. to). At most 2^30, so it stays an int32. */
-function sum(frequencies: Uint32Array, from: number, to: number): number {
+export function sum(frequencies: Uint32Array, from: number, to: number): number {
   let total = 0;
   for (let i = from; i < to; i++) total = (total + frequencies[i]) | 0;
   return total;

@@ -4,7 +4,7 @@ import { MIX_PROFILES, type MixProfile } from '../../engines/profiles.js';
 import { SYMBOLS } from '../../model/architecture.js';
 import { PROBABILITY_ONE } from '../../range-coder.js';
 import { prepare } from '../block/block.js';
-import { probability } from '../block/network-coder.js';
+import { probability, sum } from '../block/network-coder.js';
 import { predictRows } from '../block/predict.js';
 import { streamStart } from '../block/slices.js';
 import type { SymbolSink } from '../block/symbol-coder.js';
@@ -133,8 +133,7 @@ export async function blockCosts(
           readings.contexts[at] = bitsOfSymbol(alone, i);
           if (frequencies && readings.network && readings.likeliest && readings.chances) {
             const row = frequencies.subarray(i * SYMBOLS, (i + 1) * SYMBOLS);
-            let total = 0;
-            for (let k = 0; k < SYMBOLS; k++) total += row[k];
+            const total = sum(row, 0, SYMBOLS);
             readings.network[at] = Math.log2(total / row[symbols[i]]);
             keepLikeliest(row, total, at * LIKELIEST, readings.likeliest, readings.chances);
           }
@@ -162,14 +161,9 @@ export async function blockCosts(
 function decisionBits(frequencies: Uint32Array, symbol: number): number {
   let bits = 0;
   let from = 0;
-  const sum = (start: number, end: number) => {
-    let total = 0;
-    for (let k = start; k < end; k++) total += frequencies[k];
-    return total;
-  };
   for (let half = 128; half >= 1; half >>= 1) {
-    const ones = sum(from + half, from + 2 * half);
-    const p = probability(ones, ones + sum(from, from + half));
+    const ones = sum(frequencies, from + half, from + 2 * half);
+    const p = probability(ones, ones + sum(frequencies, from, from + half));
     if (symbol & half) from += half;
     bits += bitsOf(symbol & half ? p : PROBABILITY_ONE - p);
   }
@@ -185,7 +179,7 @@ function keepLikeliest(
   chances: Uint16Array,
 ): void {
   // an insertion into a list of five: most bytes are below its last
-  const frequency = [0, 0, 0, 0, 0];
+  const frequency = new Array<number>(LIKELIEST).fill(0);
   for (let k = 0; k < SYMBOLS; k++) {
     const f = row[k];
     if (f <= frequency[LIKELIEST - 1]) continue;

@@ -120,13 +120,16 @@ export async function explain(
   };
 }
 
+/** Sum of the costs of the bytes from `from` to `to`. */
+export function sumOf(bits: Float32Array, from: number, to: number): number {
+  let total = 0;
+  for (let i = from; i < to; i++) total += bits[i];
+  return total;
+}
+
 /** Sums over the bytes from `from` to `to`. */
 export function totals(e: Readings, from = 0, to = e.coded.length): Totals {
-  const sum = (bits: Float32Array) => {
-    let total = 0;
-    for (let i = from; i < to; i++) total += bits[i];
-    return total;
-  };
+  const sum = (bits: Float32Array) => sumOf(bits, from, to);
   return {
     bytes: to - from,
     coded: sum(e.coded),

@@ -1,5 +1,5 @@
 /** @file An explanation as JSON with its arrays in base64: what a report's page holds. */
-
+import { hex } from '../../model/id.js';
 import { partOf } from './costs.js';
 import {
   type ExplainedBlock,
@@ -119,10 +119,7 @@ export function pack(
     totals: totals(e),
     blocks: e.blocks,
     ...(e.model && {
-      model: {
-        ...e.model,
-        id: Array.from(e.model.id, (b) => b.toString(16).padStart(2, '0')).join(''),
-      },
+      model: { ...e.model, id: hex(e.model.id) },
     }),
     advice,
     trials,

@@ -103,6 +103,14 @@ export function winner(e: Explanation, i: number): Winner {
   return lead > 0.1 ? 'network' : lead < -0.1 ? 'contexts' : 'draw';
 }
 
+/** Bytes of the UTF-8 character that begins at `at`; 1 where none begins. */
+export function characterLength(bytes: Uint8Array, at: number): number {
+  const lead = bytes[at];
+  const length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc2 ? 2 : 1;
+  for (let i = 1; i < length; i++) if ((bytes[at + i] & 0xc0) !== 0x80) return 1;
+  return length;
+}
+
 /** Whether bytes are text: UTF-8 with hardly any control bytes. */
 export function isText(bytes: Uint8Array): boolean {
   const start = bytes.subarray(0, 65536);
