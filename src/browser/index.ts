@@ -14,34 +14,16 @@ import {
   type DecompressOptions,
   type Progress,
 } from '../codec/options.js';
-import { type ByteTransform, webTransform } from '../codec/streams.js';
+import { type ByteTransform, Feed, webTransform, withSignal } from '../codec/streams.js';
 import type { EngineReport } from '../engines/list.js';
 import { hasWorkers, remote } from './client.js';
 import type { Sendable } from './jobs.js';
 
-export type { Bytes } from '../codec/bytes.js';
-export { type ByteSource, FLUSH, type FlushableSource } from '../codec/container/byte-reader.js';
-export type {
-  BlockRecord,
-  ContainerRecord,
-  EndRecord,
-  LengthRecord,
-  MemberRecord,
-  ModelRecord,
-} from '../codec/container/container.js';
-export type { Mode } from '../codec/container/format.js';
-export { inspect } from '../codec/decompress.js';
-export type { ExplainedBlock, ExplainOptions, Explanation, Trial } from '../codec/explain/explain.js';
-export type { CodecOptions, CompressOptions, DecompressOptions, Progress } from '../codec/options.js';
-export type { ModelSource } from '../codec/platform.js';
-export type { ByteTransform } from '../codec/streams.js';
-export type { EngineReport } from '../engines/list.js';
-export { ERROR_CODES, type ErrorCode, ShacompError } from '../errors.js';
-export type { Architecture } from '../model/architecture.js';
-export type { Model } from '../model/model.js';
+export type { Trial } from '../codec/explain/explain.js';
+export * from '../public.js';
 export { endWorkers } from './client.js';
-export { DEFAULT_MODEL, loadModel } from './models.js';
-export { SHIPPED, type ShippedModel } from './shipped.js';
+export { loadModel, type ShippedModel } from './models.js';
+export { SHIPPED } from './shipped.js';
 
 /** What works without workers. */
 const local = () => import('./local.js');
@@ -111,45 +93,24 @@ async function* remoteChunks<T>(
   told: ReturnType<typeof toldOf>,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
   const stop = new AbortController();
-  const signal = told.signal ? AbortSignal.any([told.signal, stop.signal]) : stop.signal;
   const chunks = iteratorOf<T>(source);
-  let wake = () => {};
-  let ready: { chunk: Uint8Array<ArrayBuffer>; next: () => void } | undefined;
-  let ended = false;
+  const made = new Feed<Uint8Array<ArrayBuffer>>();
   const run = remote(
     name,
     { options },
     {
-      ...told,
-      signal,
+      ...withSignal(told, stop.signal),
       source: chunks as AsyncIterator<Bytes | typeof FLUSH>,
-      onChunk: (chunk) =>
-        new Promise((next) => {
-          ready = { chunk, next };
-          wake();
-        }),
+      onChunk: (chunk) => made.put(chunk),
     },
-  ).finally(() => {
-    ended = true;
-    wake();
-  });
+  ).finally(() => made.end());
   // it is awaited below, whatever comes first
   run.catch(() => {});
   try {
-    for (;;) {
-      if (!ready && !ended)
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      if (!ready) break;
-      const { chunk, next } = ready;
-      ready = undefined;
-      yield chunk;
-      next();
-    }
+    yield* made;
     await run;
   } finally {
-    if (!ended) stop.abort(new Error('no more chunks are wanted'));
+    stop.abort(new Error('no more chunks are wanted'));
     await chunks.return?.().catch(() => {});
   }
 }
@@ -191,11 +152,6 @@ export function decompressChunks(
     ? remoteChunks('decompressChunks', source, sent, toldOf(options))
     : localChunks(async () => (await local()).decompressChunks(source, options));
 }
-
-const withSignal = <T extends { signal?: AbortSignal }>(options: T, signal: AbortSignal): T => ({
-  ...options,
-  signal: options.signal ? AbortSignal.any([options.signal, signal]) : signal,
-});
 
 /**
  * Web streams that compress: `readable.pipeThrough(compressStream())`. FLUSH can be written in the place of bytes.

@@ -3,22 +3,27 @@
  * in Cache Storage by its hash, so that it is there without a network, and is never used unless the hash is right.
  */
 import { bytesOf } from '../codec/bytes.js';
-import { checkModelSource, type ModelSource } from '../codec/platform.js';
+import { checkModelSource, DEFAULT_MODEL, type ModelSource } from '../codec/platform.js';
 import { ShacompError } from '../errors.js';
-import { shortId } from '../model/id.js';
+import { hex, shortId } from '../model/id.js';
 import type { Model } from '../model/model.js';
 import { parseModel, parseOwnModel } from '../model/sharnn.js';
-import { SHIPPED, type ShippedModel } from './shipped.js';
+import { SHIPPED } from './shipped.js';
+
+/** A model that a page can fetch. */
+export interface ShippedModel {
+  readonly name: string;
+  /** SHA-256 of its file, in hexadecimal */
+  readonly id: string;
+  /** of its file */
+  readonly bytes: number;
+  url(): URL;
+}
 
 const CACHE = 'shacomp-models';
 
-/** The model that compression uses where none is named. */
-export const DEFAULT_MODEL = 'lite';
-
 /** Parsed models by their id: a page codes many times with the same one. */
 const parsed = new Map<string, Promise<Model>>();
-
-const hexOf = (id: Uint8Array): string => Array.from(id, (b) => b.toString(16).padStart(2, '0')).join('');
 
 /** Cache Storage; undefined where there is none, as in a page that is not secure. */
 const cache = async (): Promise<Cache | undefined> => {
@@ -57,7 +62,7 @@ async function fetchChecked(url: URL, id: string): Promise<Model> {
   if (kept) {
     try {
       const model = parseOwnModel(new Uint8Array(await kept.arrayBuffer()));
-      if (hexOf(model.id).startsWith(id)) return model;
+      if (hex(model.id).startsWith(id)) return model;
     } catch {
       // damaged: fetched anew
     }
@@ -65,7 +70,7 @@ async function fetchChecked(url: URL, id: string): Promise<Model> {
   }
   const bytes = await fetchBytes(url);
   const model = parseModel(bytes);
-  if (!hexOf(model.id).startsWith(id))
+  if (!hex(model.id).startsWith(id))
     throw new ShacompError(
       'ERR_MODEL_INVALID',
       `${url.href}: not the model that was asked for: its hash is ${shortId(model.id)}, not ${id.slice(0, 16)}`,
@@ -133,11 +138,11 @@ function urlOf(source: string | URL): URL {
  * @throws ShacompError ERR_MODEL_NOT_FOUND; and for the candidate, as {@link loadModel}
  */
 export async function findModel(prefix: Uint8Array, candidate?: ModelSource): Promise<Model> {
-  const wanted = hexOf(prefix);
+  const wanted = hex(prefix);
   let given = '';
   if (candidate !== undefined) {
     const model = await loadModel(candidate);
-    if (hexOf(model.id).startsWith(wanted)) return model;
+    if (hex(model.id).startsWith(wanted)) return model;
     given = `, not ${model.name} (${shortId(model.id)})`;
   }
   const known = SHIPPED.find(({ id }) => id.startsWith(wanted));

@@ -1,14 +1,5 @@
 /** @file The models that ship, for pages. Written by scripts/shipped-models.mjs. */
-
-/** A model that a page can fetch. */
-export interface ShippedModel {
-  readonly name: string;
-  /** SHA-256 of its file, in hexadecimal */
-  readonly id: string;
-  /** of its file */
-  readonly bytes: number;
-  url(): URL;
-}
+import type { ShippedModel } from './models.js';
 
 export const SHIPPED: readonly ShippedModel[] = [
   {

@@ -4,6 +4,9 @@ import { ShacompError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { type Bytes, bytesOf, kindOf } from './bytes.js';
 
+/** The model that is loaded where none is named. */
+export const DEFAULT_MODEL = 'lite';
+
 /** What names a model: a name or the path of a file, a file URL, the bytes of a `.sharnn` file, or a loaded model. */
 export type ModelSource = string | URL | Bytes | Model;
 

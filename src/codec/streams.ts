@@ -78,7 +78,7 @@ interface Settlers {
 }
 
 /** Both signals in one, for options. */
-const withSignal = <T extends { signal?: AbortSignal }>(options: T, signal: AbortSignal): T => ({
+export const withSignal = <T extends { signal?: AbortSignal }>(options: T, signal: AbortSignal): T => ({
   ...options,
   signal: options.signal ? AbortSignal.any([options.signal, signal]) : signal,
 });

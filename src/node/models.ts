@@ -5,7 +5,7 @@ import { basename, delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
 import { bytesOf } from '../codec/bytes.js';
-import { checkModelSource, type ModelSource } from '../codec/platform.js';
+import { checkModelSource, DEFAULT_MODEL, type ModelSource } from '../codec/platform.js';
 import { ShacompError } from '../errors.js';
 import type { Architecture } from '../model/architecture.js';
 import { shortId } from '../model/id.js';
@@ -21,9 +21,6 @@ import { fileError } from './file-errors.js';
 import { nodeSha256 } from './hash.js';
 import { decodeName, systemName } from './names.js';
 import { type RegularFile, withRegularFile } from './regular-file.js';
-
-/** The model that compression uses where none is named. */
-export const DEFAULT_MODEL = 'lite';
 
 const SUFFIX = '.sharnn';
 

@@ -1,0 +1,114 @@
+/** @file The library in a page: streams of chunks, by way of its worker. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'vite';
+import { afterAll, describe, expect, it } from 'vitest';
+import { decompress } from '../../src/index.js';
+import { chromiumPath, eachSite, root } from './browser.js';
+
+type Library = typeof import('../../src/browser/index.js');
+declare global {
+  var library: Library;
+}
+
+describe.skipIf(!chromiumPath)('the library in a page', async () => {
+  mkdirSync(join(root, 'build'), { recursive: true });
+  const folder = mkdtempSync(join(root, 'build/library-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  writeFileSync(
+    join(folder, 'index.html'),
+    '<!doctype html><html lang="en"><title>x</title><link rel="icon" href="data:,"><script type="module" src="page.js"></script></html>',
+  );
+  writeFileSync(
+    join(folder, 'page.js'),
+    `import * as library from '${join(root, 'dist/browser/index.js')}';\nglobalThis.library = library;\n`,
+  );
+  const dist = join(folder, 'dist');
+  if (chromiumPath)
+    await build({
+      root: folder,
+      base: './',
+      configFile: false,
+      logLevel: 'silent',
+      build: { outDir: dist, target: 'es2022', assetsInlineLimit: 0 },
+      worker: { format: 'es' },
+    });
+  const site = eachSite(dist);
+
+  it('codes chunks as they come, and gives the same bytes back', async () => {
+    const { page, context, problems } = await site().open();
+    await page.waitForFunction(() => 'library' in globalThis);
+    const { file, same } = await page.evaluate(async () => {
+      const { compressChunks, decompressChunks, FLUSH } = globalThis.library;
+      const parts = Array.from({ length: 5 }, (_, i) => new TextEncoder().encode(`part ${i}, `.repeat(2000)));
+      const source = async function* () {
+        yield* parts.slice(0, 2);
+        yield FLUSH;
+        yield* parts.slice(2);
+      };
+      const all = async (chunks: AsyncIterable<Uint8Array>) => {
+        const found: number[] = [];
+        for await (const chunk of chunks) found.push(...chunk);
+        return found;
+      };
+      const file = await all(compressChunks(source(), { level: 1, blockSize: 8192 }));
+      const back = await all(decompressChunks([Uint8Array.from(file)]));
+      return { file, same: String(back) === String(parts.flatMap((part) => [...part])) };
+    });
+    expect(same).toBe(true);
+    const text = new TextDecoder().decode(await decompress(Uint8Array.from(file)));
+    expect(text).toBe([0, 1, 2, 3, 4].map((i) => `part ${i}, `.repeat(2000)).join(''));
+    expect(problems).toEqual([]);
+    await context.close();
+  });
+
+  it('ends a run whose reader wants no more, and one whose source or signal fails', async () => {
+    const { page, context, problems } = await site().open();
+    await page.waitForFunction(() => 'library' in globalThis);
+    const found = await page.evaluate(async () => {
+      const { compressChunks, compress } = globalThis.library;
+      const noise = () => crypto.getRandomValues(new Uint8Array(65536));
+      let ended = false;
+      const endless = async function* () {
+        try {
+          for (;;) yield noise();
+        } finally {
+          ended = true;
+        }
+      };
+      let chunks = 0;
+      for await (const _ of compressChunks(endless(), { level: 1, blockSize: 65536 }))
+        if (++chunks === 3) break;
+      const failure = async (run: () => Promise<unknown>) => run().catch((error: Error) => error.message);
+      const drain = async (made: AsyncIterable<unknown>) => {
+        for await (const _ of made);
+      };
+      const bad = async function* () {
+        yield noise();
+        throw new Error('the source broke');
+      };
+      const stop = new AbortController();
+      const aborted = async function* () {
+        yield noise();
+        stop.abort(new Error('enough'));
+        yield noise();
+      };
+      return {
+        chunks,
+        ended,
+        source: await failure(() => drain(compressChunks(bad(), { level: 1, blockSize: 65536 }))),
+        signal: await failure(() => drain(compressChunks(aborted(), { level: 1, signal: stop.signal }))),
+        after: (await compress(new Uint8Array(1000), { level: 1 })).length < 100,
+      };
+    });
+    expect(found).toEqual({
+      chunks: 3,
+      ended: true,
+      source: 'the source broke',
+      signal: 'enough',
+      after: true,
+    });
+    expect(problems).toEqual([]);
+    await context.close();
+  });
+});
