@@ -366,6 +366,13 @@ export function parseOwnModel(bytes: Uint8Array<ArrayBuffer>, hash: Sha256 = sha
   if (view.getUint32(length - 4, true) !== crc32(bytes.subarray(0, length - 4)))
     throw invalid('its checksum is wrong, the file is damaged');
   let at = HEADER;
+  /** Where the next `size` bytes begin. */
+  const take = (size: number): number => {
+    const from = at;
+    at += size;
+    if (at > length - 4) throw invalid('it ends too early');
+    return from;
+  };
   const read =
     <T extends { [i: number]: number; length: number }>(
       make: new (n: number) => T,
@@ -374,20 +381,20 @@ export function parseOwnModel(bytes: Uint8Array<ArrayBuffer>, hash: Sha256 = sha
       limit: number,
     ) =>
     (n: number): T => {
+      const from = take(n * size);
       const array = new make(n);
       for (let i = 0; i < n; i++) {
-        const x = get(at + i * size);
+        const x = get(from + i * size);
         if (x >= limit || x <= -limit) throw invalid('a number is out of range');
         array[i] = x;
       }
-      at += n * size;
       return array;
     };
   const body = walk(architecture, {
     record: (values) => {
-      const record = Array.from(bytes.subarray(at, at + RECORD));
+      const from = take(RECORD);
+      const record = Array.from(bytes.subarray(from, from + RECORD));
       if (record.slice(values.length).some((x) => x !== 0)) throw invalid('reserved bytes are not zero');
-      at += RECORD;
       return record;
     },
     int8: (n) => {

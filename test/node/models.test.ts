@@ -201,6 +201,19 @@ describe('a model', () => {
     }
   });
 
+  it('that ends too early is refused, though length and checksum are right', async () => {
+    const whole = await readFile(tiny);
+    const ends = Array.from({ length: 150 }, (_, i) => (i < 100 ? whole.length - 1 - i : i * 690));
+    for (const end of ends) {
+      const bytes = Buffer.from(whole.subarray(0, end));
+      bytes.writeUInt32LE(end, 20);
+      bytes.writeUInt32LE(crc32(bytes.subarray(0, -4)), end - 4);
+      expect(() => parseModel(bytes), String(end)).toThrow(
+        expect.objectContaining({ code: 'ERR_MODEL_INVALID' }),
+      );
+    }
+  });
+
   it('of changed bytes with the right checksum runs, or is refused with a typed error', async () => {
     const whole = await readFile(tiny);
     const next = randomSource(8);
