@@ -1,5 +1,8 @@
 /** @file The library: what `import ... from 'shacomp'` gives. Training is `shacomp/train`. */
+
+export * from './codec/public.js';
 export type { Engine, MixHandle, MixKernels, Network } from './engines/engine.js';
+export type { EngineReport } from './engines/list.js';
 export {
   compress,
   compressChunks,
@@ -12,4 +15,3 @@ export {
 export { type EngineOptions, engines } from './node/engines.js';
 export { type InstalledModel, loadModel, models } from './node/models.js';
 export { type Compressor, createCompress, createDecompress } from './node/streams.js';
-export * from './public.js';

@@ -20,10 +20,11 @@ import { hasWorkers, remote } from './client.js';
 import type { Sendable } from './jobs.js';
 
 export type { Trial } from '../codec/explain/explain.js';
-export * from '../public.js';
+export * from '../codec/public.js';
+export type { EngineReport } from '../engines/list.js';
 export { endWorkers } from './client.js';
-export { loadModel, type ShippedModel } from './models.js';
-export { SHIPPED } from './shipped.js';
+export { loadModel } from './models.js';
+export { SHIPPED, type ShippedModel } from './shipped.js';
 
 /** What works without workers. */
 const local = () => import('./local.js');

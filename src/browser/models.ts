@@ -8,17 +8,7 @@ import { ShacompError } from '../errors.js';
 import { hex, shortId } from '../model/id.js';
 import type { Model } from '../model/model.js';
 import { parseModel, parseOwnModel } from '../model/sharnn.js';
-import { SHIPPED } from './shipped.js';
-
-/** A model that a page can fetch. */
-export interface ShippedModel {
-  readonly name: string;
-  /** SHA-256 of its file, in hexadecimal */
-  readonly id: string;
-  /** of its file */
-  readonly bytes: number;
-  url(): URL;
-}
+import { SHIPPED, type ShippedModel } from './shipped.js';
 
 const CACHE = 'shacomp-models';
 

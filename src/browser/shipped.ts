@@ -1,5 +1,14 @@
 /** @file The models that ship, for pages. Written by scripts/shipped-models.mjs. */
-import type { ShippedModel } from './models.js';
+
+/** A model that a page can fetch. */
+export interface ShippedModel {
+  readonly name: string;
+  /** SHA-256 of its file, in hexadecimal */
+  readonly id: string;
+  /** of its file */
+  readonly bytes: number;
+  url(): URL;
+}
 
 export const SHIPPED: readonly ShippedModel[] = [
   {

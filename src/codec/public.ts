@@ -1,6 +1,10 @@
 /** @file What the library gives on every platform, in Node and in a page. */
-export type { Bytes } from './codec/bytes.js';
-export { type ByteSource, FLUSH, type FlushableSource } from './codec/container/byte-reader.js';
+
+export { ERROR_CODES, type ErrorCode, ShacompError } from '../errors.js';
+export type { Architecture } from '../model/architecture.js';
+export type { Model } from '../model/model.js';
+export type { Bytes } from './bytes.js';
+export { type ByteSource, FLUSH, type FlushableSource } from './container/byte-reader.js';
 export type {
   BlockRecord,
   ContainerRecord,
@@ -8,14 +12,10 @@ export type {
   LengthRecord,
   MemberRecord,
   ModelRecord,
-} from './codec/container/container.js';
-export type { Mode } from './codec/container/format.js';
-export { inspect } from './codec/decompress.js';
-export type { ExplainedBlock, ExplainOptions, Explanation } from './codec/explain/explain.js';
-export type { CodecOptions, CompressOptions, DecompressOptions, Progress } from './codec/options.js';
-export { DEFAULT_MODEL, type ModelSource } from './codec/platform.js';
-export type { ByteTransform } from './codec/streams.js';
-export type { EngineReport } from './engines/list.js';
-export { ERROR_CODES, type ErrorCode, ShacompError } from './errors.js';
-export type { Architecture } from './model/architecture.js';
-export type { Model } from './model/model.js';
+} from './container/container.js';
+export type { Mode } from './container/format.js';
+export { inspect } from './decompress.js';
+export type { ExplainedBlock, ExplainOptions, Explanation } from './explain/explain.js';
+export type { CodecOptions, CompressOptions, DecompressOptions, Progress } from './options.js';
+export { DEFAULT_MODEL, type ModelSource } from './platform.js';
+export type { ByteTransform } from './streams.js';
