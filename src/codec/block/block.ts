@@ -1,17 +1,20 @@
 /** @file Codes one block: drives the network's lockstep streams and the mode's symbol coder. */
 import type { MixKernels, Network } from '../../engines/engine.js';
 import { INITIAL_BYTE, SYMBOLS } from '../../model/architecture.js';
-import { type Breath, inPieces, Portions } from '../event-loop.js';
+import { type Breath, inPieces, Portions, wholeSteps } from '../event-loop.js';
 import type { CodedMode } from './modes.js';
-import { PLAIN_SYMBOLS, predictRows } from './predict.js';
+import { BATCH_SYMBOLS, PLAIN_SYMBOLS, predictRows } from './predict.js';
 import { placeSymbols } from './slices.js';
 import type { Preparable, SymbolDecoder } from './symbol-coder.js';
 
 /** Most symbols that are decoded with a network before damage is noticed. */
 const DECODED_SYMBOLS = 512;
 
-/** Symbols after which a block that has grown so far is given up: hopeless data costs little time. */
-const GIVE_UP_AFTER = 65536;
+/** Batches after which a block that has grown so far is given up, and again after as many: hopeless data costs little time. */
+const GIVE_UP_AFTER = 16;
+
+/** Symbols from one time to the next that it is looked at whether a block has grown: no engine decides otherwise. */
+export const slabSymbols = (streams: number): number => GIVE_UP_AFTER * wholeSteps(BATCH_SYMBOLS, streams);
 
 /** What a block coder tells while it works: symbols done and payload bytes written or read. */
 export type BlockProgress = (symbols: number, payload: number) => void;
@@ -41,8 +44,14 @@ export async function encodeBlock(
   try {
     await prepare(coder, breath);
     network?.reset();
+    const slab = slabSymbols(streams);
+    let slabs = 1;
     const done = await predictRows({ block, streams, network, breath }, coder, (symbols) => {
-      if (coder.length > length || (symbols >= GIVE_UP_AFTER && coder.length > symbols)) return false;
+      if (coder.length > length) return false;
+      if (symbols >= slabs * slab) {
+        if (coder.length > symbols) return false;
+        slabs++;
+      }
       progress?.(symbols, coder.length);
       return true;
     });
