@@ -4,9 +4,10 @@
  */
 import type { MixKernels } from '../../engines/engine.js';
 import type { Model } from '../../model/model.js';
-import { type BlockProgress, encodeBlock } from '../block/block.js';
+import { encodeBlock } from '../block/block.js';
 import { blockMemory } from '../block/memory.js';
 import { type CodedMode, codedMode } from '../block/modes.js';
+import type { BlockProgress } from '../block/progress.js';
 import { MODEL_ID_LENGTH } from '../container/format.js';
 import type { Breath } from '../event-loop.js';
 import type { Networks } from '../session.js';
@@ -147,6 +148,7 @@ export class BlockEncoder {
     const payload = await encodeBlock(block, streams, mode, {
       network,
       mixing,
+      kernels: await this.#networks.kernels(),
       breath: this.#breath,
       progress,
     });
@@ -162,6 +164,7 @@ export class BlockEncoder {
     mixing: MixKernels | undefined,
   ): Promise<void> {
     const network = mode.network && model ? await this.#networks.memory(model, streams) : undefined;
-    this.allow(blockMemory({ length, codedLength: length, streams, mode, network, mixing }, true));
+    const kernels = mode.network ? await this.#networks.kernels() : undefined;
+    this.allow(blockMemory({ length, codedLength: length, streams, mode, network, mixing, kernels }, true));
   }
 }
