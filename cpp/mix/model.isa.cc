@@ -738,9 +738,9 @@ struct Coder {
       __builtin_prefetch(line(s.hash[46]));
       __builtin_prefetch(line(s.hash[47]));
     }
-    // Learn fast at first.
+    // Learn fast at first, with a network less: it has learned before.
     const uint32_t boost = static_cast<uint32_t>(16384 / (64 + (m->coded >> 4)));
-    byte.rate = P::rate + static_cast<int32_t>(boost < 60 ? boost : 60);
+    byte.rate = P::rate + static_cast<int32_t>(at_most(boost, P::full && byte.network ? 20 : 60));
     for (int k = 0; k < P::matches; k++) {
       const Match& match = s.match[k];
       if (match.length == 0 && match.misses == 0) continue;
@@ -974,11 +974,13 @@ struct Coder {
       int32_t w = 0;
       if (i < At::matches) {
         if (P::full)
-          w = i % per == 0 ? one / 32 : i % per == 3 ? one / 64 : 0;
+          w = i % per == 0 ? one / 64 : i % per == 3 ? one / 128 : 0;
         else
           w = one / 4;
       } else if (i < At::order0) {
         w = (i - At::matches) % 2 == 0 ? one / 6 : 0;
+      } else if (P::full && i >= At::network && i < At::end && i != At::network + 1) {
+        w = one * 3 / 10;  // three versions of one logit
       } else if (i == At::network) {
         w = one / 4;
       }

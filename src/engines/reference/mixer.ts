@@ -217,11 +217,13 @@ class Model {
     const initial = new Int32Array(profile.inputs);
     for (let i = 0; i < contexts * per; i++)
       if (!full) initial[i] = ONE / 4;
-      else if (i % per === 0) initial[i] = ONE / 32;
-      else if (i % per === 3) initial[i] = ONE / 64;
+      else if (i % per === 0) initial[i] = ONE / 64;
+      else if (i % per === 3) initial[i] = ONE / 128;
     const matches = profile.minMatch.length;
     for (let k = 0; k < matches; k++) initial[contexts * per + 2 * k] = Math.trunc(ONE / 6);
-    initial[contexts * per + 2 * matches + 2] = ONE / 4;
+    const ofNetwork = contexts * per + 2 * matches + 2;
+    if (full) for (const i of [0, 2, 3]) initial[ofNetwork + i] = Math.trunc((ONE * 3) / 10);
+    else initial[ofNetwork] = ONE / 4;
     this.#mixer = new Mixer(profile.rows, initial);
     const sets = profile.rows.length;
     this.#last = new Mixer(
@@ -323,8 +325,8 @@ class Model {
       c2: (stream.c4 >>> 8) & 255,
       top,
       uncertainty,
-      // Learn fast at first.
-      rate: rate + Math.min(60, Math.floor(16384 / (64 + (this.#coded >> 4)))),
+      // Learn fast at first, with a network less: it has learned before.
+      rate: rate + Math.min(full && network ? 20 : 60, Math.floor(16384 / (64 + (this.#coded >> 4)))),
       expected: this.#matchTables.map((_, k) => {
         const { length, misses, position } = stream.matches[k]!;
         return length > 0 || misses > 0 ? this.block[position]! : -1;
