@@ -3,7 +3,7 @@
  * are made from this list.
  */
 import { InvalidArgumentError } from 'commander';
-import { CODED_FORMATS, MAX_BLOCK_SIZE, type Mode } from '../codec/container/format.js';
+import { CODED_FORMATS, MAX_BLOCK_SIZE, MAX_WINDOW, type Mode } from '../codec/container/format.js';
 import { MAX_EXPLAINED } from '../codec/explain/explain.js';
 import { MIN_BLOCK_SIZE } from '../codec/options.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
@@ -36,6 +36,8 @@ export interface Flags {
   memory?: number;
   /** bytes */
   blockSize?: number;
+  /** bytes; 0 for none */
+  long?: number;
   json?: boolean;
   tsv?: boolean;
   html?: string;
@@ -117,6 +119,13 @@ function blockSize(text: string): number {
   const bytes = parseSize(text);
   if (bytes < MIN_BLOCK_SIZE || bytes > MAX_BLOCK_SIZE)
     throw new InvalidArgumentError('give a size from 8K to 64M.');
+  return bytes;
+}
+
+/** @throws InvalidArgumentError */
+function longWindow(text: string): number {
+  const bytes = text === '0' ? 0 : parseSize(text);
+  if (bytes > MAX_WINDOW) throw new InvalidArgumentError('give a size up to 2G.');
   return bytes;
 }
 
@@ -254,6 +263,11 @@ export const OPTIONS = {
     description: 'cut the input into blocks of this size, 8K to 64M, instead of those of the level',
     parse: blockSize,
   },
+  long: {
+    flags: '--long <size>',
+    description: 'look for long repeats over this many bytes, up to 2G, or 0 for none (default: 128M)',
+    parse: longWindow,
+  },
   quiet: { flags: '-q, --quiet', description: 'print errors only; -qq not even these', verbosity: -1 },
   verbose: { flags: '-v, --verbose', description: 'print more', verbosity: 1 },
   progress: { flags: '--progress', description: 'show progress even where standard error is not a terminal' },
@@ -387,6 +401,7 @@ export const CODING = [
   'level',
   'mode',
   'blockSize',
+  'long',
 ] as const satisfies OptionName[];
 /** Options of everything that writes one file per input. */
 export const FILES = [
