@@ -4,7 +4,7 @@ import type { Model } from '../model/model.js';
 import { checkMemory } from './block/memory.js';
 import { type Bytes, concat, Gathering, requireBytes } from './bytes.js';
 import { ByteReader, type FlushableSource } from './container/byte-reader.js';
-import { checksum } from './container/checksum.js';
+import { checksum as ownChecksum } from './container/checksum.js';
 import {
   blockHeader,
   blockTrailer,
@@ -48,6 +48,7 @@ async function* encodeBlocks(
   const networks = new Networks(options, platform);
   const breath = new Breath(signal);
   const window = windowOf(options);
+  const checksum = platform.crc32 ?? ownChecksum;
   const finder = new RepeatFinder(window, blockSize);
   const allow = (bytes: number) =>
     checkMemory(

@@ -6,7 +6,7 @@ import { blockMemory, checkMemory } from './block/memory.js';
 import { CODED_MODES } from './block/modes.js';
 import { type Bytes, Gathering, requireBytes } from './bytes.js';
 import { ByteReader, type ByteSource } from './container/byte-reader.js';
-import { checksum } from './container/checksum.js';
+import { checksum as ownChecksum } from './container/checksum.js';
 import { type BlockRecord, ContainerReader, type ContainerRecord } from './container/container.js';
 import { Breath, inPieces } from './event-loop.js';
 import { checkDecompressOptions, type DecompressOptions } from './options.js';
@@ -38,6 +38,7 @@ async function* decodeBlocks(
   const container = new ContainerReader(reader, breath);
   const models = new ModelFinder(options.model, platform);
   const networks = new Networks(options, platform);
+  const checksum = platform.crc32 ?? ownChecksum;
   let model: Model | undefined;
   let history: History | undefined;
   let sum = 0;

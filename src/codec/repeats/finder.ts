@@ -7,7 +7,7 @@
  */
 import { type Copy, encodeCopy } from '../container/copies.js';
 import { MAX_BLOCK_SIZE, MAX_COPIES_BYTES } from '../container/format.js';
-import { Marks, MarkTable, PERIODS } from './gear.js';
+import { LONGEST_PERIOD, Marks, MarkTable, PERIODS } from './gear.js';
 import { History } from './history.js';
 
 /** Shortest copies worth their record and what the models lose at its seam, in bytes. */
@@ -45,6 +45,24 @@ interface Growing {
   distance: number;
   /** from which length on it is worth its record */
   least: number;
+}
+
+/** Bytes that are compared at once. */
+const WORD = 4;
+const roundUp = (bytes: number): number => Math.ceil(bytes / WORD) * WORD;
+
+/** The first byte of `from` to `to` that is not the one at a distance before, or `to`; `from` and `distance` are whole words. */
+function sameWords(bytes: Uint8Array, from: number, to: number, distance: number): number {
+  let at = from;
+  if (bytes.byteOffset % WORD === 0) {
+    const words = new Int32Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / WORD));
+    const back = distance / WORD;
+    let word = from / WORD;
+    for (const end = Math.floor(to / WORD); word < end && words[word] === words[word - back]; ) word++;
+    at = word * WORD;
+  }
+  while (at < to && bytes[at] === bytes[at - distance]) at++;
+  return at;
 }
 
 const NOTHING = { length: 0, least: 0 };
@@ -146,7 +164,11 @@ export class RepeatFinder {
     this.#mark = 0;
     if (this.#window === 0) return;
     this.#history.append(piece);
-    this.#marks.find(piece);
+    const growing = this.#growing;
+    if (growing && growing.distance <= LONGEST_PERIOD) this.#grow(growing);
+    // a run has no places worth marking
+    if (this.empty) this.#marks.skip();
+    else this.#marks.find(piece);
   }
 
   /** Works on the piece until it is done, or the block is full. @returns whether the block is full */
@@ -222,12 +244,11 @@ export class RepeatFinder {
   /** A run was seen to go on: looks for its period. */
   #tryRun(place: number): void {
     const position = this.#pieceStart + place;
-    const longest = PERIODS[PERIODS.length - 1];
     const known = position - this.#history.begin;
     for (const period of PERIODS)
       if (
         period <= this.#window &&
-        this.#sameBefore(position, period, longest) >= Math.min(longest, known - period)
+        this.#sameBefore(position, period, LONGEST_PERIOD) >= Math.min(LONGEST_PERIOD, known - period)
       ) {
         this.#try(place, period);
         return;
@@ -260,10 +281,20 @@ export class RepeatFinder {
   #grow(copy: Growing): void {
     this.#growing = copy;
     const most = Math.min(this.#piece.length, this.#at + this.#mostExpanded - this.length);
-    const count = this.#history.same(this.position - copy.distance, this.#piece, this.#at, most);
+    const count = this.#same(copy, most);
     copy.length += count;
     this.#at += count;
     if (this.#at < most) this.#settle();
+  }
+
+  /** How many bytes of the piece, up to `to`, are those at a copy's distance. */
+  #same({ distance, length }: Growing, to: number): number {
+    const from = this.#at;
+    // what has the period of a run has any multiple of it, and words are faster than bytes
+    const words = WORD * distance;
+    const near = distance <= LONGEST_PERIOD && length >= words ? Math.min(to, roundUp(from) + words) : to;
+    const count = this.#history.same(this.position - distance, this.#piece, from, near);
+    return from + count < near || near === to ? count : sameWords(this.#piece, near, to, words) - from;
   }
 
   /** The copy does not go on: keeps it if it is worth it, or makes literals of it. */

@@ -20,13 +20,13 @@ const GEAR = Int32Array.from({ length: 256 }, (_, byte) => {
 });
 
 /** Periods whose runs are found divide this number. */
-const PERIOD = 240;
+export const LONGEST_PERIOD = 240;
 /** Every so many bytes it is asked whether a run goes on. */
 const STRIDE = 512;
 
 /** Marked places of one piece after the other. */
 export class Marks {
-  /** Behind how many bytes of the piece each mark stands; negative where a run goes on there, see {@link PERIOD}. */
+  /** Behind how many bytes of the piece each mark stands; negative where a run goes on there, see {@link LONGEST_PERIOD}. */
   places = new Int32Array(256);
   /** The hash of the bytes before each mark. */
   hashes = new Int32Array(256);
@@ -37,13 +37,18 @@ export class Marks {
   find(bytes: Uint8Array): void {
     this.count = 0;
     for (let at = 0; at < bytes.length; ) {
-      const middle = Math.min(bytes.length, at + STRIDE - PERIOD);
+      const middle = Math.min(bytes.length, at + STRIDE - LONGEST_PERIOD);
       this.#scan(bytes, at, middle);
       const before = this.#hash;
-      at = Math.min(bytes.length, middle + PERIOD);
+      at = Math.min(bytes.length, middle + LONGEST_PERIOD);
       this.#scan(bytes, middle, at);
-      if (at === middle + PERIOD && this.#hash === before) this.#add(-at, before);
+      if (at === middle + LONGEST_PERIOD && this.#hash === before) this.#add(-at, before);
     }
+  }
+
+  /** Passes over a piece: there are no marks in it. */
+  skip(): void {
+    this.count = 0;
   }
 
   #scan(bytes: Uint8Array, from: number, to: number): void {
@@ -68,15 +73,16 @@ export class Marks {
   }
 }
 
-/** Periods of runs, the shortest first: what divides {@link PERIOD}. */
-export const PERIODS: readonly number[] = Array.from({ length: PERIOD }, (_, i) => i + 1).filter(
-  (period) => PERIOD % period === 0,
+/** Periods of runs, the shortest first: what divides the longest. */
+export const PERIODS: readonly number[] = Array.from({ length: LONGEST_PERIOD }, (_, i) => i + 1).filter(
+  (period) => LONGEST_PERIOD % period === 0,
 );
 
 /** Where marked places were seen last: a table of hashes that grows with their number. */
 export class MarkTable {
-  #positions = new Uint32Array(2 ** 10);
-  #hashes = new Int32Array(2 ** 10);
+  /** A hash and a position modulo 2^32 for each slot; an empty one has zeros. */
+  #slots = new Int32Array(2 ** 11);
+  #shift = 22;
   #used = 0;
   readonly #most: number;
 
@@ -85,47 +91,39 @@ export class MarkTable {
     this.#most = 2 ** Math.ceil(Math.log2(Math.max(2 ** 10, window / GEAR_DISTANCE)));
   }
 
-  /** Bytes of memory that a full one takes. */
-  static memory(window: number): number {
-    return 16 * Math.max(2 ** 10, window / GEAR_DISTANCE);
-  }
-
+  /** Bytes of memory that it has. */
   get memory(): number {
-    return 8 * this.#positions.length;
+    return 4 * this.#slots.length;
   }
 
   /**
-   * Puts a place in, in the stead of one with the same hash.
+   * Puts a place in, in the stead of one with the same slot.
    * @param position modulo 2^32 is kept
-   * @returns how far back the place before was, modulo 2^32; 0 if there was none
+   * @returns how far back the place before was, modulo 2^32; 0 if there was none with the same hash
    */
   put(hash: number, position: number): number {
-    let slot = this.#slot(hash);
-    const known = this.#positions[slot] !== 0 || this.#hashes[slot] !== 0;
-    if (!known && ++this.#used > this.#positions.length / 2 && this.#positions.length < this.#most) {
+    const slots = this.#slots;
+    // Fibonacci hashing (Knuth 6.4): the top bits of the product depend on all of the hash's
+    const slot = 2 * (Math.imul(hash, 0x9e3779b1) >>> this.#shift);
+    const known = slots[slot];
+    const before = slots[slot + 1];
+    slots[slot] = hash;
+    slots[slot + 1] = position;
+    if (known === hash) return (position - before) >>> 0;
+    if (known === 0 && before === 0 && ++this.#used > slots.length / 4 && slots.length < 2 * this.#most)
       this.#grow();
-      slot = this.#slot(hash);
-    }
-    const distance = known && this.#hashes[slot] === hash ? (position - this.#positions[slot]) >>> 0 : 0;
-    this.#positions[slot] = position;
-    this.#hashes[slot] = hash;
-    return distance;
-  }
-
-  /** Fibonacci hashing (Knuth 6.4): the top bits of the product depend on all of the hash's. */
-  #slot(hash: number): number {
-    return Math.imul(hash, 0x9e3779b1) >>> (Math.clz32(this.#positions.length) + 1);
+    return 0;
   }
 
   #grow(): void {
-    const [positions, hashes] = [this.#positions, this.#hashes];
-    this.#positions = new Uint32Array(2 * positions.length);
-    this.#hashes = new Int32Array(2 * positions.length);
-    for (let i = 0; i < positions.length; i++) {
-      if (positions[i] === 0 && hashes[i] === 0) continue;
-      const slot = this.#slot(hashes[i]);
-      this.#positions[slot] = positions[i];
-      this.#hashes[slot] = hashes[i];
+    const before = this.#slots;
+    this.#slots = new Int32Array(2 * before.length);
+    this.#shift--;
+    for (let i = 0; i < before.length; i += 2) {
+      if (before[i] === 0 && before[i + 1] === 0) continue;
+      const slot = 2 * (Math.imul(before[i], 0x9e3779b1) >>> this.#shift);
+      this.#slots[slot] = before[i];
+      this.#slots[slot + 1] = before[i + 1];
     }
   }
 }
