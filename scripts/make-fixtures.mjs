@@ -11,6 +11,7 @@ import { codedMode } from '../dist/codec/block/modes.js';
 import { joinCodes, splitCodes } from '../dist/codec/block/stream-table.js';
 import { checksum } from '../dist/codec/container/checksum.js';
 import * as container from '../dist/codec/container/container.js';
+import { copiesRecord } from '../dist/codec/container/copies.js';
 import { Breath } from '../dist/codec/event-loop.js';
 import { referenceEngine as engine } from '../dist/engines/reference/engine.js';
 import { compress, inspect, loadModel } from '../dist/index.js';
@@ -28,15 +29,25 @@ const many = new Uint8Array(3 * 4096).fill(0x20);
 const everyByte = Uint8Array.from({ length: 256 }, (_, i) => i);
 
 /** A member put together by hand: pieces of text with their modes, one block each. */
-async function member(blocks, { total, withModel = true, sums = true, last = true } = {}) {
+async function member(blocks, { total, window = null, withModel = true, sums = true, last = true } = {}) {
   const parts = [container.memberHeader()];
   if (total !== undefined) parts.push(container.lengthRecord(total));
+  if (window) parts.push(container.windowRecord(window));
+  let before = 0;
   let sum = 0;
   let named = !withModel;
-  for (const [i, { bytes, mode, streams = 1 }] of blocks.entries()) {
-    sum = checksum(bytes, sum);
+  let whole = Buffer.alloc(0);
+  for (const [i, { bytes, mode, streams = 1, copies }] of blocks.entries()) {
+    const original = expanded(whole, bytes, copies);
+    whole = Buffer.concat([whole, original]);
+    sum = checksum(original, sum);
+    const pushCopies = () => {
+      if (copies) parts.push(copiesRecord(copies, before));
+      before = copies?.at(-1).distance ?? before;
+    };
     const header = { length: bytes.length, last: last && i === blocks.length - 1 };
     if (mode === 'stored') {
+      pushCopies();
       parts.push(container.blockHeader({ ...header, mode, codedLength: bytes.length, streams: 0 }), bytes);
     } else {
       const coder = codedMode(mode);
@@ -45,11 +56,29 @@ async function member(blocks, { total, withModel = true, sums = true, last = tru
       if (!payload) throw new Error('a fixture does not compress');
       if (!named && network) parts.push(container.modelRecord(model.id));
       named ||= network !== undefined;
+      pushCopies();
       parts.push(container.blockHeader({ ...header, mode, codedLength: payload.length, streams }), payload);
     }
     parts.push(container.blockTrailer(sums ? sum : sum ^ 1));
   }
-  return Buffer.concat(parts);
+  const file = Buffer.concat(parts);
+  originals.set(file, whole);
+  return file;
+}
+
+/** What the members made here stand for. */
+const originals = new Map();
+
+/** The original bytes of a block with copies, byte by byte; zeros for what is not there. */
+function expanded(before, literals, copies = []) {
+  const bytes = [...before];
+  let used = 0;
+  for (const { literals: count, length, distance } of copies) {
+    bytes.push(...literals.subarray(used, used + count));
+    used += count;
+    for (let i = 0; i < length; i++) bytes.push(bytes.at(-distance) ?? 0);
+  }
+  return Buffer.from([...bytes, ...literals.subarray(used)]).subarray(before.length);
 }
 
 const network = (bytes, streams) => ({ bytes, mode: 'network', streams });
@@ -93,6 +122,12 @@ const whole = await member(three);
 const modelBytes = [1, ...model.id.subarray(0, 8)];
 // member, model record, type, length (two bytes), coded length, streams
 const payloadStart = 5 + 9 + 1 + 2 + (plain[17] > 127 ? 2 : 1) + 1;
+
+/** A copy: literals before it, its length, its distance. */
+const copy = (literals, length, distance) => ({ literals, length, distance });
+const abc = Buffer.from('abc');
+/** A member of one stored block with copies as they are given. */
+const badCopies = (copies, window = 100) => member([{ ...stored(abc), copies }], { window });
 
 const files = {
   'good-empty': [
@@ -174,6 +209,67 @@ const files = {
     Buffer.concat([plain, Buffer.alloc(100), whole, Buffer.alloc(1)]),
     'Two members, each with zero bytes behind it.',
     Buffer.concat([text, text]),
+  ],
+  'good-copies': [
+    await member(
+      [
+        { ...network(text, 2), copies: [copy(10, 9, 10), copy(text.length - 10, 300, 1)] },
+        { ...stored(abc), copies: [copy(1, 300, 320), copy(0, 5, 320), copy(2, 70, 3)] },
+        { ...mixed(lines, 'mixing-fast', 1), copies: [copy(lines.length, lines.length, lines.length)] },
+      ],
+      { window: 4000 },
+    ),
+    'Blocks with copies: of blocks before, of the block itself, runs, one after the other, behind the last literal.',
+    'expanded',
+  ],
+  'good-copies-alone': [
+    await member([{ ...stored(Buffer.of(0)), copies: [copy(1, 99_999, 1)] }], { total: 100_000, window: 1 }),
+    'A byte and its run.',
+    new Uint8Array(100_000),
+  ],
+  'bad-copies-no-window': [
+    await badCopies([copy(1, 2, 1)], null),
+    'Copies in a member without a window.',
+    'ERR_CORRUPT',
+  ],
+  'bad-copies-distance': [await badCopies([copy(1, 2, 0)]), 'A copy at the distance 0.', 'ERR_CORRUPT'],
+  'bad-copies-start': [
+    await badCopies([copy(2, 2, 3)]),
+    'A copy of a byte before the first one.',
+    'ERR_CORRUPT',
+  ],
+  'bad-copies-window': [
+    await badCopies([copy(3, 2, 3)], 2),
+    'A copy from farther than the window.',
+    'ERR_CORRUPT',
+  ],
+  'bad-copies-empty': [await badCopies([copy(1, 0, 1)]), 'A copy of no bytes.', 'ERR_CORRUPT'],
+  'bad-copies-literals': [
+    await badCopies([copy(4, 2, 1)]),
+    'More literals before a copy than the block has.',
+    'ERR_CORRUPT',
+  ],
+  'bad-copies-long': [
+    raw(9, 100, 8, 6, 1, 0x80, 0x80, 0x80, 0x20, 2, 0x82, 3, 97, 98, 99, 0, 0, 0, 0),
+    'A block that stands for more than 2^26 bytes.',
+    'ERR_CORRUPT',
+  ],
+  'bad-copies-nothing': [raw(9, 100, 8, 0, 0x82, 1, 65, 0, 0, 0, 0), 'Copies, but none.', 'ERR_CORRUPT'],
+  'bad-copies-cut': [
+    raw(9, 100, 8, 2, 1, 2, 0x82, 1, 65, 0, 0, 0, 0),
+    'A copy that ends in its middle.',
+    'ERR_CORRUPT',
+  ],
+  'bad-copies-end': [
+    Buffer.concat([raw(9, 100), copiesRecord([copy(0, 1, 1)], 0), Buffer.of(0)]),
+    'Copies that no block follows.',
+    'ERR_CORRUPT',
+  ],
+  'bad-window': [raw(9, 0, 0), 'A window of no bytes.', 'ERR_CORRUPT'],
+  'bad-window-late': [
+    Buffer.concat([await member([stored(abc)], { last: false }), Buffer.of(9, 100, 7)]),
+    'A window after a block.',
+    'ERR_CORRUPT',
   ],
   'bad-padding': [
     Buffer.concat([plain, Buffer.alloc(100), Buffer.of(10)]),
@@ -365,7 +461,8 @@ Written by \`scripts/make-fixtures.mjs\`; they stay as they are as long as the f
 | file | what it is | what comes out |
 |---|---|---|
 `;
-for (const [name, [bytes, sentence, result]] of Object.entries(files)) {
+for (const [name, [bytes, sentence, given]] of Object.entries(files)) {
+  const result = given === 'expanded' ? originals.get(bytes) : given;
   writeFileSync(new URL(`${name}.sha`, folder), bytes);
   const errors = typeof result === 'string' ? [result] : Array.isArray(result) ? result : undefined;
   expected[name] = errors

@@ -48,7 +48,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['engines/reference/', 'engines/wasm/', 'engines/native/'],
   ['engines/list.ts'],
   ['codec/container/', 'codec/event-loop.ts', 'codec/bytes.ts', 'codec/platform.ts'],
-  ['codec/block/'],
+  ['codec/block/', 'codec/repeats/'],
   ['codec/options.ts', 'codec/session.ts', 'codec/strategy/'],
   ['codec/'],
   ['node/', 'browser/'],

@@ -10,7 +10,10 @@ import { joinCodes, splitCodes } from '../../dist/codec/block/stream-table.js';
 import { ByteReader } from '../../dist/codec/container/byte-reader.js';
 import { checksum } from '../../dist/codec/container/checksum.js';
 import * as container from '../../dist/codec/container/container.js';
+import { copiesRecord } from '../../dist/codec/container/copies.js';
 import { Breath } from '../../dist/codec/event-loop.js';
+import { expand } from '../../dist/codec/repeats/expand.js';
+import { History } from '../../dist/codec/repeats/history.js';
 import { decompressChunks, inspect, loadModel } from '../../dist/index.js';
 import { fastEngines, referenceEngine } from './engines.mjs';
 import { changed, Finding } from './random.mjs';
@@ -48,6 +51,8 @@ function encoded(record) {
       return container.memberHeader();
     case 'length':
       return container.lengthRecord(record.length);
+    case 'window':
+      return container.windowRecord(record.window);
     case 'model':
       return container.modelRecord(record.id);
     case 'block': {
@@ -55,7 +60,9 @@ function encoded(record) {
       const header = container.blockHeader({ ...record, codedLength: record.payload.length });
       // a stored block has no length of its payload of its own
       const payload = stored ? record.payload.subarray(0, record.length) : record.payload;
-      return Buffer.concat([header, payload, container.blockTrailer(record.checksum)]);
+      const copies =
+        record.copies.length > 0 ? copiesRecord(record.copies, record.before ?? 0) : Buffer.alloc(0);
+      return Buffer.concat([copies, header, payload, container.blockTrailer(record.checksum)]);
     }
     default:
       return record.length === 0 ? container.endRecord() : new Uint8Array(0);
@@ -115,6 +122,30 @@ export async function prepare() {
     if (codes.length > 0) Object.assign(block, { payload: joinCodes(codes), streams: codes.length });
   }
 
+  /** A copy, one that the block can have more often than not. */
+  const copyOf = (random, block) => ({
+    literals: random.chance(0.9) ? random.below(1 + block.length / 4) : random.number(),
+    length: random.chance(0.9) ? 1 + random.below(3000) : random.number(),
+    distance: random.chance(0.9) ? 1 + random.below(1 + block.length) : 1 + (random.number() % 2 ** 32),
+  });
+
+  /** Literals and copies, put together; the literals alone if there are copies of what is not there. */
+  async function withCopies(literals, copies, history) {
+    let [at, used] = [0, 0];
+    for (const { literals: count, length, distance } of copies) {
+      used += count;
+      at += count + length;
+      if (
+        used > literals.length ||
+        at > LIMITS.maxOutputLength ||
+        distance > history.end + at - length ||
+        distance < 1
+      )
+        return literals;
+    }
+    return expand(literals, copies, history, at + literals.length - used, new Breath());
+  }
+
   function changeBlock(random, block) {
     const codes = random.chance(0.7) ? codesOf(block) : undefined;
     if (codes) return changeCodes(random, block, codes);
@@ -127,6 +158,9 @@ export async function prepare() {
       () => ({ mode: random.pick(['stored', ...CODED_MODES.map((mode) => mode.name)]) }),
       () => ({ last: !block.last }),
       () => ({ checksum: random.below(2 ** 32) }),
+      () => ({ copies: block.copies.filter(() => random.chance(0.7)) }),
+      () => ({ copies: [...block.copies, copyOf(random, block)] }),
+      () => ({ copies: block.copies.map((copy) => (random.chance(0.5) ? copyOf(random, block) : copy)) }),
     ]);
     Object.assign(block, change());
   }
@@ -144,26 +178,42 @@ export async function prepare() {
         () => records.splice(at, 0, structuredClone(random.pick(random.pick(parts)))),
         () => Object.assign(records[at], records[at].kind === 'length' && { length: random.number() }),
         () => Object.assign(records[at], records[at].kind === 'model' && { id: random.bytes(8) }),
+        () => Object.assign(records[at], records[at].kind === 'window' && { window: random.number() }),
+        () => records.splice(1, 0, { kind: 'window', window: 1 + random.below(2 ** 20) }),
       ]);
       change();
       if (records.length === 0) return new Uint8Array(0);
     }
     if (random.chance(0.8)) {
       let sum = 0;
+      let history = new History(2 ** 20);
+      let before = 0;
       for (const record of records) {
-        if (record.kind === 'member') sum = 0;
+        if (record.kind === 'member') {
+          sum = 0;
+          history = new History(2 ** 20);
+          before = 0;
+        }
+        if (record.kind === 'block') {
+          record.before = before;
+          before = record.copies.at(-1)?.distance ?? before;
+        }
         if (
           record.kind !== 'block' ||
           !(record.length <= LIMITS.maxOutputLength) ||
           !(record.streams <= 4096)
         )
           continue;
-        const bytes = await original(record);
-        if (bytes) record.checksum = sum = checksum(bytes, sum);
+        const literals = await original(record);
+        if (!literals) continue;
+        const bytes = await withCopies(literals, record.copies, history);
+        history.append(bytes);
+        record.checksum = sum = checksum(bytes, sum);
+        record.expanded = bytes.length;
       }
     }
     if (random.chance(0.7)) {
-      const total = records.reduce((sum, r) => sum + (r.kind === 'block' ? r.length : 0), 0);
+      const total = records.reduce((sum, r) => sum + (r.kind === 'block' ? r.expanded : 0), 0);
       for (const record of records) if (record.kind === 'length') record.length = total;
     }
     return Buffer.concat(records.map(encoded));

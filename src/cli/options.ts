@@ -3,7 +3,13 @@
  * are made from this list.
  */
 import { InvalidArgumentError } from 'commander';
-import { CODED_FORMATS, MAX_BLOCK_SIZE, MAX_STREAMS, type Mode } from '../codec/container/format.js';
+import {
+  CODED_FORMATS,
+  MAX_BLOCK_SIZE,
+  MAX_STREAMS,
+  MAX_WINDOW,
+  type Mode,
+} from '../codec/container/format.js';
 import { MAX_EXPLAINED } from '../codec/explain/explain.js';
 import { MIN_BLOCK_SIZE } from '../codec/options.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
@@ -37,6 +43,8 @@ export interface Flags {
   /** bytes */
   blockSize?: number;
   streams?: number;
+  /** bytes; 0 for none */
+  long?: number;
   json?: boolean;
   tsv?: boolean;
   html?: string;
@@ -118,6 +126,13 @@ function blockSize(text: string): number {
   const bytes = parseSize(text);
   if (bytes < MIN_BLOCK_SIZE || bytes > MAX_BLOCK_SIZE)
     throw new InvalidArgumentError('give a size from 8K to 64M.');
+  return bytes;
+}
+
+/** @throws InvalidArgumentError */
+function longWindow(text: string): number {
+  const bytes = text === '0' ? 0 : parseSize(text);
+  if (bytes > MAX_WINDOW) throw new InvalidArgumentError('give a size up to 2G.');
   return bytes;
 }
 
@@ -261,6 +276,11 @@ export const OPTIONS = {
       'streams that the network reads side by side in a block, 1 to 4096, instead of as many as the level finds best: more are faster, fewer make smaller files',
     parse: integer(1, MAX_STREAMS),
   },
+  long: {
+    flags: '--long <size>',
+    description: 'look for long repeats over this many bytes, up to 2G, or 0 for none (default: 128M)',
+    parse: longWindow,
+  },
   quiet: { flags: '-q, --quiet', description: 'print errors only; -qq not even these', verbosity: -1 },
   verbose: { flags: '-v, --verbose', description: 'print more', verbosity: 1 },
   progress: { flags: '--progress', description: 'show progress even where standard error is not a terminal' },
@@ -395,6 +415,7 @@ export const CODING = [
   'mode',
   'blockSize',
   'streams',
+  'long',
 ] as const satisfies OptionName[];
 /** Options of everything that writes one file per input. */
 export const FILES = [

@@ -4,7 +4,7 @@ import type { Model } from '../model/model.js';
 import { checkMemory } from './block/memory.js';
 import { type Bytes, concat, Gathering, requireBytes } from './bytes.js';
 import { ByteReader, type FlushableSource } from './container/byte-reader.js';
-import { checksum } from './container/checksum.js';
+import { checksum as ownChecksum } from './container/checksum.js';
 import {
   blockHeader,
   blockTrailer,
@@ -12,10 +12,13 @@ import {
   lengthRecord,
   memberHeader,
   modelRecord,
+  windowRecord,
 } from './container/container.js';
-import { Breath, inPieces } from './event-loop.js';
-import { type CompressOptions, checkCompressOptions } from './options.js';
+import { copiesRecord } from './container/copies.js';
+import { Breath } from './event-loop.js';
+import { type CompressOptions, checkCompressOptions, windowOf } from './options.js';
 import type { Platform } from './platform.js';
+import { RepeatFinder } from './repeats/finder.js';
 import { Networks } from './session.js';
 import { BlockEncoder, planFor } from './strategy/choose.js';
 import { levelSettings, modelFor } from './strategy/levels.js';
@@ -44,13 +47,16 @@ async function* encodeBlocks(
   const reader = new ByteReader(source, { signal, flushes: true });
   const networks = new Networks(options, platform);
   const breath = new Breath(signal);
-  const encoder = new BlockEncoder(plan, networks, breath, (bytes) =>
+  const window = windowOf(options);
+  const checksum = platform.crc32 ?? ownChecksum;
+  const finder = new RepeatFinder(window, blockSize);
+  const allow = (bytes: number) =>
     checkMemory(
-      bytes + held(),
+      bytes + finder.memory + held(),
       options.memoryLimit,
-      'raise the limit, or use a lower level or smaller blocks',
-    ),
-  );
+      'raise the limit, or use a lower level, smaller blocks or a smaller window',
+    );
+  const encoder = new BlockEncoder(plan, networks, breath, allow);
   let model: Model | undefined;
   let modelWritten = false;
   let sum = 0;
@@ -61,45 +67,67 @@ async function* encodeBlocks(
   try {
     for (let blocks = 0; ; ) {
       await breath.take();
-      const block = await reader.read(blockSize, encoder.allow);
-      const last = await reader.atEnd();
+      const start = finder.position;
+      const taken = finder.done.length;
+      let full = finder.advance();
+      sum = checksum(finder.done.subarray(taken), sum);
+      let flushed = false;
+      while (!full) {
+        const piece = await reader.read(finder.wanted, allow);
+        // a mark with nothing before it asks for nothing
+        if (piece.length === 0 && reader.takeMark()) {
+          flushed = finder.length > 0;
+          if (!flushed) continue;
+        }
+        if (piece.length === 0) break;
+        finder.give(piece);
+        full = finder.advance();
+        sum = checksum(finder.done, sum);
+        await breath.take();
+      }
+      const last = !flushed && finder.empty && (await reader.atEnd());
       if (size !== undefined && (last ? reader.offset !== size : reader.offset > size))
         throw new ShacompError(
           'ERR_OPTIONS',
           `the input does not have the ${size} bytes that were announced: it may have changed meanwhile`,
         );
-      // a mark with nothing before it asks for nothing
-      if (reader.takeMark() && block.length === 0) continue;
-      if (block.length === 0) {
+      if (!flushed && finder.empty) reader.takeMark();
+      if (finder.length === 0) {
         parts.push(endRecord(blocks > 0));
       } else {
+        const { literals, copies, before, length: expanded } = finder.end();
+        const { length } = literals;
+        // needed if there are copies, and while it is not known whether there will be
+        if (blocks === 0 && window > 0 && (!last || copies.length > 0))
+          parts.push(windowRecord(last ? expanded : window));
         blocks++;
-        await inPieces(breath, block.length, (from, to) => {
-          sum = checksum(block.subarray(from, to), sum);
-        });
-        const { length } = block;
-        const start = reader.offset - length;
         if (modelSource !== undefined) model ??= await platform.loadModel(modelSource);
-        const coded = await encoder.encode(block, model, (symbols, payload) =>
+        const coded = await encoder.encode(literals, model, (symbols, payload) =>
           onProgress?.({ bytesIn: start + symbols, bytesOut: bytesOut + payload }),
         );
+        if (coded?.mode.network && model && !modelWritten) {
+          parts.push(modelRecord(model.id));
+          modelWritten = true;
+        }
+        if (copies.length > 0) parts.push(copiesRecord(copies, before));
         if (coded) {
           const { mode, streams, payload } = coded;
-          if (mode.network && model && !modelWritten) parts.push(modelRecord(model.id));
-          modelWritten ||= mode.network;
           parts.push(
             blockHeader({ mode: mode.name, length, codedLength: payload.length, streams, last }),
             payload,
           );
         } else {
-          parts.push(blockHeader({ mode: 'stored', length, codedLength: length, streams: 0, last }), block);
+          parts.push(
+            blockHeader({ mode: 'stored', length, codedLength: length, streams: 0, last }),
+            literals,
+          );
         }
         parts.push(blockTrailer(sum));
       }
       await breath.take();
       const chunk = concat(parts.splice(0));
       bytesOut += chunk.length;
-      onProgress?.({ bytesIn: reader.offset, bytesOut });
+      onProgress?.({ bytesIn: finder.position, bytesOut });
       yield chunk;
       if (last) return;
     }

@@ -6,11 +6,13 @@ import { blockMemory, checkMemory } from './block/memory.js';
 import { CODED_MODES } from './block/modes.js';
 import { type Bytes, Gathering, requireBytes } from './bytes.js';
 import { ByteReader, type ByteSource } from './container/byte-reader.js';
-import { checksum } from './container/checksum.js';
+import { checksum as ownChecksum } from './container/checksum.js';
 import { type BlockRecord, ContainerReader, type ContainerRecord } from './container/container.js';
 import { Breath, inPieces } from './event-loop.js';
 import { checkDecompressOptions, type DecompressOptions } from './options.js';
 import type { Platform } from './platform.js';
+import { expand } from './repeats/expand.js';
+import { History } from './repeats/history.js';
 import { ModelFinder, Networks } from './session.js';
 
 /** Decompresses a source of chunks, block by block: a block is given out once its checksum has matched. */
@@ -36,7 +38,9 @@ async function* decodeBlocks(
   const container = new ContainerReader(reader, breath);
   const models = new ModelFinder(options.model, platform);
   const networks = new Networks(options, platform);
+  const checksum = platform.crc32 ?? ownChecksum;
   let model: Model | undefined;
+  let history: History | undefined;
   let sum = 0;
   let bytesOut = 0;
   const checkOutput = (length: number) => {
@@ -48,14 +52,16 @@ async function* decodeBlocks(
   };
 
   const decode = async (record: BlockRecord): Promise<Uint8Array<ArrayBuffer>> => {
-    const { length, codedLength, streams } = record;
+    const { length, expanded, copies, codedLength, streams } = record;
     const mode = CODED_MODES.find((m) => m.name === record.mode);
-    checkOutput(length);
+    checkOutput(expanded);
     const network = mode?.network && model ? await networks.memory(model, streams) : undefined;
     const mixing = mode?.profile ? await networks.mixing() : undefined;
     const kernels = mode?.network ? await networks.kernels() : undefined;
     checkMemory(
-      blockMemory({ length, codedLength, streams, mode, network, mixing, kernels }) + held(),
+      blockMemory({ length, expanded, codedLength, streams, mode, network, mixing, kernels }) +
+        (history?.memoryWith(expanded) ?? 0) +
+        held(),
       options.memoryLimit,
     );
     const start = reader.offset;
@@ -71,8 +77,10 @@ async function* decodeBlocks(
         progress: (symbols, used) => onProgress?.({ bytesIn: start + used, bytesOut: bytesOut + symbols }),
       });
     }
-    await inPieces(breath, length, (from, to) => {
+    if (history && copies.length > 0) block = await expand(block, copies, history, expanded, breath);
+    await inPieces(breath, expanded, (from, to) => {
       sum = checksum(block.subarray(from, to), sum);
+      if (!record.last) history?.append(block.subarray(from, to));
     });
     if (sum !== expected)
       throw new ShacompError(
@@ -88,6 +96,11 @@ async function* decodeBlocks(
       switch (record.kind) {
         case 'member':
           sum = 0;
+          history = undefined;
+          break;
+        case 'window':
+          checkMemory(History.memory(record.window) + held(), options.memoryLimit);
+          history = new History(record.window);
           break;
         case 'length':
           checkOutput(record.length);

@@ -2,7 +2,7 @@
 import type { Engine } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
 import { kindOf } from './bytes.js';
-import { CODED_FORMATS, MAX_BLOCK_SIZE, MAX_STREAMS, type Mode } from './container/format.js';
+import { CODED_FORMATS, MAX_BLOCK_SIZE, MAX_STREAMS, MAX_WINDOW, type Mode } from './container/format.js';
 import { checkModelSource, type ModelSource } from './platform.js';
 import { MAX_LEVEL } from './strategy/levels.js';
 
@@ -43,6 +43,11 @@ export interface CompressOptions extends CodecOptions {
    * level finds best. With mixing at most 1024; blocks without the network always have one.
    */
   streams?: number;
+  /**
+   * Bytes over which long repeats are looked for, up to 2 GiB; 0 for none. By default 128 MiB, but at most a quarter of
+   * `memoryLimit`, and none if that is below 1 MiB. Decompressing takes as much memory beside what a block needs.
+   */
+  window?: number;
   /** Length of the input in bytes, if known: written to files of several blocks. ERR_OPTIONS if it is wrong. */
   size?: number;
 }
@@ -50,6 +55,19 @@ export interface CompressOptions extends CodecOptions {
 export interface DecompressOptions extends CodecOptions {
   /** Most bytes to decompress to: ERR_OUTPUT_TOO_LARGE if there are more. */
   maxOutputLength?: number;
+}
+
+/** The window where none is asked for, in bytes. */
+export const DEFAULT_WINDOW = 2 ** 27;
+
+/** Below this, in bytes, a window is not worth its memory. */
+const LEAST_WINDOW = 2 ** 20;
+
+/** Bytes over which repeats are looked for. @param options of compression, checked */
+export function windowOf({ window, size = Number.POSITIVE_INFINITY, memoryLimit }: CompressOptions): number {
+  const quarter = 2 ** Math.floor(Math.log2((memoryLimit ?? Number.MAX_SAFE_INTEGER) / 4));
+  const most = quarter < LEAST_WINDOW ? 0 : Math.min(DEFAULT_WINDOW, quarter);
+  return Math.min(window ?? most, Math.max(1, size));
 }
 
 /** Below this, block headers alone would make incompressible data grow by more than 0.1 %. */
@@ -90,6 +108,7 @@ export function checkCompressOptions(options: CompressOptions): void {
   checkInteger('blockSize', options.blockSize, MIN_BLOCK_SIZE, MAX_BLOCK_SIZE);
   checkInteger('size', options.size, 0);
   checkInteger('streams', options.streams, 1, MAX_STREAMS);
+  checkInteger('window', options.window, 0, MAX_WINDOW);
   checkInteger('level', options.level, 1, MAX_LEVEL);
   const modes = ['auto', 'stored', ...CODED_FORMATS.map(({ name }) => name)];
   if (options.mode !== undefined && !modes.includes(options.mode))

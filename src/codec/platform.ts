@@ -22,6 +22,8 @@ export function checkModelSource(source: unknown): void {
 }
 
 export interface Platform {
+  /** CRC-32 as `src/crc32.ts` computes it, where the platform has a faster one. */
+  readonly crc32?: (bytes: Uint8Array, previous: number) => number;
   /**
    * The engine of that name; 'auto' is the platform's choice.
    * @throws ShacompError ERR_ENGINE_UNAVAILABLE, ERR_OPTIONS

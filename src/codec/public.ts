@@ -12,7 +12,9 @@ export type {
   LengthRecord,
   MemberRecord,
   ModelRecord,
+  WindowRecord,
 } from './container/container.js';
+export type { Copy } from './container/copies.js';
 export type { Mode } from './container/format.js';
 export { inspect } from './decompress.js';
 export type { ExplainedBlock, ExplainOptions, Explanation } from './explain/explain.js';

@@ -1,4 +1,5 @@
 /** @file The codec with the engines and models of Node: what the library and the command line call. */
+import * as zlib from 'node:zlib';
 import type { Bytes } from '../codec/bytes.js';
 import * as compressor from '../codec/compress.js';
 import type { ByteSource, FLUSH, FlushableSource } from '../codec/container/byte-reader.js';
@@ -10,8 +11,9 @@ import * as streams from '../codec/streams.js';
 import { selectEngine } from './engines.js';
 import { findModel, loadModel } from './models.js';
 
-/** Node. */
+/** Node. `crc32` is there since 20.15. */
 export const NODE: Platform = {
+  crc32: (zlib as { crc32?: (bytes: Uint8Array, previous: number) => number }).crc32,
   selectEngine,
   loadModel,
   findModel,

@@ -96,6 +96,7 @@ describe('round trips', () => {
     expect(records.map((r) => (r.kind === 'block' ? r.mode : r.kind))).toEqual([
       'member',
       'length',
+      'window',
       'stored',
       'model',
       'network',

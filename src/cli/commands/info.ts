@@ -1,6 +1,7 @@
 /** @file The command `info`: what is in a `.sha` or `.sharnn` file, and what this installation can do. */
 import { blockMemory, streamMemory } from '../../codec/block/memory.js';
 import { CODED_MODES } from '../../codec/block/modes.js';
+import { History } from '../../codec/repeats/history.js';
 import { humanBytes } from '../../format-bytes.js';
 import { type Architecture, inspect, type Mode, models, ShacompError } from '../../index.js';
 import { parameterCount } from '../../model/architecture.js';
@@ -28,7 +29,19 @@ interface CompressedInfo {
   model: { id: string; name: string | null } | null;
   /** bytes of memory to decompress, beside the model; null if the model is not installed */
   memory: number | null;
-  blocks: { offset: number; mode: Mode; originalBytes: number; codedBytes: number; streams: number }[];
+  /** bytes over which copies may reach; 0 where there are none */
+  window: number;
+  blocks: {
+    offset: number;
+    mode: Mode;
+    originalBytes: number;
+    codedBytes: number;
+    streams: number;
+    copies: number;
+    copiedBytes: number;
+    /** bytes of the record of the copies */
+    copiesBytes: number;
+  }[];
 }
 
 interface ModelInfo {
@@ -152,28 +165,49 @@ async function readRecords(file: string, chunks: AsyncIterable<Uint8Array>): Pro
     members: 0,
     model: null,
     memory: 0,
+    window: 0,
     blocks: [],
   };
   const installed = await models();
   let architecture: Architecture | undefined;
+  // of the member: how far copies reach, and the original bytes so far
+  let window = 0;
+  let seen = 0;
   for await (const record of inspect(chunks)) {
     if (record.kind === 'member') {
       facts.members++;
+      window = 0;
+      seen = 0;
+    } else if (record.kind === 'window') {
+      window = record.window;
+      facts.window = Math.max(facts.window, window);
     } else if (record.kind === 'model') {
       const id = shortId(record.id);
       const model = installed.find((m) => shortId(m.id) === id);
       facts.model = { id, name: model?.name ?? null };
       architecture = model?.architecture;
     } else if (record.kind === 'block') {
-      const { offset, mode: name, length, codedLength, streams } = record;
-      facts.blocks.push({ offset, mode: name, originalBytes: length, codedBytes: codedLength, streams });
+      const { offset, mode: name, length, expanded, copies, copiesLength, codedLength, streams } = record;
+      facts.blocks.push({
+        offset,
+        mode: name,
+        originalBytes: expanded,
+        codedBytes: codedLength,
+        streams,
+        copies: copies.length,
+        copiedBytes: expanded - length,
+        copiesBytes: copiesLength,
+      });
       const mode = CODED_MODES.find((m) => m.name === name);
       const known = !mode?.network || architecture !== undefined;
       const engine = mode && (await selectEngine());
       const network =
         mode?.network && architecture && engine ? engine.memory(architecture, streams) : undefined;
       const mixing = mode?.profile && engine ? engine.mixing : undefined;
-      const need = blockMemory({ length, codedLength, streams, mode, network, mixing });
+      const need =
+        blockMemory({ length, expanded, codedLength, streams, mode, network, mixing }) +
+        Math.min(History.memory(window), 2 * seen);
+      seen += expanded;
       facts.memory = known && facts.memory !== null ? Math.max(facts.memory, need) : null;
     } else if (record.kind === 'end') {
       facts.originalBytes += record.length;
@@ -201,6 +235,7 @@ function describeCompressed(f: CompressedInfo): string {
     ['members', String(f.members)],
     ['blocks', [...modes].map(([mode, n]) => `${n} ${mode}`).join(', ') || '0'],
     ['streams', String(f.blocks.reduce((most, block) => Math.max(most, block.streams), 0))],
+    ['copies', describeCopies(f)],
     ['model', model ?? 'none needed'],
     ['memory', f.memory === null ? 'unknown' : `${humanBytes(f.memory)} to decompress, beside the model`],
   ];
@@ -210,11 +245,22 @@ function describeCompressed(f: CompressedInfo): string {
     b.mode,
     `${b.originalBytes} => ${b.codedBytes} bytes`,
     count(b.streams, 'stream'),
+    b.copies > 0
+      ? `${b.copies} ${b.copies === 1 ? 'copy' : 'copies'}, ${b.copiedBytes} => ${b.copiesBytes} bytes`
+      : '',
   ]);
   return [
     heading(printable(f.file), lines),
-    ...(verbose() && blocks.length > 0 ? [table(blocks, [0, 1, 2, 3, 4])] : []),
+    ...(verbose() && blocks.length > 0 ? [table(blocks, [0, 1, 2, 3, 4, 5])] : []),
   ].join('\n');
+}
+
+/** "12 of 3400000 bytes, over 128 MiB". */
+function describeCopies({ blocks, window }: CompressedInfo): string {
+  const copies = blocks.reduce((sum, block) => sum + block.copies, 0);
+  const bytes = blocks.reduce((sum, block) => sum + block.copiedBytes, 0);
+  const reach = window > 0 ? `, over ${humanBytes(window)} at most` : '';
+  return `${copies}${copies > 0 ? ` of ${count(bytes, 'byte')}` : ''}${reach}`;
 }
 
 function describeModel(m: ModelInfo): string {

@@ -17,8 +17,10 @@ export function streamMemory(engine: Engine, architecture: Architecture): number
 
 /** What a block asks of the machine. */
 export interface BlockDemand {
-  /** original bytes */
+  /** bytes that it codes */
   length: number;
+  /** original bytes, if there are copies beside; those that it codes by default */
+  expanded?: number;
   /** bytes of payload; the block's length if not known yet */
   codedLength: number;
   streams: number;
@@ -38,6 +40,8 @@ export interface BlockDemand {
  */
 export function blockMemory(block: BlockDemand, encoding = false): number {
   const { length, codedLength, streams, mode, network = 0 } = block;
+  const { expanded = length, ...coded } = block;
+  if (expanded > length) return blockMemory(coded, encoding) + expanded;
   if (!mode) return codedLength + length;
   const payload = mode.profile ? 2 * codedLength : codedLength;
   const rows = encoding ? Math.max(BATCH_SYMBOLS, streams) : streams;

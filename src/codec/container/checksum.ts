@@ -2,4 +2,6 @@
 import { crc32 } from '../../crc32.js';
 
 /** Continues a checksum over more bytes; that of no bytes is 0. */
-export const checksum = (bytes: Uint8Array, previous = 0): number => crc32(bytes, previous);
+export type Checksum = (bytes: Uint8Array, previous: number) => number;
+
+export const checksum: Checksum = (bytes, previous) => crc32(bytes, previous);

@@ -3,6 +3,7 @@ import { MIX_PROFILES } from '../../engines/profiles.js';
 import { ShacompError } from '../../errors.js';
 import { Breath } from '../event-loop.js';
 import type { ByteReader } from './byte-reader.js';
+import { type Copy, checkCopiesBytes, copiedBytes, decodeCopies } from './copies.js';
 import {
   CHECKSUM_LENGTH,
   CODED_FORMATS,
@@ -11,7 +12,9 @@ import {
   LAST,
   MAGIC,
   MAX_BLOCK_SIZE,
+  MAX_COPIES_BYTES,
   MAX_TOTAL,
+  MAX_WINDOW,
   MODEL_ID_LENGTH,
   MODEL_MARK,
   type Mode,
@@ -40,14 +43,27 @@ export interface ModelRecord {
   id: Uint8Array<ArrayBuffer>;
 }
 
-/** One block. */
+/** How far back the copies of the member reach: bytes that its reader must keep. */
+export interface WindowRecord {
+  kind: 'window';
+  /** in bytes */
+  window: number;
+}
+
+/** One block, with the copies before it. */
 export interface BlockRecord {
   kind: 'block';
-  /** where its record starts in the file */
+  /** where its record starts in the file, or that of its copies */
   offset: number;
   mode: Mode;
-  /** original bytes */
+  /** bytes that it codes */
   length: number;
+  /** original bytes that it stands for: those that it codes, and its copies */
+  expanded: number;
+  /** the pieces of these that are repeats of bytes before them, in order */
+  copies: readonly Copy[];
+  /** bytes of the record of the copies; 0 without any */
+  copiesLength: number;
   /** bytes of payload in the file */
   codedLength: number;
   /** lockstep streams; 0 in stored blocks */
@@ -64,7 +80,13 @@ export interface EndRecord {
   length: number;
 }
 
-export type ContainerRecord = MemberRecord | LengthRecord | ModelRecord | BlockRecord | EndRecord;
+export type ContainerRecord =
+  | MemberRecord
+  | LengthRecord
+  | WindowRecord
+  | ModelRecord
+  | BlockRecord
+  | EndRecord;
 
 export const memberHeader = (): Uint8Array => Uint8Array.of(...MAGIC, FORMAT_VERSION);
 
@@ -78,12 +100,18 @@ export const endRecord = (blocks: boolean): Uint8Array =>
 export const lengthRecord = (length: number): Uint8Array =>
   Uint8Array.of(RECORD.length, ...encodeVarint(length));
 
+/** @param window 1 to 2^31 bytes */
+export const windowRecord = (window: number): Uint8Array =>
+  Uint8Array.of(RECORD.window, ...encodeVarint(window));
+
 /** @param id at least the first 8 bytes of the SHA-256 of the model file */
 export const modelRecord = (id: Uint8Array): Uint8Array =>
   Uint8Array.of(RECORD.model, ...id.subarray(0, MODEL_ID_LENGTH));
 
 /** What stands before the payload of a block. */
-export function blockHeader(block: Omit<BlockRecord, 'kind' | 'offset'>): Uint8Array {
+export function blockHeader(
+  block: Pick<BlockRecord, 'mode' | 'length' | 'codedLength' | 'streams' | 'last'>,
+): Uint8Array {
   const last = block.last ? LAST : 0;
   if (block.mode === 'stored') return Uint8Array.of(RECORD.stored | last, ...encodeVarint(block.length));
   const mode = CODED_FORMATS.find((m) => m.name === block.mode)!;
@@ -104,7 +132,21 @@ export function blockTrailer(checksum: number): Uint8Array {
 }
 
 /** Records that are no blocks. */
-const MARKERS: readonly number[] = [RECORD.end, RECORD.endOfBlocks, RECORD.model, RECORD.length];
+const MARKERS: readonly number[] = [
+  RECORD.end,
+  RECORD.endOfBlocks,
+  RECORD.model,
+  RECORD.length,
+  RECORD.window,
+  RECORD.copies,
+];
+
+/** Copies whose block has not been read yet. */
+interface PendingCopies {
+  offset: number;
+  copies: Copy[];
+  bytes: number;
+}
 
 /** What a reader has seen of a member. */
 interface MemberState {
@@ -113,6 +155,11 @@ interface MemberState {
   length: number;
   /** the total that the length record says */
   declared?: number;
+  /** what the window record says */
+  window?: number;
+  /** distance of the last copy so far, 0 without one */
+  distance: number;
+  copies?: PendingCopies;
   /** whether a model record was read */
   model: boolean;
   /** whether the model record still lacks its first block */
@@ -155,7 +202,9 @@ export class ContainerReader {
     const modes = CODED_FORMATS.filter((m) => m.type === (type & ~LAST));
     if (!MARKERS.includes(type) && modes.length === 0 && (type & ~LAST) !== RECORD.stored)
       throw unsupported(`record type 0x${type.toString(16).padStart(2, '0')} at byte ${offset}`);
-    if (member.needsModel && !modes[0]?.network) throw corrupt('a model record that is not before a block');
+    if (member.copies && MARKERS.includes(type)) throw corrupt('copies that are not before a block');
+    if (member.needsModel && !modes[0]?.network && type !== RECORD.copies)
+      throw corrupt('a model record that is not before a block');
     switch (type) {
       case RECORD.end:
         if (member.blocks > 0) throw corrupt('an end record after a block');
@@ -164,10 +213,19 @@ export class ContainerReader {
         if (member.blocks === 0) throw corrupt('an end of blocks without a block');
         return this.#end(member);
       case RECORD.length:
-        if (member.blocks > 0 || member.declared !== undefined)
+        if (member.blocks > 0 || member.declared !== undefined || member.window !== undefined)
           throw corrupt('a length record in the wrong place');
         member.declared = await readVarint(this.#reader, MAX_TOTAL, 'the total length');
         return { kind: 'length', length: member.declared };
+      case RECORD.window:
+        if (member.blocks > 0 || member.window !== undefined || member.model)
+          throw corrupt('a window record in the wrong place');
+        member.window = await readVarint(this.#reader, MAX_WINDOW, 'the window of copies');
+        if (member.window === 0) throw corrupt('a window of no bytes');
+        return { kind: 'window', window: member.window };
+      case RECORD.copies:
+        member.copies = await this.#readCopies(member, offset);
+        return this.next();
       case RECORD.model:
         if (member.model) throw corrupt('a second model record');
         member.model = true;
@@ -176,6 +234,15 @@ export class ContainerReader {
       default:
         return this.#blockStart(member, modes, (type & LAST) !== 0, offset);
     }
+  }
+
+  async #readCopies(member: MemberState, offset: number): Promise<PendingCopies> {
+    const { window, length: position, distance: before } = member;
+    if (window === undefined) throw corrupt('copies without a window record');
+    const length = await readVarint(this.#reader, MAX_COPIES_BYTES, 'the length of a record of copies');
+    checkCopiesBytes(length);
+    const copies = decodeCopies(await this.#reader.exactly(length), { position, window, before });
+    return { offset, copies, bytes: this.#reader.offset - offset };
   }
 
   /** The payload of the block that {@link next} gave last, and its checksum. */
@@ -213,7 +280,7 @@ export class ContainerReader {
         `format version ${version}; this program reads version ${FORMAT_VERSION}`,
         version < FORMAT_VERSION ? 'an older' : 'a newer',
       );
-    this.#member = { blocks: 0, length: 0, model: false, needsModel: false };
+    this.#member = { blocks: 0, length: 0, distance: 0, model: false, needsModel: false };
     return { kind: 'member', offset, version };
   }
 
@@ -226,6 +293,8 @@ export class ContainerReader {
     // modes of one type differ in the profile alone
     let [mode]: (CodedFormat | undefined)[] = modes;
     if (mode?.network && !member.model) throw corrupt('a network block without a model record');
+    // a stored block behind the copies that a model record stands before
+    if (member.needsModel && !mode?.network) throw corrupt('a model record that is not before a block');
     const length = await readVarint(this.#reader, MAX_BLOCK_SIZE, "a block's length");
     if (length === 0) throw corrupt('an empty block');
     let codedLength = length;
@@ -241,14 +310,32 @@ export class ContainerReader {
       }
       member.needsModel = false;
     }
+    const pending = member.copies;
+    member.copies = undefined;
+    const copies = pending?.copies ?? [];
+    const expanded = length + copiedBytes(copies);
+    const literals = copies.reduce((sum, copy) => sum + copy.literals, 0);
+    if (literals > length || expanded > MAX_BLOCK_SIZE) throw corrupt('copies that are out of range');
+    member.distance = copies.at(-1)?.distance ?? member.distance;
     member.blocks++;
-    member.length += length;
+    member.length += expanded;
     if (
       member.declared !== undefined &&
       (last ? member.length !== member.declared : member.length > member.declared)
     )
       throw corrupt('the blocks do not add up to the total length');
-    this.#block = { kind: 'block', offset, mode: mode?.name ?? 'stored', length, codedLength, streams, last };
+    this.#block = {
+      kind: 'block',
+      offset: pending?.offset ?? offset,
+      mode: mode?.name ?? 'stored',
+      length,
+      expanded,
+      copies,
+      copiesLength: pending?.bytes ?? 0,
+      codedLength,
+      streams,
+      last,
+    };
     return this.#block;
   }
 

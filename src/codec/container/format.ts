@@ -8,8 +8,12 @@ export const FORMAT_VERSION = 3;
 /** What a model file has in the version's place, the `R` of its longer magic number. */
 export const MODEL_MARK = 0x52;
 
-/** Longest block that a file may have, in bytes. */
+/** Longest block that a file may have, and most original bytes that it may stand for with its copies. */
 export const MAX_BLOCK_SIZE = 2 ** 26;
+/** Most bytes of a record of copies, without its type and length. */
+export const MAX_COPIES_BYTES = 2 ** 20;
+/** Largest window over which copies may reach, in bytes. */
+export const MAX_WINDOW = 2 ** 31;
 /** Longest total length that a file may declare, in bytes. */
 export const MAX_TOTAL = Number.MAX_SAFE_INTEGER;
 /** Most streams that a block may have whose streams are coded apart, by the network alone. */
@@ -31,6 +35,8 @@ export const RECORD = {
   networkMixing: 0x05,
   length: 0x06,
   endOfBlocks: 0x07,
+  copies: 0x08,
+  window: 0x09,
 } as const;
 
 /** Set in the type of a member's last block: the member ends after it. */

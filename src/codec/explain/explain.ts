@@ -12,6 +12,7 @@ import { type CompressOptions, checkCompressOptions } from '../options.js';
 import type { Platform } from '../platform.js';
 import { Networks } from '../session.js';
 import { DEFAULT_LEVEL, levelSettings, modelFor } from '../strategy/levels.js';
+import { placeCosts, withoutCopies } from './copied.js';
 import { blockCosts, emptyReadings, partOf, type Readings } from './costs.js';
 
 /** Most bytes that are explained at once: each takes some 30 bytes of memory. */
@@ -26,11 +27,16 @@ export interface ExplainOptions extends Omit<CompressOptions, 'size' | 'onProgre
 export interface ExplainedBlock {
   /** Offset of its first byte. */
   start: number;
+  /** Original bytes, those in copies included. */
   length: number;
   mode: Mode;
   streams: number;
   /** Bytes of its payload. */
   codedLength: number;
+  /** Original bytes in copies. */
+  copied: number;
+  /** Bytes of the record of the copies. */
+  copiesLength: number;
 }
 
 /** What the bytes of a file cost. */
@@ -54,8 +60,8 @@ export interface Totals {
 }
 
 /**
- * Compresses bytes and says what each of them cost. The costs of a block sum up to its payload, but for what the range
- * coder loses: less than 0.01 % and 5 bytes.
+ * Compresses bytes and says what each of them cost. The costs of a block sum up to its payload and the record of its copies, but
+ * for what the range coder loses: less than 0.01 % and 5 bytes. Bytes in copies bear the cost of that record alike.
  * @throws ShacompError ERR_OPTIONS also for more than {@link MAX_EXPLAINED} bytes; as `compress`
  */
 export async function explain(
@@ -89,12 +95,24 @@ export async function explain(
     let start = 0;
     for await (const record of inspect(file)) {
       if (record.kind !== 'block') continue;
-      const { mode, length: size, codedLength } = record;
+      const { mode, length: size, expanded, copies, copiesLength, codedLength } = record;
       const streams = Math.max(1, record.streams);
-      blocks.push({ start, length: size, mode, streams, codedLength });
+      blocks.push({
+        start,
+        length: expanded,
+        mode,
+        streams,
+        codedLength,
+        copied: expanded - size,
+        copiesLength,
+      });
+      const end = start + expanded;
+      const original = bytes.subarray(start, end);
+      const found = partOf(readings, start, end);
+      const literals = copies.length > 0 ? emptyReadings(size, model !== undefined) : found;
       await blockCosts(
         {
-          block: bytes.subarray(start, start + size),
+          block: copies.length > 0 ? withoutCopies(original, copies, size) : original,
           format: CODED_FORMATS.find(({ name }) => name === mode),
           streams,
           profile: codedMode(settings.plain).profile ?? 'full',
@@ -102,10 +120,11 @@ export async function explain(
           mixing,
           breath,
         },
-        partOf(readings, start, start + size),
+        literals,
         (done) => onProgress?.(length + start + done, 2 * length),
       );
-      start += size;
+      if (copies.length > 0) placeCosts(literals, found, copies, 8 * copiesLength);
+      start = end;
     }
   } finally {
     networks.close();

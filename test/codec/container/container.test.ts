@@ -135,13 +135,32 @@ describe('streams of a block', () => {
 
 describe('container', () => {
   it('reads every record', async () => {
+    const whole = (expanded: number) => ({ expanded, copies: [], copiesLength: 0 });
     const bytes = [...MEMBER, 0x06, 11, 0x02, 3, 97, 98, 99, ...CRC, ...MODEL, 0x83, 8, 2, 1, 7, 7, ...CRC];
     expect(await records(bytes)).toEqual([
       { kind: 'member', offset: 0, version: 3 },
       { kind: 'length', length: 11 },
-      { kind: 'block', offset: 7, mode: 'stored', length: 3, codedLength: 3, streams: 0, last: false },
+      {
+        kind: 'block',
+        offset: 7,
+        mode: 'stored',
+        length: 3,
+        ...whole(3),
+        codedLength: 3,
+        streams: 0,
+        last: false,
+      },
       { kind: 'model', id: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) },
-      { kind: 'block', offset: 25, mode: 'network', length: 8, codedLength: 2, streams: 1, last: true },
+      {
+        kind: 'block',
+        offset: 25,
+        mode: 'network',
+        length: 8,
+        ...whole(8),
+        codedLength: 2,
+        streams: 1,
+        last: true,
+      },
       { kind: 'end', offset: 35, length: 11 },
     ]);
     expect((await records([...bytes, ...bytes, ...MEMBER, 0])).map((r) => r.kind)).toHaveLength(14);
@@ -157,9 +176,9 @@ describe('container', () => {
     expect(await code([0x8d, 0x53, 0x48, 0x41])).toBe('ERR_TRUNCATED');
     for (const version of [0, 1, 2, 4, 255])
       expect(await code([0x8d, 0x53, 0x48, 0x41, version, 0])).toBe('ERR_UNSUPPORTED_VERSION');
-    for (const type of [0x08, 0x87, 0x40, 0x7f, 0x80, 0x81, 0x86, 0xff])
+    for (const type of [0x0a, 0x87, 0x88, 0x89, 0x40, 0x7f, 0x80, 0x81, 0x86, 0xff])
       expect(await code([...MEMBER, type, 0, 0, 0, 0, 0, 0, 0, 0])).toBe('ERR_UNSUPPORTED_VERSION');
-    expect(await code([...MEMBER, ...MODEL, 0x08, 1])).toBe('ERR_UNSUPPORTED_VERSION');
+    expect(await code([...MEMBER, ...MODEL, 0x0a, 1])).toBe('ERR_UNSUPPORTED_VERSION');
     // mixing profiles that there are not
     expect(await code([...MEMBER, 0x84, 8, 2, 1, 2, 9, 9, ...CRC])).toBe('ERR_UNSUPPORTED_VERSION');
     expect(await code([...MEMBER, ...MODEL, 0x85, 8, 2, 1, 2, 9, 9, ...CRC])).toBe('ERR_UNSUPPORTED_VERSION');
