@@ -25,6 +25,7 @@ export interface Flags {
   verbosity: number;
   progress?: boolean;
   verify: boolean;
+  sparse: boolean;
   /** 1 to 9 */
   level?: number;
   mode?: 'auto' | Mode;
@@ -223,6 +224,7 @@ export const OPTIONS = {
     default: '.sha',
   },
   verify: { flags: '--no-verify', description: 'do not decompress the result to check it; twice as fast' },
+  sparse: { flags: '--no-sparse', description: 'write all zeros, instead of leaving holes in the file' },
   level1: {
     flags: '-1, --fast',
     description: 'the fastest level; -2 to -8 lie between (default: -6)',
