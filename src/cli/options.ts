@@ -3,7 +3,13 @@
  * are made from this list.
  */
 import { InvalidArgumentError } from 'commander';
-import { CODED_FORMATS, MAX_BLOCK_SIZE, MAX_WINDOW, type Mode } from '../codec/container/format.js';
+import {
+  CODED_FORMATS,
+  MAX_BLOCK_SIZE,
+  MAX_STREAMS,
+  MAX_WINDOW,
+  type Mode,
+} from '../codec/container/format.js';
 import { MAX_EXPLAINED } from '../codec/explain/explain.js';
 import { MIN_BLOCK_SIZE } from '../codec/options.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
@@ -39,6 +45,7 @@ export interface Flags {
   blockSize?: number;
   /** bytes; 0 for none */
   long?: number;
+  streams?: number;
   json?: boolean;
   tsv?: boolean;
   html?: string;
@@ -270,6 +277,12 @@ export const OPTIONS = {
     description: 'look for long repeats over this many bytes, up to 2G, or 0 for none (default: 128M)',
     parse: longWindow,
   },
+  streams: {
+    flags: '--streams <n>',
+    description:
+      'streams that the network reads side by side in a block, 1 to 4096, instead of as many as the level finds best: more are faster, fewer make smaller files',
+    parse: integer(1, MAX_STREAMS),
+  },
   quiet: { flags: '-q, --quiet', description: 'print errors only; -qq not even these', verbosity: -1 },
   verbose: { flags: '-v, --verbose', description: 'print more', verbosity: 1 },
   progress: { flags: '--progress', description: 'show progress even where standard error is not a terminal' },
@@ -404,6 +417,7 @@ export const CODING = [
   'mode',
   'blockSize',
   'long',
+  'streams',
 ] as const satisfies OptionName[];
 /** Options of everything that writes one file per input. */
 export const FILES = [

@@ -57,8 +57,9 @@ async function* decodeBlocks(
     checkOutput(expanded);
     const network = mode?.network && model ? await networks.memory(model, streams) : undefined;
     const mixing = mode?.profile ? await networks.mixing() : undefined;
+    const kernels = mode?.network ? await networks.kernels() : undefined;
     checkMemory(
-      blockMemory({ length, expanded, codedLength, streams, mode, network, mixing }) +
+      blockMemory({ length, expanded, codedLength, streams, mode, network, mixing, kernels }) +
         (history?.memoryWith(expanded) ?? 0) +
         held(),
       options.memoryLimit,
@@ -71,6 +72,7 @@ async function* decodeBlocks(
       block = await decodeBlock(payload, length, streams, mode, {
         network: mode.network && model ? await networks.open(model, streams) : undefined,
         mixing,
+        kernels,
         breath,
         progress: (symbols, used) => onProgress?.({ bytesIn: start + used, bytesOut: bytesOut + symbols }),
       });

@@ -13,7 +13,6 @@ import {
   MAGIC,
   MAX_BLOCK_SIZE,
   MAX_COPIES_BYTES,
-  MAX_STREAMS,
   MAX_TOTAL,
   MAX_WINDOW,
   MODEL_ID_LENGTH,
@@ -302,7 +301,7 @@ export class ContainerReader {
     let streams = 0;
     if (mode) {
       codedLength = await readVarint(this.#reader, length - 1, "a block's coded length");
-      streams = await readVarint(this.#reader, Math.min(length, MAX_STREAMS), 'the number of streams');
+      streams = await readVarint(this.#reader, Math.min(length, mode.maxStreams), 'the number of streams');
       if (streams === 0) throw corrupt('a block without streams');
       if (mode.profile) {
         const profile = await this.#reader.byte();
