@@ -99,29 +99,6 @@ export async function prepare() {
     }
   }
 
-  /** The codes of a network block, whose lengths stand before them; undefined for another one or a broken one. */
-  function codesOf({ mode, payload, streams }) {
-    try {
-      return mode === 'network' && streams > 1 ? splitCodes(payload, streams) : undefined;
-    } catch {
-      return undefined;
-    }
-  }
-
-  /** A payload whose codes were changed, one of them or their number, and whose table of lengths is right. */
-  function changeCodes(random, block, codes) {
-    const at = random.below(codes.length);
-    const change = random.pick([
-      () => codes.splice(at, 1, changed(random, codes[at])),
-      () => codes.splice(at, 1, changed(random, codes[at], codes)),
-      () => codes.splice(at, 1),
-      () => codes.splice(at, 0, random.pick(codes)),
-      () => codes.reverse(),
-    ]);
-    change();
-    if (codes.length > 0) Object.assign(block, { payload: joinCodes(codes), streams: codes.length });
-  }
-
   /** A copy, one that the block can have more often than not. */
   const copyOf = (random, block) => ({
     literals: random.chance(0.9) ? random.below(1 + block.length / 4) : random.number(),
@@ -144,6 +121,29 @@ export async function prepare() {
         return literals;
     }
     return expand(literals, copies, history, at + literals.length - used, new Breath());
+  }
+
+  /** The codes of a network block, whose lengths stand before them; undefined for another one or a broken one. */
+  function codesOf({ mode, payload, streams }) {
+    try {
+      return mode === 'network' && streams > 1 ? splitCodes(payload, streams) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** A payload whose codes were changed, one of them or their number, and whose table of lengths is right. */
+  function changeCodes(random, block, codes) {
+    const at = random.below(codes.length);
+    const change = random.pick([
+      () => codes.splice(at, 1, changed(random, codes[at])),
+      () => codes.splice(at, 1, changed(random, codes[at], codes)),
+      () => codes.splice(at, 1),
+      () => codes.splice(at, 0, random.pick(codes)),
+      () => codes.reverse(),
+    ]);
+    change();
+    if (codes.length > 0) Object.assign(block, { payload: joinCodes(codes), streams: codes.length });
   }
 
   function changeBlock(random, block) {

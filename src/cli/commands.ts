@@ -25,6 +25,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       'list',
       ...FILES,
       'verify',
+      'sparse',
       ...CODING,
       ...NETWORK,
       ...TALK,
@@ -43,7 +44,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'decompress',
     operands: '[files...]',
     summary: 'decompress each FILE.sha to FILE',
-    options: [...FILES, 'verify', ...NETWORK, ...TALK],
+    options: [...FILES, 'verify', 'sparse', ...NETWORK, ...TALK],
     run: decompress,
   },
   {

@@ -31,6 +31,7 @@ export interface Flags {
   verbosity: number;
   progress?: boolean;
   verify: boolean;
+  sparse: boolean;
   /** 1 to 9 */
   level?: number;
   mode?: 'auto' | Mode;
@@ -42,9 +43,9 @@ export interface Flags {
   memory?: number;
   /** bytes */
   blockSize?: number;
-  streams?: number;
   /** bytes; 0 for none */
   long?: number;
+  streams?: number;
   json?: boolean;
   tsv?: boolean;
   html?: string;
@@ -230,6 +231,7 @@ export const OPTIONS = {
     default: '.sha',
   },
   verify: { flags: '--no-verify', description: 'do not decompress the result to check it; twice as fast' },
+  sparse: { flags: '--no-sparse', description: 'write all zeros, instead of leaving holes in the file' },
   level1: {
     flags: '-1, --fast',
     description: 'the fastest level; -2 to -8 lie between (default: -6)',
@@ -270,16 +272,16 @@ export const OPTIONS = {
     description: 'cut the input into blocks of this size, 8K to 64M, instead of those of the level',
     parse: blockSize,
   },
+  long: {
+    flags: '--long <size>',
+    description: 'look for long repeats over this many bytes, up to 2G, or 0 for none (default: 128M)',
+    parse: longWindow,
+  },
   streams: {
     flags: '--streams <n>',
     description:
       'streams that the network reads side by side in a block, 1 to 4096, instead of as many as the level finds best: more are faster, fewer make smaller files',
     parse: integer(1, MAX_STREAMS),
-  },
-  long: {
-    flags: '--long <size>',
-    description: 'look for long repeats over this many bytes, up to 2G, or 0 for none (default: 128M)',
-    parse: longWindow,
   },
   quiet: { flags: '-q, --quiet', description: 'print errors only; -qq not even these', verbosity: -1 },
   verbose: { flags: '-v, --verbose', description: 'print more', verbosity: 1 },
@@ -414,8 +416,8 @@ export const CODING = [
   'level',
   'mode',
   'blockSize',
-  'streams',
   'long',
+  'streams',
 ] as const satisfies OptionName[];
 /** Options of everything that writes one file per input. */
 export const FILES = [

@@ -39,15 +39,15 @@ export interface CompressOptions extends CodecOptions {
   /** `auto` (default): what the level says, for each block. Any other mode codes all blocks, or stores those that gain nothing. */
   mode?: 'auto' | Mode;
   /**
-   * Streams that the network reads side by side in a block, 1 to 4096: many are fast, few make smaller files. By default as the
-   * level finds best. With mixing at most 1024; blocks without the network always have one.
-   */
-  streams?: number;
-  /**
    * Bytes over which long repeats are looked for, up to 2 GiB; 0 for none. By default 128 MiB, but at most a quarter of
    * `memoryLimit`, and none if that is below 1 MiB. Decompressing takes as much memory beside what a block needs.
    */
   window?: number;
+  /**
+   * Streams that the network reads side by side in a block, 1 to 4096: many are fast, few make smaller files. By default as the
+   * level finds best. With mixing at most 1024; blocks without the network always have one.
+   */
+  streams?: number;
   /** Length of the input in bytes, if known: written to files of several blocks. ERR_OPTIONS if it is wrong. */
   size?: number;
 }
@@ -107,8 +107,8 @@ export function checkCompressOptions(options: CompressOptions): void {
   checkCodecOptions(options);
   checkInteger('blockSize', options.blockSize, MIN_BLOCK_SIZE, MAX_BLOCK_SIZE);
   checkInteger('size', options.size, 0);
-  checkInteger('streams', options.streams, 1, MAX_STREAMS);
   checkInteger('window', options.window, 0, MAX_WINDOW);
+  checkInteger('streams', options.streams, 1, MAX_STREAMS);
   checkInteger('level', options.level, 1, MAX_LEVEL);
   const modes = ['auto', 'stored', ...CODED_FORMATS.map(({ name }) => name)];
   if (options.mode !== undefined && !modes.includes(options.mode))

@@ -5,6 +5,7 @@ import { type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/prom
 import { constants as system } from 'node:os';
 import { dirname, join } from 'node:path';
 import { systemName } from './names.js';
+import { SparseWriter } from './sparse.js';
 import { writeFully } from './write-fully.js';
 
 /** How files are called until they are complete. */
@@ -28,7 +29,9 @@ export interface NewFile {
   readonly handle: FileHandle;
   /** Writes all of these bytes at the end. @throws system errors */
   write(bytes: Uint8Array): Promise<void>;
-  /** All is written: brings it to the disk. @throws system errors */
+  /** All is written: gives it its length, if it ends with a hole. To be called before times are set. @throws system errors */
+  end(): Promise<void>;
+  /** Brings it to the disk, ended. @throws system errors */
   finish(): Promise<void>;
   /**
    * Gives it its name.
@@ -42,8 +45,16 @@ export interface NewFile {
 
 const unwatched: PartialFiles = { add() {}, remove() {} };
 
-/** Begins a file, which only its owner can read for now. @throws system errors */
-export async function newFile(path: string, partial: PartialFiles = unwatched): Promise<NewFile> {
+/**
+ * Begins a file, which only its owner can read for now.
+ * @param options.sparse whether zeros may become holes
+ * @throws system errors
+ */
+export async function newFile(
+  path: string,
+  partial: PartialFiles = unwatched,
+  { sparse = false } = {},
+): Promise<NewFile> {
   const folder = dirname(path);
   const temporary = join(folder, `${PARTIAL.prefix}${randomBytes(6).toString('hex')}${PARTIAL.suffix}`);
   // before it is there: a signal may come at any time
@@ -55,6 +66,7 @@ export async function newFile(path: string, partial: PartialFiles = unwatched): 
     partial.remove(temporary);
     throw error;
   }
+  const holes = sparse ? new SparseWriter(handle) : undefined;
   let closed = false;
   const close = async () => {
     if (!closed) await handle.close();
@@ -63,8 +75,10 @@ export async function newFile(path: string, partial: PartialFiles = unwatched): 
   return {
     temporary,
     handle,
-    write: (bytes) => writeFully(handle.fd, bytes),
+    write: (bytes) => holes?.write(bytes) ?? writeFully(handle.fd, bytes),
+    end: async () => holes?.finish(),
     async finish() {
+      await holes?.finish();
       await handle.sync();
       await close();
     },

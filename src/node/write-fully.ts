@@ -13,12 +13,17 @@ const WAIT = { first: 1, most: 50 };
 const tookNothing = () =>
   Object.assign(new Error('write: no bytes were taken'), { code: 'EIO', errno: -constants.errno.EIO });
 
-/** Writes all of these bytes where the descriptor stands; waits where a pipe is full. @throws system errors */
-export async function writeFully(fd: number, bytes: Uint8Array): Promise<void> {
+/**
+ * Writes all of these bytes; waits where a pipe is full.
+ * @param position in the file; by default where the descriptor stands
+ * @throws system errors
+ */
+export async function writeFully(fd: number, bytes: Uint8Array, position?: number): Promise<void> {
   let wait = WAIT.first;
   for (let at = 0; at < bytes.length; ) {
     try {
-      const { bytesWritten } = await writeSome(fd, bytes, at);
+      const place = position === undefined ? undefined : position + at;
+      const { bytesWritten } = await writeSome(fd, bytes, at, bytes.length - at, place);
       if (bytesWritten === 0) throw tookNothing();
       at += bytesWritten;
       wait = WAIT.first;

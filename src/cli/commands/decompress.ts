@@ -53,7 +53,9 @@ async function decompressFile(
   const toFile = target.path !== STANDARD;
   const progress = inputProgress('decompressing', input, flags);
   try {
-    const output = toFile ? await openOutput(target.path, target.overwrite) : standardOutput();
+    const output = toFile
+      ? await openOutput(target.path, target.overwrite, { sparse: flags.sparse })
+      : standardOutput();
     const written = new Tally();
     const coded = new Tally();
     try {

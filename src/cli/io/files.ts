@@ -136,18 +136,24 @@ export function standardOutput(): Output {
  * Opens a file for writing: a temporary file beside it that takes its name when complete. What is not a regular file
  * (a device, a pipe) is written to as it is.
  * @param overwrite whether a file that is there may be replaced
+ * @param options.sparse whether zeros may become holes, where it is a regular file
  * @throws system errors, UserError
  */
-export async function openOutput(path: string, overwrite: boolean): Promise<Output> {
+export async function openOutput(
+  path: string,
+  overwrite: boolean,
+  options: { sparse?: boolean } = {},
+): Promise<Output> {
   const present = await stat(systemName(path)).catch(() => undefined);
   if (present?.isDirectory()) throw new UserError('is a folder; name a file', path);
   if (present && !present.isFile()) return specialOutput(path);
 
-  const file = await newFile(path, PARTIAL_FILES).catch(blame(path));
+  const file = await newFile(path, PARTIAL_FILES, options).catch(blame(path));
   return {
     name: printable(path),
     write: (chunk) => file.write(chunk).catch(blame(path)),
     async finish(source) {
+      await file.end().catch(blame(path));
       await copyMetadata(source, file.handle);
       await file.finish().catch(blame(path));
     },

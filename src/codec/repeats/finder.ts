@@ -18,7 +18,7 @@ export interface LeastCopy {
   near: number;
 }
 
-export const LEAST_COPY: LeastCopy = { far: 256, near: 4096 };
+export const LEAST_COPY: LeastCopy = { far: 192, near: 2048 };
 
 /** Most bytes that are given at once. */
 export const PIECE = 2 ** 18;
