@@ -23,6 +23,7 @@ const SLOW = [
   'engines/native/pipeline',
   'engines/native/threads',
   'engines/presets',
+  'engines/streams',
   'model/hostile-models',
   'package',
   'sizes',

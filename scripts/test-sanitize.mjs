@@ -43,7 +43,7 @@ const BUILDS = {
 
 /** What programs are given: a model's image, as kernels read it. */
 const IMAGE = path.join(root, 'build/tiny.image');
-const ARGUMENTS = { network_test: [IMAGE], steps_test: [IMAGE] };
+const ARGUMENTS = { network_test: [IMAGE], steps_test: [IMAGE], stream_block_test: [IMAGE] };
 mkdirSync(path.dirname(IMAGE), { recursive: true });
 writeFileSync(IMAGE, modelImage(parseModel(readFileSync(path.join(root, 'fixtures/tiny.sharnn')))));
 

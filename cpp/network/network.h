@@ -58,6 +58,12 @@ struct NetworkKernels {
    */
   void (*run)(const void* model, void* state, int streams, Position position, int first, int count, int steps,
               const uint8_t* bytes, uint32_t* frequencies, void* scratch);
+  /**
+   * The same for `count * steps` rows, at most kMaxRows, in the order of steps and then of streams, wherever their bytes and
+   * frequencies lie.
+   */
+  void (*run_rows)(const void* model, void* state, Position position, int first, int count, int steps,
+                   const uint8_t* const* bytes, uint32_t* const* frequencies, void* scratch);
   /** For the benchmark: `repeats` times the products of an int8 matrix with `columns` vectors. Returns a checksum. */
   int32_t (*product)(const void* model, int columns, int repeats, void* scratch);
   /** For the benchmark: which kernel those products take. */

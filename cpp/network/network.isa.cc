@@ -642,6 +642,20 @@ void run(const void* model_memory, void* state_memory, int streams, Position pos
   }
 }
 
+void run_rows(const void* model_memory, void* state_memory, Position position, int first, int count,
+              int steps, const uint8_t* const* bytes, uint32_t* const* frequencies, void* scratch_memory) {
+  const Model& model = *static_cast<const Model*>(model_memory);
+  Arena arena(scratch_memory);
+  Scratch scratch;
+  place_scratch(scratch, arena, model.shape);
+  Batch batch;
+  batch.position = position;
+  batch.first = first;
+  batch.count = count;
+  batch.steps = steps;
+  forward(model, *static_cast<const State*>(state_memory), batch, bytes, frequencies, scratch);
+}
+
 int32_t benchmark_product(const void* model_memory, int columns, int repeats, void* scratch_memory) {
   const Model& model = *static_cast<const Model*>(model_memory);
   const int d = model.shape.width;
@@ -665,8 +679,8 @@ double bare_dot(const void* model, int repeats) { return benchmarked(model).bare
 
 extern const NetworkKernels network_kernels;
 const NetworkKernels network_kernels = {
-    SHACOMP_ISA_NAME, model_size, pack_model,        state_size,   reset_state,
-    scratch_size,     run,        benchmark_product, product_name, bare_dot,
+    SHACOMP_ISA_NAME, model_size,        pack_model,   state_size, reset_state, scratch_size, run,
+    run_rows,         benchmark_product, product_name, bare_dot,
 };
 
 }  // namespace shacomp::SHACOMP_ISA

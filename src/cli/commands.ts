@@ -79,7 +79,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: 'bench',
     operands: '<files...>',
     summary: 'size and speed beside gzip, brotli, zstd, xz and bzip2, with every round trip checked',
-    options: ['only', 'time', ...CODING, ...NETWORK, 'recursive', 'json', ...TALK],
+    options: ['only', 'all', 'time', ...CODING, ...NETWORK, 'recursive', 'json', ...TALK],
     run: async (files, flags) => (await import('./commands/bench.js')).bench(files, flags),
   },
   {

@@ -54,6 +54,7 @@ export interface Flags {
   limit: number;
   lines: number;
   only?: string[];
+  all?: boolean;
   /** seconds */
   time: number;
   preset?: PresetName;
@@ -311,6 +312,11 @@ export const OPTIONS = {
     flags: '--only <names>',
     description: 'compressors to measure, such as shacomp,xz',
     parse: list,
+  },
+  all: {
+    flags: '--all',
+    description:
+      'measure arithmetic-coding as well, a coder without a model, where that package is installed',
   },
   time: {
     flags: '--time <time>',

@@ -198,6 +198,14 @@ describe('bench', () => {
     expect(table.stderr).toMatch(/^shacomp: level 1, engine .*\ngzip: level 9\n$/);
   });
 
+  it('has a row for a coder without a model with --all, where that is installed', async () => {
+    const f = folder();
+    f.write('a', text);
+    const run = await f.run(['bench', '--all', '--time', '0.01s', '--only', 'gzip,arithmetic-coding', 'a']);
+    expect(run).toMatchObject({ code: 0, stderr: '' });
+    expect(run.stdout.toString()).toMatch(/^ {2}arithmetic-coding +\d+ +\d\.\d{3} /m);
+  });
+
   it('says which compressors there are', async () => {
     const f = folder();
     f.write('a', text);

@@ -6,6 +6,7 @@ namespace shacomp {
 void register_network(napi_env env, napi_value exports);
 void register_mix(napi_env env, napi_value exports);
 void register_pipeline(napi_env env, napi_value exports);
+void register_streams(napi_env env, napi_value exports);
 void register_train(napi_env env, napi_value exports);
 
 }  // namespace shacomp
@@ -14,6 +15,7 @@ NAPI_MODULE_INIT() {
   shacomp::register_network(env, exports);
   shacomp::register_mix(env, exports);
   shacomp::register_pipeline(env, exports);
+  shacomp::register_streams(env, exports);
   shacomp::register_train(env, exports);
   return exports;
 }

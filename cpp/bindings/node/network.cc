@@ -115,18 +115,22 @@ napi_value open_network(napi_env env, napi_callback_info info) {
     network->size += scratch;
   }
   network->pool = ThreadPool::shared(static_cast<unsigned>(threads));
-  model->kernels->reset_state(model->memory.get(), network->state.get(), network->streams);
+  network->reset();
   napi_value external = wrap(env, std::move(network));
   if (external && napi_type_tag_object(env, external, &kNetworkTag) != napi_ok) return no_memory(env);
   return external;
 }
 
+/** For callers that do not wait for what they began. */
+napi_value at_work(napi_env env) {
+  return fail(env, "ERR_OPTIONS", "the network is at work: wait for its coder");
+}
+
 /** resetNetwork(network) */
 napi_value reset_network(napi_env env, napi_callback_info info) {
   Network& network = *Arguments<1>(env, info).external<Network>(0);
-  network.position = {};
-  network.pace = {};
-  network.model->kernels->reset_state(network.model->memory.get(), network.state.get(), network.streams);
+  if (network.busy) return at_work(env);
+  network.reset();
   return nullptr;
 }
 
@@ -134,6 +138,7 @@ napi_value reset_network(napi_env env, napi_callback_info info) {
 napi_value run_network(napi_env env, napi_callback_info info) {
   const Arguments<4> arguments(env, info);
   Network& network = *arguments.external<Network>(0);
+  if (network.busy) return at_work(env);
   const uint8_t* const bytes = arguments.array_of<uint8_t>(1, 0);
   const int steps = arguments.integer(2);
   uint32_t* const frequencies = arguments.array_of<uint32_t>(3, 0);
@@ -150,6 +155,7 @@ napi_value run_network(napi_env env, napi_callback_info info) {
 /** closeNetwork(network): frees its memory, and threads that nobody else needs, now instead of at garbage collection. */
 napi_value close_network(napi_env env, napi_callback_info info) {
   Network& network = *Arguments<1>(env, info).external<Network>(0);
+  if (network.busy) return at_work(env);
   report(env, -static_cast<int64_t>(network.size));
   network.size = 0;
   network.state.reset();
@@ -191,7 +197,7 @@ Network* network_handle(napi_env env, napi_value value) {
   if (!has_tag(env, value, kNetworkTag) || napi_get_value_external(env, value, &data) != napi_ok)
     return nullptr;
   auto* const network = static_cast<Network*>(data);
-  return network->state ? network : nullptr;
+  return network->state && !network->busy ? network : nullptr;
 }
 
 void register_network(napi_env env, napi_value exports) {

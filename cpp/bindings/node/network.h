@@ -27,8 +27,16 @@ struct Network {
   Memory state;
   std::vector<Memory> scratch;  // one per thread
   std::shared_ptr<ThreadPool> pool;
-  size_t size;  // bytes of state and scratch
-  Pace pace;    // of steps that are coded at once, since the last reset
+  size_t size;        // bytes of state and scratch
+  Pace pace;          // of steps that are coded at once, since the last reset
+  bool busy = false;  // another thread works with it (streams.cc)
+
+  /** Cold state of all streams. */
+  void reset() {
+    position = {};
+    pace = {};
+    model->kernels->reset_state(model->memory.get(), state.get(), streams);
+  }
 
   /**
    * Runs streams [first, first + count) for some steps, the first of them `from` steps after the position, which stays.

@@ -2,12 +2,12 @@
 import { readFile } from 'node:fs/promises';
 import { DEFAULT_LEVEL } from '../../codec/strategy/levels.js';
 import { systemName } from '../../node/names.js';
-import { type Compressor, compressors } from '../io/compressors.js';
+import { arithmeticCoding, type Compressor, compressors } from '../io/compressors.js';
 import { writeMessage } from '../io/descriptors.js';
 import { compressOptions, forEachFile } from '../io/inputs.js';
 import type { Flags } from '../options.js';
 import { bothBytes, count, rate, table } from '../terminal/format.js';
-import { detail, reportError, UserError } from '../terminal/messages.js';
+import { detail, note, reportError, UserError } from '../terminal/messages.js';
 import { printable } from '../terminal/printable.js';
 import { hasCursor, showsProgress } from '../terminal/progress.js';
 import { result, resultJson } from '../terminal/results.js';
@@ -29,6 +29,11 @@ export async function bench(files: string[], flags: Flags): Promise<void> {
   const how = flags.mode ?? `level ${options.level ?? DEFAULT_LEVEL}`;
   const settings = `${how}, ${model ? `model ${printable(model.name)}, ` : ''}engine ${engine.name} (${engine.detail})`;
   const all = await compressors(options, settings);
+  if (flags.all) {
+    const baseline = await arithmeticCoding();
+    if (baseline) all.push(baseline);
+    else note('arithmetic-coding is left out: it is not installed here (npm install arithmetic-coding)');
+  }
   const unknown = flags.only?.filter((name) => !all.some((c) => c.name === name)) ?? [];
   if (unknown.length > 0)
     throw new UserError(

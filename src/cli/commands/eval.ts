@@ -1,7 +1,13 @@
 /** @file The command `eval`: what the model thinks a file costs beside what coding it really takes. */
 import { predictRows } from '../../codec/block/predict.js';
 import { Breath } from '../../codec/event-loop.js';
-import { exactly, levelSettings, type StreamDensity, streamCount } from '../../codec/strategy/levels.js';
+import {
+  exactly,
+  levelSettings,
+  NETWORK_STREAMS,
+  type StreamDensity,
+  streamCount,
+} from '../../codec/strategy/levels.js';
 import { compressChunks, type Engine, inspect, loadModel, type Model, type Network } from '../../index.js';
 import { shortId } from '../../model/id.js';
 import { CrossEntropy } from '../../trainer/cross-entropy.js';
@@ -60,7 +66,7 @@ export async function evaluate(operandFiles: string[], flags: Flags): Promise<vo
         options.engine,
         model,
         bytes,
-        { blockSize, density: flags.streams === undefined ? settings.streams : exactly(flags.streams) },
+        { blockSize, density: flags.streams === undefined ? NETWORK_STREAMS : exactly(flags.streams) },
         (done) => progress.update(done),
       );
       const coded = await code('network', bytes.length);

@@ -1,5 +1,6 @@
 /** @file The compressors that `bench` measures: ours, those of Node.js, and programs of the machine. */
 import { spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
 import { type CompressOptions, compress, decompress } from '../../index.js';
@@ -102,6 +103,33 @@ async function runs(name: string): Promise<boolean> {
     child.on('error', () => resolve(false));
     child.on('close', (status) => resolve(status === 0));
   });
+}
+
+/** What the package `arithmetic-coding` exports. */
+interface ArithmeticCoding {
+  encodeFromBuffer(data: Buffer): Buffer;
+  decodeFromBuffer(data: Buffer): Buffer;
+}
+
+/**
+ * An arithmetic coder with the frequencies of the file's bytes and no other model: what a model is worth. A package of npm;
+ * undefined where it is not installed.
+ */
+export async function arithmeticCoding(): Promise<Compressor | undefined> {
+  const name = 'arithmetic-coding';
+  let coder: ArithmeticCoding;
+  try {
+    coder = createRequire(import.meta.url)(name);
+  } catch {
+    return undefined;
+  }
+  return {
+    name,
+    settings: 'order 0',
+    program: false,
+    compress: async (data) => coder.encodeFromBuffer(Buffer.from(data)),
+    decompress: async (data) => coder.decodeFromBuffer(Buffer.from(data)),
+  };
 }
 
 /** All that can be measured here, ours first. */

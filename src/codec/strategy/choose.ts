@@ -11,7 +11,7 @@ import type { BlockProgress } from '../block/progress.js';
 import { MODEL_ID_LENGTH } from '../container/format.js';
 import type { Breath } from '../event-loop.js';
 import type { Networks } from '../session.js';
-import { exactly, type Level, type StreamDensity, streamCount } from './levels.js';
+import { exactly, type Level, NETWORK_STREAMS, type StreamDensity, streamCount } from './levels.js';
 import { SLICES, Trial } from './trial.js';
 
 /** Blocks up to this length are coded with and without the network, and the smaller result wins. */
@@ -44,7 +44,8 @@ export function planFor(
   streams: number | undefined,
 ): Plan {
   const { tolerance } = level;
-  const density = streams === undefined ? level.streams : exactly(streams);
+  const usual = mode === 'network' ? NETWORK_STREAMS : level.streams;
+  const density = streams === undefined ? usual : exactly(streams);
   const plan = { streams: density, exact: streams !== undefined, tolerance };
   if (mode === 'stored') return plan;
   if (mode !== 'auto') return { ...plan, mode: codedMode(mode) };
@@ -100,7 +101,7 @@ export class BlockEncoder {
       const without = b?.payload.length ?? block.length;
       return a && a.payload.length + 1 + MODEL_ID_LENGTH <= without ? a : b;
     }
-    // a network alone does not learn: streams cost it next to nothing
+    // a network alone does not learn: what streams cost is known
     if (!plain && (exact || most === 1 || !mode.profile)) return encode(mode, most, progress);
     const trial = await this.#trial(block, model);
     if (plain && !(await this.#networkPays(trial, mode, plain))) return encode(plain, 1, progress);

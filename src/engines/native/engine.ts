@@ -9,6 +9,7 @@ import { nativeAddon } from './addon.js';
 import { chooseIsa, type IsaLists } from './isa.js';
 import { type MixAddon, mixingOf } from './mixer.js';
 import { type NativeNetwork, openNativeNetwork } from './network.js';
+import { type StreamsAddon, streamsOf } from './streams.js';
 
 /** Names for people. */
 const ISA_NAMES: Record<string, string> = {
@@ -49,7 +50,7 @@ export const nativeIsas = (): string[] => nativeAddon<NativeNetwork>().networkIs
  * set asked for
  */
 export function nativeEngine(options: NativeOptions = {}): Engine {
-  const addon = nativeAddon<NativeNetwork & MixAddon & IsaLists>();
+  const addon = nativeAddon<NativeNetwork & MixAddon & StreamsAddon & IsaLists>();
   const isa = chooseIsa(addon, addon.networkIsas(), options.isa);
   const threads = threadCount(options.threads);
   return {
@@ -62,5 +63,6 @@ export function nativeEngine(options: NativeOptions = {}): Engine {
     },
     open: (model: IntegerModel, streams) => openNativeNetwork(addon, model, isa, streams, threads),
     mixing: mixingOf(addon),
+    streams: streamsOf(addon, threads),
   };
 }

@@ -10,6 +10,12 @@ const ADDON_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 type Exports = Record<string, (...parameters: unknown[]) => unknown>;
 
+/** An error of the addon with one of its codes as a ShacompError; any other as it is. */
+export function typedError(error: unknown): unknown {
+  const { code, message } = (error ?? {}) as { code?: ErrorCode; message: string };
+  return code && ADDON_CODES.has(code) ? new ShacompError(code, message, { cause: error }) : error;
+}
+
 /** The addon's functions, so that an error with one of its codes is a ShacompError. Any other is thrown as it is. */
 export function withTypedErrors(addon: Exports): Exports {
   const typed =
@@ -18,9 +24,7 @@ export function withTypedErrors(addon: Exports): Exports {
       try {
         return call(...parameters);
       } catch (error) {
-        const { code, message } = (error ?? {}) as { code?: ErrorCode; message: string };
-        if (!code || !ADDON_CODES.has(code)) throw error;
-        throw new ShacompError(code, message, { cause: error });
+        throw typedError(error);
       }
     };
   return Object.fromEntries(Object.entries(addon).map(([name, call]) => [name, typed(call)]));
