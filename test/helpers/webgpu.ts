@@ -1,6 +1,7 @@
 /** @file WebGPU for tests: npm's package on a software adapter, where there is one. */
-import { webgpuPredictor, type WebGpuPredictor } from '../../src/engines/webgpu/engine.js';
+
 import type { DotKernel } from '../../src/engines/webgpu/arithmetic.js';
+import { type WebGpuPredictor, webgpuPredictor } from '../../src/engines/webgpu/engine.js';
 
 export async function testGpu(): Promise<GPU | undefined> {
   try {

@@ -1,5 +1,5 @@
 /** @file The arithmetic of docs/model.md, section 2, in WGSL: 32-bit integers, whose overflow wraps and whose `>>` is arithmetic. */
-import { EXP2, TANH } from './constants.js';
+import { EXP2 } from './constants.js';
 
 /** How four signed bytes are multiplied with four others and summed. */
 export type DotKernel = 'dot4I8Packed' | 'plain';
@@ -13,9 +13,6 @@ fn dot4(a: u32, b: u32) -> i32 {
   return x.x + x.y + x.z + x.w;
 }`,
 };
-
-const table = (name: string, values: readonly number[]) =>
-  `const ${name} = array<i32, ${values.length}>(${values.join(', ')});`;
 
 /** Functions of numbers and of vectors alike. */
 const typed = (suffix: string, T: string) => `
@@ -46,12 +43,12 @@ fn scale(a: i32, m: i32, s: u32) -> i32 {
 fn narrow(x: i32, s: u32) -> i32 { return sat16((x + (1i << (s - 1u))) >> s); }
 fn affine(n: i32, gain: i32, bias: i32, s: u32) -> i32 { return ((n * gain + (1i << (s - 1u))) >> s) + bias; }
 
-${TANH.map((values, i) => table(`TANH_C${i}`, values)).join('\n')}
 fn tanh16(x: i32) -> i32 {
   let a = abs(x);
   let k = a >> 11u;
   let u = (a & 2047) << 4u;
-  let t = TANH_C0[k] + mul15(u, TANH_C1[k] + mul15(u, TANH_C2[k] + mul15(u, TANH_C3[k])));
+  let c = tanh_cubics[k];
+  let t = c.x + mul15(u, c.y + mul15(u, c.z + mul15(u, c.w)));
   return select(t, 0 - t, x < 0);
 }
 fn sigmoid16(x: i32) -> i32 { return 16384 + (tanh16(x) >> 1u); }

@@ -1,7 +1,7 @@
 /** @file Coefficients of docs/model.md, section 4, as the shaders have them. */
 
 /** C0 to C3 of `tanh16`, 16 segments each. */
-export const TANH: readonly (readonly number[])[] = [
+const TANH: readonly (readonly number[])[] = [
   [
     0, 15141, 24956, 29660, 31589, 32329, 32606, 32708, 32746, 32760, 32765, 32766, 32767, 32767, 32767,
     32767,
@@ -10,6 +10,10 @@ export const TANH: readonly (readonly number[])[] = [
   [-265, -3286, -2613, -1278, -523, -200, -75, -28, -10, -4, -1, -1, 0, 0, 0, 0],
   [-1034, 155, 439, 259, 112, 44, 16, 6, 2, 1, 0, 0, 0, 0, 0, 0],
 ];
+
+/** The same as a uniform buffer has them: a segment's four side by side. */
+export const tanhCubics = (): Int32Array<ArrayBuffer> =>
+  Int32Array.from({ length: 64 }, (_, i) => TANH[i % 4][i >> 2]);
 
 /** The cubic of `exp2neg`. */
 export const EXP2 = [32768, -22653, 7563, -1294] as const;

@@ -1,7 +1,8 @@
 /** @file A device of the platform's WebGPU, with the kernels compiled for it. */
 import { ShacompError } from '../../errors.js';
 import type { DotKernel } from './arithmetic.js';
-import { type Kernel, type KernelName, kernels, UNIFORMS } from './kernels.js';
+import { tanhCubics } from './constants.js';
+import { type Kernel, type KernelName, kernels, type Sharing, UNIFORMS } from './kernels.js';
 
 /** Values of the specification: Node has no globals for them. */
 export const USAGE = { MAP_READ: 1, COPY_SRC: 4, COPY_DST: 8, UNIFORM: 64, STORAGE: 128 } as const;
@@ -19,6 +20,7 @@ export interface DeviceReport {
   /** a processor that plays a GPU, not worth choosing */
   software: boolean;
   dot: DotKernel;
+  sharing: Sharing;
   maxStorageBufferBindingSize: number;
   maxBufferSize: number;
   /** subgroup matrices of int8 with int32 sums that the adapter lists, "16x16x32" */
@@ -28,10 +30,13 @@ export interface DeviceReport {
 /** A device, its pipelines and what makes bind groups. */
 export interface Device {
   readonly device: GPUDevice;
+  /** What it came from: without a reference from here both are collected, and Node's package then crashes. */
+  readonly origin: readonly unknown[];
   readonly report: DeviceReport;
-  readonly pipelines: Readonly<Record<KernelName, GPUComputePipeline>>;
+  readonly pipelines: Readonly<Partial<Record<KernelName, GPUComputePipeline>>>;
   readonly uniforms: GPUBindGroupLayout;
-  readonly kernels: Readonly<Record<KernelName, Kernel>>;
+  readonly tanh: GPUBuffer;
+  readonly kernels: Readonly<Partial<Record<KernelName, Kernel>>>;
   /** Why it can no longer be used; undefined while it can. */
   readonly lost: () => string | undefined;
 }
@@ -40,6 +45,8 @@ export interface Device {
 export interface DeviceOptions {
   /** default: the fastest that the platform has */
   dot?: DotKernel;
+  /** default: `together`, on software adapters `alone` */
+  sharing?: Sharing;
 }
 
 /** What adapters may say of themselves beyond the types of the platform. */
@@ -54,14 +61,16 @@ interface MoreInfo {
   }>;
 }
 
-function reportOf(gpu: GPU, adapter: GPUAdapter, { dot }: DeviceOptions): DeviceReport {
+function reportOf(gpu: GPU, adapter: GPUAdapter, { dot, sharing }: DeviceOptions): DeviceReport {
   const info = adapter.info as GPUAdapterInfo & MoreInfo;
   const words = [info.vendor, info.architecture, info.description].filter((word) => word);
+  const software =
+    info.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|basic render/i.test(words.join(' '));
   const has = gpu.wgslLanguageFeatures?.has('packed_4x8_integer_dot_product') ?? false;
   return {
     name: words.join(' ') || 'a device that does not say its name',
-    software:
-      info.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|basic render/i.test(words.join(' ')),
+    software,
+    sharing: sharing ?? (software ? 'alone' : 'together'),
     dot: dot ?? (has ? 'dot4I8Packed' : 'plain'),
     maxStorageBufferBindingSize: adapter.limits.maxStorageBufferBindingSize,
     maxBufferSize: adapter.limits.maxBufferSize,
@@ -93,7 +102,7 @@ export async function openDevice(gpu: GPU, options: DeviceOptions = {}): Promise
     lost = message.split('\n')[0] || reason || 'the device was lost';
   });
   try {
-    return { device, report, lost: () => lost, ...(await compile(device, report.dot)) };
+    return { device, origin: [gpu, adapter], report, lost: () => lost, ...(await compile(device, report)) };
   } catch (error) {
     device.destroy();
     throw gpuUnavailable(
@@ -103,15 +112,15 @@ export async function openDevice(gpu: GPU, options: DeviceOptions = {}): Promise
   }
 }
 
-async function compile(device: GPUDevice, dot: DotKernel) {
+async function compile(device: GPUDevice, { dot, sharing }: DeviceReport) {
   const uniforms = device.createBindGroupLayout({
-    entries: Object.keys(UNIFORMS).map((name, binding) => ({
+    entries: [...Object.keys(UNIFORMS), 'tanh'].map((name, binding) => ({
       binding,
       visibility: COMPUTE_STAGE,
       buffer: { type: 'uniform', hasDynamicOffset: name === 'at' },
     })),
   });
-  const all = kernels(dot);
+  const all = kernels(dot, sharing);
   const compiled = await Promise.all(
     Object.entries(all).map(async ([name, { bindings, code }]) => {
       const storage = device.createBindGroupLayout({
@@ -129,9 +138,12 @@ async function compile(device: GPUDevice, dot: DotKernel) {
       return [name, pipeline] as const;
     }),
   );
+  const tanh = device.createBuffer({ size: 256, usage: USAGE.UNIFORM | USAGE.COPY_DST });
+  device.queue.writeBuffer(tanh, 0, tanhCubics());
   return {
     uniforms,
+    tanh,
     kernels: all,
-    pipelines: Object.fromEntries(compiled) as Record<KernelName, GPUComputePipeline>,
+    pipelines: Object.fromEntries(compiled) as Device['pipelines'],
   };
 }

@@ -1,12 +1,13 @@
 /** @file The WebGPU engine: networks on a GPU, of Node's or of the browser's WebGPU. It only predicts. */
 import { ShacompError } from '../../errors.js';
-import { SYMBOLS } from '../../model/architecture.js';
+import { type Architecture, SYMBOLS } from '../../model/architecture.js';
 import { type IntegerModel, modelImage } from '../../model/sharnn.js';
 import { checkRun, checkStreams, networkClosed } from '../check.js';
 import type { Network, Predictor } from '../engine.js';
 import { type Device, type DeviceOptions, type DeviceReport, gpuUnavailable, openDevice } from './device.js';
 import { networkPlan, type PartPlan } from './layout.js';
 import { NetworkPart } from './network.js';
+import { computesRight } from './self-check.js';
 
 export interface WebGpuPredictor extends Predictor {
   readonly report: DeviceReport;
@@ -60,6 +61,18 @@ class SharedDevice {
   }
 }
 
+/** @throws ShacompError ERR_OPTIONS, ERR_MEMORY_LIMIT */
+function plannedParts(architecture: Architecture, streams: number, report: DeviceReport): PartPlan[] {
+  checkStreams(streams);
+  const parts = networkPlan(architecture, streams, report);
+  if (parts) return parts;
+  throw new ShacompError('ERR_MEMORY_LIMIT', `${report.name} has no buffers as large as one stream needs`);
+}
+
+/** Bytes that a network takes on such a device. @throws ShacompError ERR_OPTIONS, ERR_MEMORY_LIMIT */
+export const networkMemory = (architecture: Architecture, streams: number, report: DeviceReport): number =>
+  plannedParts(architecture, streams, report).reduce((sum, { total }) => sum + total, 0);
+
 /**
  * The WebGPU engine: predicts, and is lent a mixing coder.
  * @param gpu `navigator.gpu`, or what Node's package gives
@@ -68,27 +81,29 @@ class SharedDevice {
 export async function webgpuPredictor(gpu: GPU, options: DeviceOptions = {}): Promise<WebGpuPredictor> {
   const shared = new SharedDevice(gpu, options);
   const { report } = await shared.take();
-  shared.give();
-  const plan = (architecture: IntegerModel['architecture'], streams: number): PartPlan[] => {
-    checkStreams(streams);
-    const parts = networkPlan(architecture, streams, report);
-    if (parts) return parts;
-    throw new ShacompError('ERR_MEMORY_LIMIT', `${report.name} has no buffers as large as one stream needs`);
+  const plan = (architecture: Architecture, streams: number) => plannedParts(architecture, streams, report);
+  const open = (model: IntegerModel, streams: number) => {
+    modelImage(model); // only models that were parsed
+    return new WebGpuNetwork(shared, model, streams, plan(model.architecture, streams));
   };
+  try {
+    if (!(await computesRight(open)))
+      throw gpuUnavailable(`${report.name} computes wrong numbers; another version of its driver may not`);
+  } finally {
+    shared.give();
+  }
   return {
     name: 'webgpu',
-    detail: describe(report),
+    detail: describeDevice(report),
     report,
-    memory: (architecture, streams) => plan(architecture, streams).reduce((sum, { total }) => sum + total, 0),
-    open: (model: IntegerModel, streams) => {
-      const parts = plan(modelImage(model) && model.architecture, streams);
-      return new WebGpuNetwork(shared, model, streams, parts);
-    },
+    memory: (architecture, streams) => networkMemory(architecture, streams, report),
+    open,
     close: () => shared.close(),
   };
 }
 
-const describe = ({ name, software, dot }: DeviceReport): string =>
+/** What a device is, in one line. */
+export const describeDevice = ({ name, software, dot }: DeviceReport): string =>
   `${name}${software ? ', software' : ''}, ${dot === 'plain' ? 'plain products' : dot}`;
 
 class WebGpuNetwork implements Network {

@@ -9,13 +9,20 @@ import { SYMBOLS } from '../../model/architecture.js';
 import { arithmetic, type DotKernel } from './arithmetic.js';
 import { BOOM_AT, CHUNK, SCALAR_WORDS, SCALARS, VECTOR_AT, VECTORS } from './layout.js';
 
-/** How the rows of a product are shared among workgroups: square tiles of many rows, or one row each, cut along its columns. */
-export type ProductKernel = 'tiled' | 'few';
+/**
+ * How invocations share work:
+ * - `together`: those of a workgroup meet at barriers. What GPUs are made for.
+ * - `alone`: each does a whole row's work. Where a processor plays the GPU every barrier costs as much as thousands of products.
+ */
+export type Sharing = 'together' | 'alone';
+
+/** How a product is cut: square tiles of many rows; one row each, cut along its columns; or an invocation for each four units. */
+export type ProductKernel = 'tiled' | 'few' | 'alone';
 
 /** A storage buffer of a kernel. */
 export interface Binding {
   name: string;
-  type: 'u32' | 'i32' | 'vec4u' | 'vec4i';
+  type: 'u32' | 'i32' | 'vec4u' | 'vec4i' | 'atomic<i32>';
   write?: boolean;
 }
 
@@ -43,7 +50,12 @@ export const UNIFORMS = {
   at: ['step', 'row'],
 } as const;
 
+/** Behind the uniforms: the table of tanh. */
+export const TANH_BINDING = Object.keys(UNIFORMS).length;
+
+/** Invocations of a workgroup that meet, and of one whose do not. */
 const THREADS = 64;
+const LONERS = 16;
 
 const header = (bindings: readonly Binding[], dot: DotKernel): string => `
 ${Object.entries(UNIFORMS)
@@ -53,6 +65,7 @@ struct ${name}_t { ${words.map((word) => `${word}: u32`).join(', ')} }
 @group(0) @binding(${i}) var<uniform> ${name}: ${name}_t;`,
   )
   .join('')}
+@group(0) @binding(${TANH_BINDING}) var<uniform> tanh_cubics: array<vec4i, 16>;
 ${bindings
   .map(
     ({ name, type, write }, i) =>
@@ -86,8 +99,9 @@ interface Product {
    * - `begin`, `end`: what happens to the workgroup's results, `UNITS` x `COLUMNS`, where they are needed together
    */
   code: string;
-  /** number of rows */
+  /** WGSL: number of rows, and of units */
   rows: string;
+  units: string;
   /** whether `finish` returns bytes, to be packed into the ring of hidden states */
   packs?: boolean;
 }
@@ -109,6 +123,7 @@ const PRODUCTS = {
   input: {
     bindings: [WEIGHTS, NUMBER_WORDS, OPERAND, { name: 'gates', type: 'i32', write: true }],
     rows: 'run.rows',
+    units: 'shape.width',
     code: `
 ${PLAIN_OPERAND}
 ${STRIDED_ROWS}
@@ -135,6 +150,7 @@ fn finish(group: u32, unit: u32, row: u32, sums: vec4i, before: i32) -> i32 {
       { name: 'hidden', type: 'i32', write: true },
     ],
     rows: 'shape.streams',
+    units: 'shape.width',
     packs: true,
     code: `
 fn operand_of(row: u32, v: u32) -> vec4u {
@@ -173,6 +189,7 @@ fn finish(group: u32, unit: u32, row: u32, sums: vec4i, before: i32) -> i32 {
   query: {
     bindings: [WEIGHTS, NUMBER_WORDS, OPERAND, { name: 'query', type: 'i32', write: true }],
     rows: 'run.rows',
+    units: 'shape.width / 4u',
     code: `
 ${PLAIN_OPERAND}
 ${NEXT_ROWS}
@@ -197,6 +214,7 @@ fn finish(group: u32, unit: u32, row: u32, sums: vec4i, before: i32) -> i32 {
       { name: 'next', type: 'i32', write: true },
     ],
     rows: 'run.rows',
+    units: 'shape.width',
     code: `
 ${PLAIN_OPERAND}
 // the last group's rows are read again where there are fewer than four
@@ -225,6 +243,7 @@ fn finish(group: u32, unit: u32, row: u32, sums: vec4i, before: i32) -> i32 {
   output: {
     bindings: [WEIGHTS, NUMBER_WORDS, OPERAND, { name: 'frequencies', type: 'i32', write: true }],
     rows: 'run.rows',
+    units: '64u',
     code: `
 ${PLAIN_OPERAND}
 ${NEXT_ROWS}
@@ -247,6 +266,7 @@ export type ProductName = keyof typeof PRODUCTS;
 export const TILES: Record<ProductKernel, { units: number; rows: number }> = {
   tiled: { units: 8, rows: 32 },
   few: { units: 4, rows: 1 },
+  alone: { units: 4 * LONERS, rows: 1 },
 };
 
 /** Words of the workgroup's bytes, packed by as many threads as there are. */
@@ -337,6 +357,36 @@ fn main(@builtin(workgroup_id) g: vec3u, @builtin(local_invocation_index) i: u32
 }`;
 }
 
+/** An invocation multiplies 16 rows of the matrix with one vector. */
+function alone({ bindings, code, rows, units, packs }: Product, dot: DotKernel): string {
+  return `${header(bindings, dot)}${NUMBERS}${code}
+@compute @workgroup_size(${LONERS})
+fn main(@builtin(global_invocation_id) g: vec3u) {
+  let columns = shape.width / 16u;
+  let row = g.y;
+  if (g.x * 4u >= ${units} || row >= ${rows}) { return; }
+  var made = vec4i(0);
+  for (var u = 0u; u < 4u; u++) {
+    let unit = g.x * 4u + u;
+    var before = 0;
+    for (var group = 0u; group < groups(); group++) {
+      let r0 = matrix_at() + matrix_row(unit, group * 4u) * columns;
+      let r1 = matrix_at() + matrix_row(unit, group * 4u + 1u) * columns;
+      let r2 = matrix_at() + matrix_row(unit, group * 4u + 2u) * columns;
+      let r3 = matrix_at() + matrix_row(unit, group * 4u + 3u) * columns;
+      var sums = vec4i(0);
+      for (var v = 0u; v < columns; v++) {
+        let x = operand_of(row, v);
+        sums += vec4i(dot16(weights[r0 + v], x), dot16(weights[r1 + v], x), dot16(weights[r2 + v], x), dot16(weights[r3 + v], x));
+      }
+      before = finish(group, unit, row, sums, before);
+    }
+    made[u] = before;
+  }
+  ${packs ? 'hidden8[pack_at(g.x * 4u, row)] = pack4(made);' : ''}
+}`;
+}
+
 /** A layer norm: where its vector comes from, and what becomes of the normalized one. A workgroup has one row. */
 interface Norm {
   bindings: readonly Binding[];
@@ -384,9 +434,14 @@ fn sink(row: u32, word: u32, n: vec4i) {
   },
   /** Of the query: what positions are compared with. */
   query: {
-    bindings: [NUMBER_WORDS, { name: 'query', type: 'vec4i' }, OPERAND_OUT],
+    bindings: [
+      NUMBER_WORDS,
+      { name: 'query', type: 'vec4i' },
+      OPERAND_OUT,
+      { name: 'best', type: 'i32', write: true },
+    ],
     code: `
-${NO_PREPARATION}
+fn prepare(row: u32, i: u32) { best[row] = -${2 ** 30}; }
 fn source(row: u32, word: u32) -> vec4i { return query[row * (shape.width / 4u) + word]; }
 fn sink(row: u32, word: u32, n: vec4i) {
   let s = shift(FOLD_SHIFT);
@@ -451,8 +506,11 @@ fn sink(row: u32, word: u32, n: vec4i) {
 
 export type NormName = keyof typeof NORMS;
 
-/** A reduction over the workgroup, in two stages; every thread gets the result. */
-const reduction = (name: string, type: string, combined: string) => `
+/** A reduction over the workgroup, in two stages; every invocation gets the result. An invocation alone has it already. */
+const reduction = (name: string, type: string, combined: string, sharing: Sharing) =>
+  sharing === 'alone'
+    ? `fn ${name}(i: u32, x: ${type}) -> ${type} { return x; }`
+    : `
 fn ${name}(i: u32, x: ${type}) -> ${type} {
   ${name}_all[i] = x;
   workgroupBarrier();
@@ -469,18 +527,36 @@ fn ${name}(i: u32, x: ${type}) -> ${type} {
 var<workgroup> ${name}_all: array<${type}, ${THREADS}>;
 var<workgroup> ${name}_some: array<${type}, 8>;`;
 
-function norm({ bindings, code }: Norm, dot: DotKernel): string {
-  return `${header(bindings, dot)}${NUMBERS}${code}
-var<workgroup> values: array<vec4i, 256>;
-${reduction('range_and_sum', 'vec3i', 'vec3i(a.x + b.x, min(a.y, b.y), max(a.z, b.z))')}
-${reduction('squares', 'u32', 'a + b')}
+/** Where `i` of so many invocations, which `stride` counts, stands in row `row`. */
+const rowOfWorkgroup: Record<Sharing, { stride: number; main: string }> = {
+  together: {
+    stride: THREADS,
+    main: `
 @compute @workgroup_size(${THREADS})
 fn main(@builtin(workgroup_id) g: vec3u, @builtin(local_invocation_index) i: u32) {
+  let row = g.x;`,
+  },
+  alone: {
+    stride: 1,
+    main: `
+@compute @workgroup_size(${LONERS})
+fn main(@builtin(global_invocation_id) g: vec3u) {
   let row = g.x;
+  if (row >= run.rows) { return; }
+  let i = 0u;`,
+  },
+};
+
+function norm({ bindings, code }: Norm, dot: DotKernel, sharing: Sharing): string {
+  const { stride, main } = rowOfWorkgroup[sharing];
+  return `${header(bindings, dot)}${NUMBERS}${code}
+var<${sharing === 'alone' ? 'private' : 'workgroup'}> values: array<vec4i, 256>;
+${reduction('range_and_sum', 'vec3i', 'vec3i(a.x + b.x, min(a.y, b.y), max(a.z, b.z))', sharing)}
+${reduction('squares', 'u32', 'a + b', sharing)}${main}
   let d = shape.width;
   prepare(row, i);
   var seen = vec3i(0, 32767, -${32767});
-  for (var word = i; word < d / 4u; word += ${THREADS}u) {
+  for (var word = i; word < d / 4u; word += ${stride}u) {
     let x = source(row, word);
     values[word] = x;
     let least = min(min(x.x, x.y), min(x.z, x.w));
@@ -493,7 +569,7 @@ fn main(@builtin(workgroup_id) g: vec3u, @builtin(local_invocation_index) i: u32
   let needed = 2 * i32(b) + i32(bit_length(d - 1u)) - 32;
   let q = u32(max(0, needed) + (max(0, needed) & 1));
   var sum = 0u;
-  for (var word = i; word < d / 4u; word += ${THREADS}u) {
+  for (var word = i; word < d / 4u; word += ${stride}u) {
     let y = vec4u(abs(values[word] - vec4i(mean)));
     let square = (y * y) >> vec4u(q);
     sum += square.x + square.y + square.z + square.w;
@@ -504,7 +580,7 @@ fn main(@builtin(workgroup_id) g: vec3u, @builtin(local_invocation_index) i: u32
   let m = (i32(inverse * shape.norm_factor) + 16384) >> 15u;
   let up = 16u - b;
   let s = shape.norm_shift + 5u + q / 2u + up - e / 2u;
-  for (var word = i; word < d / 4u; word += ${THREADS}u) {
+  for (var word = i; word < d / 4u; word += ${stride}u) {
     let y = (values[word] - vec4i(mean)) << vec4u(up);
     let n = vec4i(scale(y.x, m, s), scale(y.y, m, s), scale(y.z, m, s), scale(y.w, m, s));
     sink(row, word, select(vec4i(0), sat16v(n), b > 0u));
@@ -512,113 +588,109 @@ fn main(@builtin(workgroup_id) g: vec3u, @builtin(local_invocation_index) i: u32
 }`;
 }
 
-/** Scores of 64 positions of a row's memory and the best of them. */
+/** Scores of 64 positions of a row's memory, and the best of all. */
 const SCORES = {
   bindings: [
     OPERAND,
     { name: 'memory', type: 'vec4u' },
     { name: 'scores', type: 'i32', write: true },
-    { name: 'best', type: 'i32', write: true },
+    { name: 'best', type: 'atomic<i32>', write: true },
   ] as Binding[],
   code: `
-var<workgroup> query8: array<vec4u, 64>;
-${reduction('most', 'i32', 'max(a, b)')}
-@compute @workgroup_size(${THREADS})
+@compute @workgroup_size(${CHUNK})
 fn main(@builtin(workgroup_id) g: vec3u, @builtin(local_invocation_index) i: u32) {
   let row = g.y;
   let columns = shape.width / 16u;
   let position = run.position + at.step + row / shape.streams;
-  if (i < columns) { query8[i] = operand[row * columns + i]; }
-  workgroupBarrier();
   let j = g.x * ${CHUNK}u + i;
-  var score = -${2 ** 30};
-  if (j < min(position + 1u, shape.window)) {
-    let base = ((row % shape.streams) * shape.capacity + (position - j) % shape.capacity) * columns;
-    score = 0;
-    for (var v = 0u; v < columns; v++) { score += dot16(query8[v], memory[base + v]); }
-  }
+  if (j >= min(position + 1u, shape.window)) { return; }
+  let base = ((row % shape.streams) * shape.capacity + (position - j) % shape.capacity) * columns;
+  var score = 0;
+  for (var v = 0u; v < columns; v++) { score += dot16(operand[row * columns + v], memory[base + v]); }
   scores[row * shape.chunks_most * ${CHUNK}u + j] = score;
-  let top = most(i, score);
-  if (i == 0u) { best[row * shape.chunks_most + g.x] = top; }
+  atomicMax(&best[row], score);
 }`,
 };
 
-/** The memory's weighted sum over a part of a row's positions. */
-const WEIGHTED = {
+/** Scores to weights, in place; 0 where there is no position yet. */
+const WEIGHTS_OF_SCORES = {
   bindings: [
     NUMBER_WORDS,
+    { name: 'best', type: 'i32' },
+    { name: 'scores', type: 'i32', write: true },
+  ] as Binding[],
+  code: `
+@compute @workgroup_size(${CHUNK})
+fn main(@builtin(workgroup_id) g: vec3u, @builtin(local_invocation_index) i: u32) {
+  let row = g.y;
+  let position = run.position + at.step + row / shape.streams;
+  let j = g.x * ${CHUNK}u + i;
+  let word = row * shape.chunks_most * ${CHUNK}u + j;
+  if (j >= min(position + 1u, shape.window)) { scores[word] = 0; return; }
+  let below = min(best[row] - scores[word], ${2 ** 24 - 1});
+  scores[word] = attention_weight(scale(below, scalar(SCORE_MULTIPLIER), shift(SCORE_SHIFT)));
+}`,
+};
+
+/** The memory's weighted sum over a part of a row's positions: four channels each. */
+const WEIGHTED = {
+  bindings: [
     { name: 'memory', type: 'u32' },
     { name: 'scores', type: 'i32' },
-    { name: 'best', type: 'i32' },
     { name: 'partial', type: 'vec4i', write: true },
     { name: 'partialZ', type: 'i32', write: true },
   ] as Binding[],
   code: `
-var<workgroup> position_weights: array<i32, ${CHUNK}>;
-${reduction('most', 'i32', 'max(a, b)')}
-${reduction('total', 'i32', 'a + b')}
-@compute @workgroup_size(${THREADS})
-fn main(@builtin(workgroup_id) g: vec3u, @builtin(local_invocation_index) i: u32) {
+@compute @workgroup_size(${LONERS})
+fn main(@builtin(global_invocation_id) g: vec3u) {
   let row = g.y;
   let words = shape.width / 4u;
+  let word = g.x % words;
+  let part = g.x / words;
   let position = run.position + at.step + row / shape.streams;
-  let filled = min(position + 1u, shape.window);
-  var top = -${2 ** 30};
-  for (var chunk = i; chunk < run.chunks; chunk += ${THREADS}u) { top = max(top, best[row * shape.chunks_most + chunk]); }
-  top = most(i, top);
-  var sums = array<vec4i, 4>();
+  let row_scores = row * shape.chunks_most * ${CHUNK}u;
+  let row_memory = (row % shape.streams) * shape.capacity;
+  var sums = vec4i(0);
   var Z = 0;
-  let end = min((g.x + 1u) * run.part_length, run.chunks);
-  for (var chunk = g.x * run.part_length; chunk < end; chunk++) {
-    let j = chunk * ${CHUNK}u + i;
-    var w = 0;
-    if (j < filled) {
-      let below = min(top - scores[row * shape.chunks_most * ${CHUNK}u + j], ${2 ** 24 - 1});
-      w = attention_weight(scale(below, scalar(SCORE_MULTIPLIER), shift(SCORE_SHIFT)));
+  let end = min((part + 1u) * run.part_length, run.chunks) * ${CHUNK}u;
+  for (var j = part * run.part_length * ${CHUNK}u; j < end; j++) {
+    let weight = scores[row_scores + j];
+    if (weight != 0) {
+      Z += weight;
+      sums += weight * bytes4(memory[(row_memory + (position - j) % shape.capacity) * words + word]);
     }
-    Z += w;
-    position_weights[i] = w;
-    workgroupBarrier();
-    for (var k = 0u; k < ${CHUNK}u; k++) {
-      let weight = position_weights[k];
-      if (weight != 0) {
-        let past = position - (chunk * ${CHUNK}u + k);
-        let base = ((row % shape.streams) * shape.capacity + past % shape.capacity) * words;
-        for (var part = 0u; part < 4u; part++) {
-          let word = i + part * ${THREADS}u;
-          if (word < words) { sums[part] += weight * bytes4(memory[base + word]); }
-        }
-      }
-    }
-    workgroupBarrier();
   }
-  Z = total(i, Z);
-  let to = row * run.parts + g.x;
-  if (i == 0u) { partialZ[to] = Z; }
-  for (var part = 0u; part < 4u; part++) {
-    let word = i + part * ${THREADS}u;
-    if (word < words) { partial[to * words + word] = sums[part]; }
-  }
+  let to = row * run.parts + part;
+  partial[to * words + word] = sums;
+  if (word == 0u) { partialZ[to] = Z; }
 }`,
 };
 
 /** A row's logits to its frequencies, in place. */
-const FREQUENCIES = {
-  bindings: [{ name: 'frequencies', type: 'vec4i', write: true }] as Binding[],
-  code: `
-${reduction('most', 'i32', 'max(a, b)')}
-@compute @workgroup_size(${THREADS})
-fn main(@builtin(workgroup_id) g: vec3u, @builtin(local_invocation_index) i: u32) {
-  let at_word = g.x * ${SYMBOLS / 4}u + i;
-  let z = frequencies[at_word];
-  let top = most(i, max(max(z.x, z.y), max(z.z, z.w)));
-  frequencies[at_word] = bitcast<vec4i>(
-    vec4u(frequency(top - z.x), frequency(top - z.y), frequency(top - z.z), frequency(top - z.w))
-  );
+const frequencies = (sharing: Sharing): Omit<Kernel, 'code'> & { code: string } => {
+  const { stride, main } = rowOfWorkgroup[sharing];
+  return {
+    bindings: [{ name: 'frequencies', type: 'vec4i', write: true }],
+    code: `
+${reduction('most', 'i32', 'max(a, b)', sharing)}
+${main}
+  let base = row * ${SYMBOLS / 4}u;
+  var top = -${2 ** 24};
+  for (var word = i; word < ${SYMBOLS / 4}u; word += ${stride}u) {
+    let z = frequencies[base + word];
+    top = max(top, max(max(z.x, z.y), max(z.z, z.w)));
+  }
+  top = most(i, top);
+  for (var word = i; word < ${SYMBOLS / 4}u; word += ${stride}u) {
+    let z = frequencies[base + word];
+    frequencies[base + word] = bitcast<vec4i>(
+      vec4u(frequency(top - z.x), frequency(top - z.y), frequency(top - z.z), frequency(top - z.w))
+    );
+  }
 }`,
+  };
 };
 
-/** Whether a kernel names the layer's numbers through the functions of `NUMBERS`. */
 const plain = ({ bindings, code }: Kernel, dot: DotKernel): string =>
   `${header(bindings, dot)}${bindings.includes(NUMBER_WORDS) ? NUMBERS : ''}${code}`;
 
@@ -626,21 +698,30 @@ export type KernelName =
   | `${ProductName}/${ProductKernel}`
   | `norm/${NormName}`
   | 'scores'
+  | 'weights'
   | 'weighted'
   | 'frequencies';
 
-/** All kernels of a network, of any shape. */
-export function kernels(dot: DotKernel): Record<KernelName, Kernel> {
-  const all: Record<string, Kernel> = {
-    scores: { bindings: SCORES.bindings, code: plain(SCORES, dot) },
-    weighted: { bindings: WEIGHTED.bindings, code: plain(WEIGHTED, dot) },
-    frequencies: { bindings: FREQUENCIES.bindings, code: plain(FREQUENCIES, dot) },
+/** All kernels of a network, of any shape, that a device of that kind is given. */
+export function kernels(dot: DotKernel, sharing: Sharing): Partial<Record<KernelName, Kernel>> {
+  const all: Partial<Record<KernelName, Kernel>> = {};
+  const add = (name: KernelName, kernel: Kernel) => {
+    all[name] = { bindings: kernel.bindings, code: plain(kernel, dot) };
   };
-  for (const [name, product] of Object.entries(PRODUCTS)) {
-    all[`${name}/tiled`] = { bindings: product.bindings, code: tiled(product, dot) };
-    all[`${name}/few`] = { bindings: product.bindings, code: few(product, dot) };
-  }
-  for (const [name, of] of Object.entries(NORMS))
-    all[`norm/${name}`] = { bindings: of.bindings, code: norm(of, dot) };
-  return all as Record<KernelName, Kernel>;
+  add('scores', SCORES);
+  add('weights', WEIGHTS_OF_SCORES);
+  add('weighted', WEIGHTED);
+  add('frequencies', frequencies(sharing));
+  const ways = sharing === 'alone' ? { alone } : { tiled, few };
+  for (const [name, product] of Object.entries(PRODUCTS) as [ProductName, Product][])
+    for (const [way, write] of Object.entries(ways) as [ProductKernel, typeof tiled][])
+      all[`${name}/${way}`] = { bindings: product.bindings, code: write(product, dot) };
+  for (const [name, of] of Object.entries(NORMS) as [NormName, Norm][])
+    all[`norm/${name}`] = { bindings: of.bindings, code: norm(of, dot, sharing) };
+  return all;
 }
+
+/** Rows of a workgroup of a kernel that goes row by row. */
+export const ROWS_OF: Record<Sharing, number> = { together: 1, alone: LONERS };
+/** Invocations of a workgroup of the weighted sum. */
+export const WEIGHTED_WORDS = LONERS;

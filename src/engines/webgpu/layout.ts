@@ -183,7 +183,7 @@ function partPlan({ width: d, layers, window, attention }: Architecture, streams
     operand: rows * d,
     query: attentive(rows * d * 4),
     scores: attentive(rows * chunks * CHUNK * 4),
-    best: attentive(rows * chunks * 4),
+    best: attentive(rows * 4),
     partial: attentive(rows * parts * d * 4),
     partialZ: attentive(rows * parts * 4),
     next: rows * d * 4,

@@ -87,7 +87,7 @@ export function modelBuffers(device: Device, model: IntegerModel): Promise<Model
   return made;
 }
 
-function upload({ device, pipelines, uniforms }: Device, model: IntegerModel): ModelBuffers {
+function upload({ device, pipelines, uniforms, tanh, report }: Device, model: IntegerModel): ModelBuffers {
   const { architecture } = model;
   const d = architecture.width;
   const layers = model.layers.map((layer, l) => ({
@@ -109,14 +109,15 @@ function upload({ device, pipelines, uniforms }: Device, model: IntegerModel): M
     uniformWords('run', { position: 0, rows: SYMBOLS, chunks: 0, parts: 0, part_length: 0 }),
     uniformWords('at', { step: 0, row: 0 }),
   ].map((values) => uploaded(device, values, UNIFORM));
-  const pipeline = pipelines['input/tiled'];
+  const way = report.sharing === 'alone' ? 'alone' : 'tiled';
+  const pipeline = pipelines[`input/${way}`]!;
   const encoder = device.createCommandEncoder();
   const pass = encoder.beginComputePass();
   pass.setPipeline(pipeline);
-  pass.setBindGroup(0, bindGroup(device, uniforms, words), [0]);
+  pass.setBindGroup(0, bindGroup(device, uniforms, [...words, tanh]), [0]);
   const storage = [layers[0].weights, layers[0].numbers, input, gates];
   pass.setBindGroup(1, bindGroup(device, pipeline.getBindGroupLayout(1), storage));
-  pass.dispatchWorkgroups(d / TILES.tiled.units, SYMBOLS / TILES.tiled.rows);
+  pass.dispatchWorkgroups(d / TILES[way].units, SYMBOLS / TILES[way].rows);
   pass.end();
   device.queue.submit([encoder.finish()]);
   for (const buffer of [input, ...words]) buffer.destroy();

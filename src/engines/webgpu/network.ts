@@ -2,7 +2,15 @@
 import { SYMBOLS } from '../../model/architecture.js';
 import type { IntegerModel } from '../../model/sharnn.js';
 import { type Device, MAP_READ, USAGE } from './device.js';
-import { type KernelName, type NormName, type ProductKernel, type ProductName, TILES } from './kernels.js';
+import {
+  type KernelName,
+  type NormName,
+  type ProductKernel,
+  type ProductName,
+  ROWS_OF,
+  TILES,
+  WEIGHTED_WORDS,
+} from './kernels.js';
 import { type BufferName, CHUNK, type PartPlan } from './layout.js';
 import {
   bindGroup,
@@ -77,7 +85,7 @@ export class NetworkPart {
     const shape = this.kept(uploaded(device, shapeWords(model, streams, capacity, steps), UNIFORM));
     this.run = this.kept(uploaded(device, this.runWords(1), UNIFORM));
     const steady = this.kept(uploaded(device, at, UNIFORM));
-    this.uniforms = bindGroup(device, on.uniforms, [shape, this.run, steady], { 2: 16 });
+    this.uniforms = bindGroup(device, on.uniforms, [shape, this.run, steady, on.tanh], { 2: 16 });
   }
 
   get streams(): number {
@@ -145,20 +153,28 @@ export class NetworkPart {
 
   private encode(pass: GPUComputePassEncoder, steps: number): void {
     const { model, streams } = this;
+    const { sharing } = this.on.report;
     const { width: d } = model.architecture;
     const rows = steps * streams;
     const [, , chunks, parts] = this.runWords(steps);
     const dispatch = (kernel: KernelName, layer: number, x: number, y = 1, step = 0) => {
-      pass.setPipeline(this.on.pipelines[kernel]);
+      pass.setPipeline(this.on.pipelines[kernel]!);
       pass.setBindGroup(0, this.uniforms, [step * AT_STRIDE]);
       pass.setBindGroup(1, this.group(kernel, layer));
       pass.dispatchWorkgroups(x, y);
     };
     const product = (name: ProductName, layer: number, units: number, count = rows, step = 0) => {
-      const way: ProductKernel = count >= TILED_ROWS ? 'tiled' : 'few';
-      dispatch(`${name}/${way}`, layer, units / TILES[way].units, Math.ceil(count / TILES[way].rows), step);
+      const way: ProductKernel = sharing === 'alone' ? 'alone' : count >= TILED_ROWS ? 'tiled' : 'few';
+      dispatch(
+        `${name}/${way}`,
+        layer,
+        Math.ceil(units / TILES[way].units),
+        Math.ceil(count / TILES[way].rows),
+        step,
+      );
     };
-    const norm = (name: NormName, layer: number) => dispatch(`norm/${name}`, layer, rows);
+    const norm = (name: NormName, layer: number) =>
+      dispatch(`norm/${name}`, layer, Math.ceil(rows / ROWS_OF[sharing]));
     model.layers.forEach(({ attention }, l) => {
       if (l > 0) product('input', l, d);
       for (let t = 0; t < steps; t++) product('recur', l, d, streams, t);
@@ -167,7 +183,8 @@ export class NetworkPart {
         product('query', l, d / 4);
         norm('query', l);
         dispatch('scores', l, chunks, rows);
-        dispatch('weighted', l, parts, rows);
+        dispatch('weights', l, chunks, rows);
+        dispatch('weighted', l, (parts * d) / 4 / WEIGHTED_WORDS, rows);
         norm('attended', l);
       } else {
         norm('boomInput', l);
@@ -176,7 +193,7 @@ export class NetworkPart {
       norm('next', l);
     });
     product('output', model.layers.length, SYMBOLS / 4);
-    dispatch('frequencies', model.layers.length, rows);
+    dispatch('frequencies', model.layers.length, Math.ceil(rows / ROWS_OF[sharing]));
   }
 
   /** Made once for each kernel and layer. The first layer's gates come from the table of bytes. */
@@ -185,10 +202,10 @@ export class NetworkPart {
     const there = this.groups.get(key);
     if (there) return there;
     const of = this.layers[layer];
-    const buffers = this.on.kernels[kernel].bindings.map(({ name }) =>
+    const buffers = this.on.kernels[kernel]!.bindings.map(({ name }) =>
       name === 'gates' && of.inputGates ? of.inputGates : (of[name] ?? this.own[name])!,
     );
-    const made = bindGroup(this.on.device, this.on.pipelines[kernel].getBindGroupLayout(1), buffers);
+    const made = bindGroup(this.on.device, this.on.pipelines[kernel]!.getBindGroupLayout(1), buffers);
     this.groups.set(key, made);
     return made;
   }
