@@ -82,14 +82,22 @@ function reportOf(gpu: GPU, adapter: GPUAdapter, { dot, sharing }: DeviceOptions
   };
 }
 
+/** The adapter that the platform would choose, and what it says of itself. @throws ShacompError ERR_ENGINE_UNAVAILABLE */
+export async function findAdapter(
+  gpu: GPU,
+  options: DeviceOptions = {},
+): Promise<{ adapter: GPUAdapter; report: DeviceReport }> {
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) throw gpuUnavailable('there is no graphics adapter that WebGPU can use');
+  return { adapter, report: reportOf(gpu, adapter, options) };
+}
+
 /**
  * Asks for a device and compiles all kernels for it, at the same time.
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE
  */
 export async function openDevice(gpu: GPU, options: DeviceOptions = {}): Promise<Device> {
-  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-  if (!adapter) throw gpuUnavailable('there is no graphics adapter that WebGPU can use');
-  const report = reportOf(gpu, adapter, options);
+  const { adapter, report } = await findAdapter(gpu, options);
   const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
   let device: GPUDevice;
   try {

@@ -1,5 +1,6 @@
 /** @file The WebGPU engine: networks on a GPU, of Node's or of the browser's WebGPU. It only predicts. */
 import { ShacompError } from '../../errors.js';
+import { humanBytes } from '../../format-bytes.js';
 import { type Architecture, SYMBOLS } from '../../model/architecture.js';
 import { type IntegerModel, modelImage } from '../../model/sharnn.js';
 import { checkRun, checkStreams, networkClosed } from '../check.js';
@@ -102,9 +103,13 @@ export async function webgpuPredictor(gpu: GPU, options: DeviceOptions = {}): Pr
   };
 }
 
-/** What a device is, in one line. */
-export const describeDevice = ({ name, software, dot }: DeviceReport): string =>
-  `${name}${software ? ', software' : ''}, ${dot === 'plain' ? 'plain products' : dot}`;
+/** What a device is, its kernels and its limits, in one line. */
+export const describeDevice = ({ name, software, dot, sharing, maxStorageBufferBindingSize }: DeviceReport) =>
+  [
+    `${name}${software ? ' (software: slower than the CPU engines)' : ''}`,
+    `${dot === 'plain' ? 'plain products' : dot}${sharing === 'together' ? ' in tiles' : ''}`,
+    `buffers up to ${humanBytes(maxStorageBufferBindingSize)}`,
+  ].join(', ');
 
 class WebGpuNetwork implements Network {
   private readonly parts: Promise<{ device: Device; parts: NetworkPart[] }>;
