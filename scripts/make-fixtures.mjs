@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { encodeBlock } from '../dist/codec/block/block.js';
 import { codedMode } from '../dist/codec/block/modes.js';
+import { joinCodes, splitCodes } from '../dist/codec/block/stream-table.js';
 import { checksum } from '../dist/codec/container/checksum.js';
 import * as container from '../dist/codec/container/container.js';
 import { Breath } from '../dist/codec/event-loop.js';
@@ -23,6 +24,7 @@ const text = new TextEncoder().encode(
   'It was the best of times for compressors and the worst of times for entropy.\n' +
     'The network guesses, the coder writes down how wrong the guess was.\n'.repeat(4),
 );
+const many = new Uint8Array(3 * 4096).fill(0x20);
 const everyByte = Uint8Array.from({ length: 256 }, (_, i) => i);
 
 /** A member put together by hand: pieces of text with their modes, one block each. */
@@ -76,7 +78,12 @@ async function withPayload(file, change) {
   ]);
 }
 
+/** A file of one network block of seven streams, its codes changed. */
+const withCodes = (change) =>
+  withPayload(seven, (bytes) => joinCodes(change(splitCodes(Uint8Array.from(bytes), 7))));
+
 const plain = Buffer.from(await compress(text, options));
+const seven = await member([network(text, 7)]);
 const lines = new TextEncoder().encode(
   Array.from({ length: 120 }, (_, i) => `${i}\t2026-01-${(i % 28) + 1}\t${(i * i) % 97}\r\n`).join(''),
 );
@@ -99,7 +106,12 @@ const files = {
     everyByte,
   ],
   'good-network': [plain, 'One network block, one stream.', text],
-  'good-streams': [await member([network(text, 7)]), 'Seven streams, the last ones a byte shorter.', text],
+  'good-streams': [seven, 'Seven streams, the last ones a byte shorter, each with a code of its own.', text],
+  'good-many-streams': [
+    await member([network(many, 4096)]),
+    'As many streams as there can be, three spaces each.',
+    many,
+  ],
   'good-blocks': [
     whole,
     'A network block, a stored one, a network block; the total length is not written.',
@@ -196,6 +208,41 @@ const files = {
   'bad-payload-tail': [
     await withPayload(plain, (bytes) => [...bytes, 0]),
     'The payload is a byte longer than an encoder makes it, though it decodes to the right bytes.',
+    'ERR_CORRUPT',
+  ],
+  'bad-stream-tail': [
+    await withCodes(([first, ...others]) => [Uint8Array.of(...first, 0), ...others]),
+    'The code of the first stream is a byte longer than an encoder makes it.',
+    'ERR_CORRUPT',
+  ],
+  'bad-stream-order': [
+    await withCodes(([a, b, ...others]) => [b, a, ...others]),
+    'The codes of two streams have changed places.',
+    ['ERR_CHECKSUM', 'ERR_CORRUPT'],
+  ],
+  'bad-stream-border': [
+    await withPayload(seven, ([first, ...others]) => [first + 1, ...others]),
+    'The code of the first stream takes a byte of the second.',
+    ['ERR_CHECKSUM', 'ERR_CORRUPT'],
+  ],
+  'bad-stream-lengths': [
+    await withPayload(seven, ([, ...others]) => [127, ...others]),
+    'The lengths of the codes are more than the payload has.',
+    'ERR_CORRUPT',
+  ],
+  'bad-stream-varint': [
+    await withPayload(seven, ([first, ...others]) => [first | 128, 0, ...others]),
+    'The length of a code is not in its shortest form.',
+    'ERR_CORRUPT',
+  ],
+  'bad-no-stream-lengths': [
+    raw(...modelBytes, 0x83, 9, 3, 5, 0, 0, 0, 0, 0, 0, 0),
+    'The payload ends in the lengths of the codes.',
+    'ERR_CORRUPT',
+  ],
+  'bad-mixed-streams': [
+    raw(0x84, ...[0x80, 0x20], 3, ...[0x81, 0x08], 0, 1, 2, 3, 0, 0, 0, 0),
+    'More streams than a block with mixing can have.',
     'ERR_CORRUPT',
   ],
   'bad-block-order': [

@@ -14,6 +14,9 @@ const WORD = 2 ** 32;
 /** Bytes of the coder's window: what a decoder reads before the first decision, and what a payload's tail may omit. */
 const WINDOW = 4;
 
+/** Bytes that an encoder begins with: a block may have thousands of them. */
+const FIRST_ROOM = 64;
+
 /**
  * The end of the code: the value in [low, low + range) with the most trailing zero bytes (at most 4), the smallest of
  * those. Its zero bytes are not written. Encoder and decoder both compute it, so that a payload has exactly one form.
@@ -47,7 +50,7 @@ export class RangeEncoder {
   /** @param capacity most bytes that the payload may have */
   constructor(capacity = Number.POSITIVE_INFINITY) {
     this.#capacity = capacity;
-    this.#bytes = new Uint8Array(Math.min(capacity, 1024));
+    this.#bytes = new Uint8Array(Math.min(capacity, FIRST_ROOM));
   }
 
   /** Bytes of payload that no carry can change any more; Infinity once they are more than the capacity. */

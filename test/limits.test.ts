@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { MAGIC, MAX_BLOCK_SIZE, MAX_STREAMS } from '../src/codec/container/format.js';
+import { MAGIC, MAX_BLOCK_SIZE, MAX_MIXED_STREAMS, MAX_STREAMS } from '../src/codec/container/format.js';
 import { checkCompressOptions, MIN_BLOCK_SIZE } from '../src/codec/options.js';
 import { DEFAULT_LEVEL, LEVELS, levelSettings } from '../src/codec/strategy/levels.js';
 import { checkStreams } from '../src/engines/check.js';
@@ -27,7 +27,7 @@ describe('blocks and streams', () => {
     'of every size that a file may have are coded by the mixer of the $label engine',
     ({ engine: { mixing } }) => {
       for (const profile of [0, 1]) {
-        expect(mixing.mixBytes(profile, MAX_BLOCK_SIZE, MAX_STREAMS)).toBeGreaterThan(MAX_BLOCK_SIZE);
+        expect(mixing.mixBytes(profile, MAX_BLOCK_SIZE, MAX_MIXED_STREAMS)).toBeGreaterThan(MAX_BLOCK_SIZE);
         // room for later formats, the same everywhere
         expect(mixing.mixBytes(profile, 2 ** 28, 4096)).toBeGreaterThan(2 ** 28);
         expect(mixing.mixBytes(profile, 2 ** 28 + 1, 1)).toBe(0);
@@ -49,7 +49,7 @@ describe('blocks and streams', () => {
   it('of levels and options are within those of the format', async () => {
     for (const { blockSize, streams } of LEVELS) {
       expect(() => checkCompressOptions({ blockSize })).not.toThrow();
-      expect(streams.most).toBeLessThanOrEqual(MAX_STREAMS);
+      expect(streams.most).toBeLessThanOrEqual(MAX_MIXED_STREAMS);
     }
     expect(() => checkCompressOptions({ blockSize: MAX_BLOCK_SIZE })).not.toThrow();
     expect(() => checkCompressOptions({ blockSize: MAX_BLOCK_SIZE + 1 })).toThrow('blockSize');

@@ -240,10 +240,10 @@ describe('byte coder', () => {
             x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
             frequencies[i] = Math.max(1, (2 ** 22) >>> (x >>> 27));
           }
-          const encoder = new NetworkEncoder(1000);
+          const encoder = new NetworkEncoder(1000, 1);
           encoder.encode(symbols, frequencies);
           const payload = encoder.finish()!;
-          const decoder = new NetworkDecoder(payload);
+          const decoder = new NetworkDecoder(payload, 1);
           const decoded = new Uint8Array(symbols.length);
           decoder.decode(decoded, decoded.length, frequencies);
           decoder.finish();
@@ -257,7 +257,7 @@ describe('byte coder', () => {
     const frequencies = new Uint32Array(256).fill(1);
     frequencies[0x61] = 2 ** 22;
     const sizes = [0x61, 0x62].map((byte) => {
-      const encoder = new NetworkEncoder(3000);
+      const encoder = new NetworkEncoder(3000, 1);
       for (let i = 0; i < 1000; i++) encoder.encode(Uint8Array.of(byte), frequencies);
       return encoder.finish()!.length;
     });

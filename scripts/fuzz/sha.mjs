@@ -6,6 +6,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { decodeBlock } from '../../dist/codec/block/block.js';
 import { CODED_MODES } from '../../dist/codec/block/modes.js';
+import { joinCodes, splitCodes } from '../../dist/codec/block/stream-table.js';
 import { ByteReader } from '../../dist/codec/container/byte-reader.js';
 import { checksum } from '../../dist/codec/container/checksum.js';
 import * as container from '../../dist/codec/container/container.js';
@@ -91,7 +92,32 @@ export async function prepare() {
     }
   }
 
+  /** The codes of a network block, whose lengths stand before them; undefined for another one or a broken one. */
+  function codesOf({ mode, payload, streams }) {
+    try {
+      return mode === 'network' && streams > 1 ? splitCodes(payload, streams) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** A payload whose codes were changed, one of them or their number, and whose table of lengths is right. */
+  function changeCodes(random, block, codes) {
+    const at = random.below(codes.length);
+    const change = random.pick([
+      () => codes.splice(at, 1, changed(random, codes[at])),
+      () => codes.splice(at, 1, changed(random, codes[at], codes)),
+      () => codes.splice(at, 1),
+      () => codes.splice(at, 0, random.pick(codes)),
+      () => codes.reverse(),
+    ]);
+    change();
+    if (codes.length > 0) Object.assign(block, { payload: joinCodes(codes), streams: codes.length });
+  }
+
   function changeBlock(random, block) {
+    const codes = random.chance(0.7) ? codesOf(block) : undefined;
+    if (codes) return changeCodes(random, block, codes);
     const payloads = blocks.map((other) => other.payload);
     const change = random.pick([
       () => ({ payload: changed(random, block.payload, payloads) }),
@@ -129,7 +155,7 @@ export async function prepare() {
         if (
           record.kind !== 'block' ||
           !(record.length <= LIMITS.maxOutputLength) ||
-          !(record.streams <= 1024)
+          !(record.streams <= 4096)
         )
           continue;
         const bytes = await original(record);

@@ -3,7 +3,7 @@
  * are made from this list.
  */
 import { InvalidArgumentError } from 'commander';
-import { CODED_FORMATS, MAX_BLOCK_SIZE, type Mode } from '../codec/container/format.js';
+import { CODED_FORMATS, MAX_BLOCK_SIZE, MAX_STREAMS, type Mode } from '../codec/container/format.js';
 import { MAX_EXPLAINED } from '../codec/explain/explain.js';
 import { MIN_BLOCK_SIZE } from '../codec/options.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
@@ -36,6 +36,7 @@ export interface Flags {
   memory?: number;
   /** bytes */
   blockSize?: number;
+  streams?: number;
   json?: boolean;
   tsv?: boolean;
   html?: string;
@@ -254,6 +255,12 @@ export const OPTIONS = {
     description: 'cut the input into blocks of this size, 8K to 64M, instead of those of the level',
     parse: blockSize,
   },
+  streams: {
+    flags: '--streams <n>',
+    description:
+      'streams that the network reads side by side in a block, 1 to 4096, instead of as many as the level finds best: more are faster, fewer make smaller files',
+    parse: integer(1, MAX_STREAMS),
+  },
   quiet: { flags: '-q, --quiet', description: 'print errors only; -qq not even these', verbosity: -1 },
   verbose: { flags: '-v, --verbose', description: 'print more', verbosity: 1 },
   progress: { flags: '--progress', description: 'show progress even where standard error is not a terminal' },
@@ -387,6 +394,7 @@ export const CODING = [
   'level',
   'mode',
   'blockSize',
+  'streams',
 ] as const satisfies OptionName[];
 /** Options of everything that writes one file per input. */
 export const FILES = [

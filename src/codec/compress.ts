@@ -39,7 +39,7 @@ async function* encodeBlocks(
   checkCompressOptions(options);
   const level = levelSettings(options.level);
   const { blockSize = level.blockSize, size, onProgress, signal } = options;
-  const plan = planFor(level, options.mode ?? 'auto');
+  const plan = planFor(level, options.mode ?? 'auto', options.streams);
   const modelSource = modelFor(options);
   const reader = new ByteReader(source, { signal, flushes: true });
   const networks = new Networks(options, platform);

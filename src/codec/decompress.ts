@@ -53,8 +53,9 @@ async function* decodeBlocks(
     checkOutput(length);
     const network = mode?.network && model ? await networks.memory(model, streams) : undefined;
     const mixing = mode?.profile ? await networks.mixing() : undefined;
+    const kernels = mode?.network ? await networks.kernels() : undefined;
     checkMemory(
-      blockMemory({ length, codedLength, streams, mode, network, mixing }) + held(),
+      blockMemory({ length, codedLength, streams, mode, network, mixing, kernels }) + held(),
       options.memoryLimit,
     );
     const start = reader.offset;
@@ -65,6 +66,7 @@ async function* decodeBlocks(
       block = await decodeBlock(payload, length, streams, mode, {
         network: mode.network && model ? await networks.open(model, streams) : undefined,
         mixing,
+        kernels,
         breath,
         progress: (symbols, used) => onProgress?.({ bytesIn: start + used, bytesOut: bytesOut + symbols }),
       });

@@ -7,6 +7,9 @@ const PORTION = 6;
 /** Time in ms after which no other portion is begun before the event loop has had its turn. */
 const DUE = LONGEST_WAIT - 2 * PORTION;
 
+/** The same of work that is done elsewhere while the event loop runs: an abort waits for its end. */
+const PORTION_ELSEWHERE = 60;
+
 /** Symbols of a first portion, while it is not known how long one takes. */
 const FIRST_SYMBOLS = 32;
 
@@ -54,6 +57,7 @@ export class Portions {
   readonly most: number;
   #size: number;
   #start = 0;
+  #portion = PORTION;
 
   /**
    * @param streams symbols per step; a portion is whole steps, at least one, except at the end
@@ -72,6 +76,11 @@ export class Portions {
     return Math.min(left, this.#size);
   }
 
+  /** To be told where portions are worked on elsewhere, and hold nobody: they may be longer. */
+  elsewhere(): void {
+    this.#portion = PORTION_ELSEWHERE;
+  }
+
   /** To be told when a result has come from elsewhere: what was waited for has not held the event loop. */
   waited(): void {
     this.#start = performance.now();
@@ -83,7 +92,7 @@ export class Portions {
    * @throws the signal's reason
    */
   end(symbols: number): Promise<void> | undefined {
-    const fitting = (symbols * PORTION) / (performance.now() - this.#start);
+    const fitting = (symbols * this.#portion) / (performance.now() - this.#start);
     this.#size = Math.min(this.most, wholeSteps(Math.min(2 * this.#size, fitting), this.#streams));
     return this.#breath.take();
   }

@@ -2,7 +2,7 @@
 import type { Engine } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
 import { kindOf } from './bytes.js';
-import { CODED_FORMATS, MAX_BLOCK_SIZE, type Mode } from './container/format.js';
+import { CODED_FORMATS, MAX_BLOCK_SIZE, MAX_STREAMS, type Mode } from './container/format.js';
 import { checkModelSource, type ModelSource } from './platform.js';
 import { MAX_LEVEL } from './strategy/levels.js';
 
@@ -38,6 +38,11 @@ export interface CompressOptions extends CodecOptions {
   blockSize?: number;
   /** `auto` (default): what the level says, for each block. Any other mode codes all blocks, or stores those that gain nothing. */
   mode?: 'auto' | Mode;
+  /**
+   * Streams that the network reads side by side in a block, 1 to 4096: many are fast, few make smaller files. By default as the
+   * level finds best. With mixing at most 1024; blocks without the network always have one.
+   */
+  streams?: number;
   /** Length of the input in bytes, if known: written to files of several blocks. ERR_OPTIONS if it is wrong. */
   size?: number;
 }
@@ -84,6 +89,7 @@ export function checkCompressOptions(options: CompressOptions): void {
   checkCodecOptions(options);
   checkInteger('blockSize', options.blockSize, MIN_BLOCK_SIZE, MAX_BLOCK_SIZE);
   checkInteger('size', options.size, 0);
+  checkInteger('streams', options.streams, 1, MAX_STREAMS);
   checkInteger('level', options.level, 1, MAX_LEVEL);
   const modes = ['auto', 'stored', ...CODED_FORMATS.map(({ name }) => name)];
   if (options.mode !== undefined && !modes.includes(options.mode))

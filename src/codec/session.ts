@@ -1,5 +1,5 @@
 /** @file What one run keeps from block to block: the engine, the open network, and the models that it found. */
-import type { Engine, MixKernels, Network } from '../engines/engine.js';
+import type { Engine, MixKernels, Network, StreamKernels } from '../engines/engine.js';
 import { shortId } from '../model/id.js';
 import type { Model } from '../model/model.js';
 import type { CodecOptions } from './options.js';
@@ -34,6 +34,11 @@ export class Networks {
   /** The engine's mixing coder. */
   async mixing(): Promise<MixKernels> {
     return (await this.#select()).mixing;
+  }
+
+  /** The engine's coding of blocks of the network alone, where it has one. */
+  async kernels(): Promise<StreamKernels | undefined> {
+    return (await this.#select()).streams;
   }
 
   close(): void {

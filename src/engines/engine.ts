@@ -21,6 +21,8 @@ export interface Engine {
   open(model: Model, streams: number): Network;
   /** The mixing coder. An engine without one of its own is lent another engine's: see `lendMixing`. */
   readonly mixing: MixKernels;
+  /** Coding of blocks of the network alone, where the engine can do it whole; else the codec has the network predict step by step. */
+  readonly streams?: StreamKernels;
 }
 
 /** An engine that only predicts. */
@@ -47,6 +49,54 @@ export interface Network {
    */
   run(bytes: Uint8Array, steps: number, frequencies: Uint32Array): void | Promise<void>;
   /** Frees the state. The network must not be used afterwards. */
+  close(): void;
+}
+
+/**
+ * Coding of blocks whose streams are independent (docs/format.md, section 1.3): the network and a range coder for every stream stay
+ * with the engine, on its threads or on its device, for as many steps as are asked for at once. The codes are those of the
+ * network's `run` or `step` and a range coder per stream.
+ */
+export interface StreamKernels {
+  /**
+   * Bytes that coding a block takes beside the open network, wherever the engine has them; its copies of the block and of the
+   * codes included.
+   */
+  streamBytes(length: number, streams: number): number;
+  /**
+   * Begins to encode a block from the cold state, in as many streams as the network has. The network must not be used for
+   * anything else until the coder is closed, nor closed before.
+   * @returns undefined if the network is another engine's
+   * @throws ShacompError ERR_MEMORY_LIMIT
+   */
+  encodeStreams(network: Network, block: Uint8Array): StreamCoder<Uint8Array[]> | undefined;
+  /**
+   * Begins to decode a block, as {@link encodeStreams}.
+   * @param codes of all streams. Any codes decode to something
+   * @param length bytes of the block: at least as many as there are streams. Memory should be taken as it is needed: the length may
+   * be a lie of the file
+   */
+  decodeStreams(
+    network: Network,
+    codes: readonly Uint8Array[],
+    length: number,
+  ): StreamCoder<Uint8Array<ArrayBuffer>> | undefined;
+}
+
+/** A block that is being coded. One call at a time; results may be promises, which must be awaited before `close`. */
+export interface StreamCoder<Result> {
+  /**
+   * Codes the next `steps` bytes of every stream; at most as many steps as the longest stream has bytes left.
+   * @returns encoding, the bytes of all codes so far that no carry can change any more (docs/format.md, section 1.4), the same number
+   * on every engine; decoding, the bytes of code used so far, Infinity once it is known that no encoder writes these codes
+   */
+  advance(steps: number): number | Promise<number>;
+  /**
+   * The result, once all steps are done: the codes of all streams; or the block, in its own order.
+   * @returns undefined if the codes are together longer than the block; or are not exactly those of what was decoded
+   */
+  finish(): Result | undefined | Promise<Result | undefined>;
+  /** Frees what the coder has. It must not be used afterwards. */
   close(): void;
 }
 

@@ -39,6 +39,7 @@ export function lendMixing(predictor: Predictor, lender: Engine): Engine {
     memory: (architecture, streams) => predictor.memory(architecture, streams),
     open: (model, streams) => predictor.open(model, streams),
     mixing: lender.mixing,
+    streams: predictor.streams,
   };
 }
 

@@ -67,7 +67,7 @@ describe('options', () => {
     const block = { length: 1000, codedLength: 700, streams: 8 };
     expect(blockMemory(block)).toBe(1700);
     expect(blockMemory({ ...block, network: 5000, mode: codedMode('network') })).toBe(
-      700 + 2 * 1000 + 8 + 5000 + 8 * 1024,
+      700 + 2 * 1000 + 8 + 5000 + 8 * 1024 + 8 * 512,
     );
   });
 

@@ -1,7 +1,7 @@
 /** @file The command `eval`: what the model thinks a file costs beside what coding it really takes. */
 import { predictRows } from '../../codec/block/predict.js';
 import { Breath } from '../../codec/event-loop.js';
-import { levelSettings, type StreamDensity, streamCount } from '../../codec/strategy/levels.js';
+import { exactly, levelSettings, type StreamDensity, streamCount } from '../../codec/strategy/levels.js';
 import { compressChunks, type Engine, inspect, loadModel, type Model, type Network } from '../../index.js';
 import { shortId } from '../../model/id.js';
 import { CrossEntropy } from '../../trainer/cross-entropy.js';
@@ -47,6 +47,7 @@ export async function evaluate(operandFiles: string[], flags: Flags): Promise<vo
         ...options,
         level,
         blockSize,
+        streams: flags.streams,
         mode,
         size: bytes.length,
         onProgress: ({ bytesIn }) => progress.update(done + bytesIn),
@@ -59,7 +60,7 @@ export async function evaluate(operandFiles: string[], flags: Flags): Promise<vo
         options.engine,
         model,
         bytes,
-        { blockSize, density: settings.streams },
+        { blockSize, density: flags.streams === undefined ? settings.streams : exactly(flags.streams) },
         (done) => progress.update(done),
       );
       const coded = await code('network', bytes.length);

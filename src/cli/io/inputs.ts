@@ -64,11 +64,11 @@ export function levelOf(flags: Flags): number | undefined {
 export async function compressOptions(
   flags: Flags,
 ): Promise<CompressOptions & { model: Model | undefined; engine: Engine }> {
-  const { mode, blockSize } = flags;
+  const { mode, blockSize, streams } = flags;
   const level = levelOf(flags);
   const source = modelFor({ level, mode, model: flags.model });
   const model = source === undefined ? undefined : await loadModel(source);
-  return { ...(await codecOptions(flags)), model, level, mode, blockSize };
+  return { ...(await codecOptions(flags)), model, level, mode, blockSize, streams };
 }
 
 /** Runs `work` for every file; a file that fails is reported and the next one taken. */

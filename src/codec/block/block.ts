@@ -1,20 +1,17 @@
 /** @file Codes one block: drives the network's lockstep streams and the mode's symbol coder. */
-import type { MixKernels, Network } from '../../engines/engine.js';
+import type { MixKernels, Network, StreamKernels } from '../../engines/engine.js';
 import { INITIAL_BYTE, SYMBOLS } from '../../model/architecture.js';
 import { type Breath, inPieces, Portions } from '../event-loop.js';
 import type { CodedMode } from './modes.js';
 import { PLAIN_SYMBOLS, predictRows } from './predict.js';
+import { type BlockProgress, Growth } from './progress.js';
 import { placeSymbols } from './slices.js';
+import { decodeStreams, encodeStreams } from './stream-block.js';
+import { splitCodes } from './stream-table.js';
 import type { Preparable, SymbolDecoder } from './symbol-coder.js';
 
 /** Most symbols that are decoded with a network before damage is noticed. */
 const DECODED_SYMBOLS = 512;
-
-/** Symbols after which a block that has grown so far is given up: hopeless data costs little time. */
-const GIVE_UP_AFTER = 65536;
-
-/** What a block coder tells while it works: symbols done and payload bytes written or read. */
-export type BlockProgress = (symbols: number, payload: number) => void;
 
 /** What coding takes beside the block. */
 export interface BlockTools {
@@ -22,6 +19,8 @@ export interface BlockTools {
   network?: Network;
   /** Undefined in modes without mixing. */
   mixing?: MixKernels;
+  /** Used in modes without mixing, where the engine has them. */
+  kernels?: StreamKernels;
   breath: Breath;
   progress?: BlockProgress;
 }
@@ -34,15 +33,20 @@ export async function encodeBlock(
   block: Uint8Array,
   streams: number,
   mode: CodedMode,
-  { network, mixing, breath, progress }: BlockTools,
+  { network, mixing, kernels, breath, progress }: BlockTools,
 ): Promise<Uint8Array | undefined> {
   const { length } = block;
+  if (network && !mode.profile) {
+    const coder = kernels?.encodeStreams(network, block);
+    if (coder) return encodeStreams(coder, length, streams, breath, progress);
+  }
   const coder = mode.encoder({ length, streams, mixing });
   try {
     await prepare(coder, breath);
     network?.reset();
+    const growth = new Growth(streams);
     const done = await predictRows({ block, streams, network, breath }, coder, (symbols) => {
-      if (coder.length > length || (symbols >= GIVE_UP_AFTER && coder.length > symbols)) return false;
+      if (coder.length > length || growth.hopeless(symbols, coder.length)) return false;
       progress?.(symbols, coder.length);
       return true;
     });
@@ -63,8 +67,15 @@ export async function decodeBlock(
   length: number,
   streams: number,
   mode: CodedMode,
-  { network, mixing, breath, progress }: BlockTools,
+  { network, mixing, kernels, breath, progress }: BlockTools,
 ): Promise<Uint8Array<ArrayBuffer>> {
+  if (network && !mode.profile) {
+    const codes = splitCodes(payload, streams);
+    const coder = kernels?.decodeStreams(network, codes, length);
+    const table = payload.length - codes.reduce((sum, code) => sum + code.length, 0);
+    if (coder)
+      return decodeStreams(coder, length, streams, breath, (done, used) => progress?.(done, table + used));
+  }
   const coder = mode.decoder(payload, { length, streams, mixing });
   try {
     await prepare(coder, breath);

@@ -1,5 +1,5 @@
 /** @file How much memory coding takes, known before any of it is allocated. */
-import type { Engine, MixKernels } from '../../engines/engine.js';
+import type { Engine, MixKernels, StreamKernels } from '../../engines/engine.js';
 import { ShacompError } from '../../errors.js';
 import { humanBytes } from '../../format-bytes.js';
 import { type Architecture, SYMBOLS } from '../../model/architecture.js';
@@ -28,6 +28,8 @@ export interface BlockDemand {
   network?: number;
   /** undefined in modes without mixing */
   mixing?: MixKernels;
+  /** of the engine, where it has them */
+  kernels?: StreamKernels;
 }
 
 /**
@@ -40,7 +42,8 @@ export function blockMemory(block: BlockDemand, encoding = false): number {
   const payload = mode.profile ? 2 * codedLength : codedLength;
   const rows = encoding ? Math.max(BATCH_SYMBOLS, streams) : streams;
   const frequencies = mode.network ? rows * FREQUENCIES : 0;
-  return payload + 2 * length + streams + network + frequencies + mode.memory(block);
+  const kernels = mode.profile ? 0 : (block.kernels?.streamBytes(length, streams) ?? 0);
+  return payload + 2 * length + streams + network + frequencies + mode.memory(block) + kernels;
 }
 
 /** @throws ShacompError ERR_MEMORY_LIMIT if `needed` bytes are more than allowed */

@@ -25,10 +25,13 @@ interface Coders {
 /** A way to code a block that is not stored. */
 export interface CodedMode extends CodedFormat, Coders {}
 
+/** Bytes of a stream's range coder, with the room that it begins with. */
+const STREAM_CODER = 512;
+
 const networkCoders: Coders = {
-  memory: () => 0,
-  encoder: ({ length }) => new NetworkEncoder(length),
-  decoder: (payload) => new NetworkDecoder(payload),
+  memory: ({ streams }) => streams * STREAM_CODER,
+  encoder: ({ length, streams }) => new NetworkEncoder(length, streams),
+  decoder: (payload, { streams }) => new NetworkDecoder(payload, streams),
 };
 
 function mixingCoders(profile: MixProfile): Coders {

@@ -1,8 +1,10 @@
 /**
  * @file Codes a byte from the network's 256 frequencies as 8 binary decisions, most significant bit first. Each
- * decision halves the range of possible bytes; its probability is the ratio of the sums of frequencies.
+ * decision halves the range of possible bytes; its probability is the ratio of the sums of frequencies. Every stream has a
+ * range coder of its own, so that streams depend on nothing of each other.
  */
 import { PROBABILITY_ONE, RangeDecoder, RangeEncoder } from '../../range-coder.js';
+import { joinCodes, splitCodes } from './stream-table.js';
 import { damagedBlock, type SymbolDecoder, type SymbolEncoder } from './symbol-coder.js';
 
 /** Sum of frequencies[from .. to). At most 2^30, so it stays an int32. */
@@ -19,81 +21,98 @@ export function probability(ones: number, total: number): number {
 }
 
 export class NetworkEncoder implements SymbolEncoder {
-  readonly #coder: RangeEncoder;
+  readonly #coders: RangeEncoder[];
 
   /** @param length of the block in bytes */
-  constructor(length: number) {
-    this.#coder = new RangeEncoder(length);
+  constructor(length: number, streams: number) {
+    this.#coders = Array.from({ length: streams }, () => new RangeEncoder(length));
   }
 
   get length(): number {
-    return this.#coder.length;
+    let total = 0;
+    for (const coder of this.#coders) total += coder.length;
+    return total;
   }
 
   encode(symbols: Uint8Array, frequencies: Uint32Array): void {
-    for (let i = 0; i < symbols.length; i++) {
-      const symbol = symbols[i];
-      let first = i * 256;
-      let ones = sum(frequencies, first + 128, first + 256);
-      let total = sum(frequencies, first, first + 128) + ones;
-      for (let half = 128; ; ) {
-        const bit = symbol & half;
-        this.#coder.encode(bit, probability(ones, total));
-        if (half === 1) break;
-        if (bit) {
-          first += half;
-          total = ones;
-        } else {
-          total -= ones;
-        }
-        half >>= 1;
-        ones = sum(frequencies, first + half, first + 2 * half);
-      }
-    }
+    const streams = this.#coders.length;
+    for (let i = 0, stream = 0; i < symbols.length; i++, stream = stream + 1 < streams ? stream + 1 : 0)
+      encodeSymbol(this.#coders[stream], symbols[i], frequencies, i * 256);
   }
 
   finish(): Uint8Array | undefined {
-    return this.#coder.finish();
+    const codes = this.#coders.map((coder) => coder.finish());
+    return codes.every((code) => code !== undefined) ? joinCodes(codes) : undefined;
   }
 }
 
 export class NetworkDecoder implements SymbolDecoder {
-  readonly #coder: RangeDecoder;
+  readonly #coders: RangeDecoder[];
+  /** Bytes of the table before the codes. */
+  readonly #table: number;
 
-  constructor(payload: Uint8Array) {
-    this.#coder = new RangeDecoder(payload);
+  /** @throws ShacompError ERR_CORRUPT */
+  constructor(payload: Uint8Array, streams: number) {
+    const codes = splitCodes(payload, streams);
+    this.#table = codes[0].byteOffset - payload.byteOffset;
+    this.#coders = codes.map((code) => new RangeDecoder(code));
   }
 
   get position(): number {
-    return this.#coder.position;
+    let total = this.#table;
+    for (const coder of this.#coders) total += coder.position;
+    return total;
   }
 
   decode(symbols: Uint8Array, count: number, frequencies: Uint32Array): void {
-    for (let i = 0; i < count; i++) {
-      let first = i * 256;
-      let ones = sum(frequencies, first + 128, first + 256);
-      let total = sum(frequencies, first, first + 128) + ones;
-      let symbol = 0;
-      for (let half = 128; ; ) {
-        const bit = this.#coder.decode(probability(ones, total));
-        if (bit) {
-          symbol |= half;
-          first += half;
-          total = ones;
-        } else {
-          total -= ones;
-        }
-        if (half === 1) break;
-        half >>= 1;
-        ones = sum(frequencies, first + half, first + 2 * half);
-      }
-      symbols[i] = symbol;
+    const streams = this.#coders.length;
+    for (let i = 0, stream = 0; i < count; i++, stream = stream + 1 < streams ? stream + 1 : 0) {
+      const coder = this.#coders[stream];
+      symbols[i] = decodeSymbol(coder, frequencies, i * 256);
+      // do not decode on and on what is not there
+      if (coder.damaged) throw damagedBlock();
     }
-    // do not decode on and on what is not there
-    if (this.#coder.damaged) throw damagedBlock();
   }
 
   finish(): void {
-    if (!this.#coder.ends()) throw damagedBlock();
+    if (!this.#coders.every((coder) => coder.ends())) throw damagedBlock();
+  }
+}
+
+/** Codes a symbol with the frequencies from `first` on. */
+function encodeSymbol(coder: RangeEncoder, symbol: number, frequencies: Uint32Array, first: number): void {
+  let ones = sum(frequencies, first + 128, first + 256);
+  let total = sum(frequencies, first, first + 128) + ones;
+  for (let half = 128; ; ) {
+    const bit = symbol & half;
+    coder.encode(bit, probability(ones, total));
+    if (half === 1) break;
+    if (bit) {
+      first += half;
+      total = ones;
+    } else {
+      total -= ones;
+    }
+    half >>= 1;
+    ones = sum(frequencies, first + half, first + 2 * half);
+  }
+}
+
+/** The inverse of {@link encodeSymbol}. */
+function decodeSymbol(coder: RangeDecoder, frequencies: Uint32Array, first: number): number {
+  let ones = sum(frequencies, first + 128, first + 256);
+  let total = sum(frequencies, first, first + 128) + ones;
+  let symbol = 0;
+  for (let half = 128; ; ) {
+    if (coder.decode(probability(ones, total))) {
+      symbol |= half;
+      first += half;
+      total = ones;
+    } else {
+      total -= ones;
+    }
+    if (half === 1) return symbol;
+    half >>= 1;
+    ones = sum(frequencies, first + half, first + 2 * half);
   }
 }

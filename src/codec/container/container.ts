@@ -11,7 +11,6 @@ import {
   LAST,
   MAGIC,
   MAX_BLOCK_SIZE,
-  MAX_STREAMS,
   MAX_TOTAL,
   MODEL_ID_LENGTH,
   MODEL_MARK,
@@ -233,7 +232,7 @@ export class ContainerReader {
     let streams = 0;
     if (mode) {
       codedLength = await readVarint(this.#reader, length - 1, "a block's coded length");
-      streams = await readVarint(this.#reader, Math.min(length, MAX_STREAMS), 'the number of streams');
+      streams = await readVarint(this.#reader, Math.min(length, mode.maxStreams), 'the number of streams');
       if (streams === 0) throw corrupt('a block without streams');
       if (mode.profile) {
         const profile = await this.#reader.byte();

@@ -12,8 +12,10 @@ export const MODEL_MARK = 0x52;
 export const MAX_BLOCK_SIZE = 2 ** 26;
 /** Longest total length that a file may declare, in bytes. */
 export const MAX_TOTAL = Number.MAX_SAFE_INTEGER;
-/** Most streams that a block may have. */
-export const MAX_STREAMS = 1024;
+/** Most streams that a block may have whose streams are coded apart, by the network alone. */
+export const MAX_STREAMS = 4096;
+/** Most streams of a block with mixing, whose streams share what they learn. */
+export const MAX_MIXED_STREAMS = 1024;
 /** A model is named by the first bytes of the SHA-256 of its file. */
 export const MODEL_ID_LENGTH = 8;
 /** Bytes behind a payload: the CRC-32 of all original bytes of the member so far. */
@@ -53,14 +55,22 @@ export interface CodedFormat {
   readonly type: number;
   /** Whether the network's frequencies are needed. */
   readonly network: boolean;
+  /** Most streams that such a block may have. */
+  readonly maxStreams: number;
   /** The mixing profile, which such blocks record; undefined where nothing is mixed. */
   readonly profile?: MixProfile;
 }
 
+/** Blocks that are mixed. */
+const mixed = (name: CodedFormat['name'], network: boolean, profile: MixProfile): CodedFormat => {
+  const type = network ? RECORD.networkMixing : RECORD.mixing;
+  return { name, type, network, maxStreams: MAX_MIXED_STREAMS, profile };
+};
+
 export const CODED_FORMATS: readonly CodedFormat[] = [
-  { name: 'network', type: RECORD.network, network: true },
-  { name: 'mixing-fast', type: RECORD.mixing, network: false, profile: 'fast' },
-  { name: 'mixing-full', type: RECORD.mixing, network: false, profile: 'full' },
-  { name: 'network-mixing-fast', type: RECORD.networkMixing, network: true, profile: 'fast' },
-  { name: 'network-mixing-full', type: RECORD.networkMixing, network: true, profile: 'full' },
+  { name: 'network', type: RECORD.network, network: true, maxStreams: MAX_STREAMS },
+  mixed('mixing-fast', false, 'fast'),
+  mixed('mixing-full', false, 'full'),
+  mixed('network-mixing-fast', true, 'fast'),
+  mixed('network-mixing-full', true, 'full'),
 ];

@@ -29,3 +29,22 @@ export async function readVarint(reader: ByteReader, limit: number, what: string
       throw new ShacompError('ERR_CORRUPT', `the compressed data is damaged: ${what} is out of range`);
   }
 }
+
+/**
+ * A number at `at` in bytes that are all there, and where it ends.
+ * @param limit the largest value allowed, below 2^46
+ * @returns undefined if it does not end, is larger or not in its shortest form
+ */
+export function decodeVarint(
+  bytes: Uint8Array,
+  at: number,
+  limit: number,
+): { value: number; end: number } | undefined {
+  let value = 0;
+  for (let i = at, unit = 1; i < bytes.length && unit <= limit; i++, unit *= 128) {
+    value += (bytes[i] % 128) * unit;
+    if (value > limit || (bytes[i] === 0 && unit > 1)) return undefined;
+    if (bytes[i] < 128) return { value, end: i + 1 };
+  }
+  return undefined;
+}

@@ -4,13 +4,14 @@
  */
 import type { MixKernels } from '../../engines/engine.js';
 import type { Model } from '../../model/model.js';
-import { type BlockProgress, encodeBlock } from '../block/block.js';
+import { encodeBlock } from '../block/block.js';
 import { blockMemory } from '../block/memory.js';
 import { type CodedMode, codedMode } from '../block/modes.js';
+import type { BlockProgress } from '../block/progress.js';
 import { MODEL_ID_LENGTH } from '../container/format.js';
 import type { Breath } from '../event-loop.js';
 import type { Networks } from '../session.js';
-import { type Level, type StreamDensity, streamCount } from './levels.js';
+import { exactly, type Level, type StreamDensity, streamCount } from './levels.js';
 import { SLICES, Trial } from './trial.js';
 
 /** Blocks up to this length are coded with and without the network, and the smaller result wins. */
@@ -23,6 +24,8 @@ const FULL = 0.85;
 /** How blocks are coded. */
 export interface Plan {
   streams: StreamDensity;
+  /** whether a block gets these streams whatever they cost */
+  exact: boolean;
   /** mode of blocks; undefined to store all */
   mode?: CodedMode;
   /** mode of blocks that do not gain from the network; undefined to keep to `mode` */
@@ -31,12 +34,21 @@ export interface Plan {
   tolerance: number;
 }
 
-/** @param mode what the caller asks for; 'auto' for the level's choice */
-export function planFor(level: Level, mode: 'auto' | 'stored' | CodedMode['name']): Plan {
-  const { streams, tolerance } = level;
-  if (mode === 'stored') return { streams, tolerance };
-  if (mode !== 'auto') return { streams, tolerance, mode: codedMode(mode) };
-  return { streams, tolerance, mode: codedMode(level.mode), plain: codedMode(level.plain) };
+/**
+ * @param mode what the caller asks for; 'auto' for the level's choice
+ * @param streams what the caller asks for
+ */
+export function planFor(
+  level: Level,
+  mode: 'auto' | 'stored' | CodedMode['name'],
+  streams: number | undefined,
+): Plan {
+  const { tolerance } = level;
+  const density = streams === undefined ? level.streams : exactly(streams);
+  const plan = { streams: density, exact: streams !== undefined, tolerance };
+  if (mode === 'stored') return plan;
+  if (mode !== 'auto') return { ...plan, mode: codedMode(mode) };
+  return { ...plan, mode: codedMode(level.mode), plain: codedMode(level.plain) };
 }
 
 /** A block that was coded. */
@@ -72,7 +84,7 @@ export class BlockEncoder {
     model: Model | undefined,
     progress: BlockProgress,
   ): Promise<CodedBlock | undefined> {
-    const { mode, plain } = this.#plan;
+    const { mode, plain, exact } = this.#plan;
     const { length } = block;
     // what is stored is held twice: as it came, and in the chunk that is given out
     this.allow(blockMemory({ length, codedLength: length, streams: 0 }));
@@ -81,7 +93,7 @@ export class BlockEncoder {
       this.#encode(block, m, streams, model, p);
     // alone, the context models gain nothing from streams
     if (!mode.network) return encode(mode, 1, progress);
-    const most = streamCount(block.length, this.#plan.streams);
+    const most = streamCount(block.length, this.#plan.streams, mode.maxStreams);
     if (plain && block.length <= SMALL) {
       // without progress, which should not go back
       const [a, b] = [await encode(mode, most), await encode(plain, 1)];
@@ -89,10 +101,10 @@ export class BlockEncoder {
       return a && a.payload.length + 1 + MODEL_ID_LENGTH <= without ? a : b;
     }
     // a network alone does not learn: streams cost it next to nothing
-    if (!plain && (most === 1 || !mode.profile)) return encode(mode, most, progress);
+    if (!plain && (exact || most === 1 || !mode.profile)) return encode(mode, most, progress);
     const trial = await this.#trial(block, model);
     if (plain && !(await this.#networkPays(trial, mode, plain))) return encode(plain, 1, progress);
-    const coded = await encode(mode, await this.#streams(trial, most), progress);
+    const coded = await encode(mode, exact ? most : await this.#streams(trial, most), progress);
     return coded ?? (plain && encode(plain, 1, progress));
   }
 
@@ -136,6 +148,7 @@ export class BlockEncoder {
     const payload = await encodeBlock(block, streams, mode, {
       network,
       mixing,
+      kernels: await this.#networks.kernels(),
       breath: this.#breath,
       progress,
     });
@@ -151,6 +164,7 @@ export class BlockEncoder {
     mixing: MixKernels | undefined,
   ): Promise<void> {
     const network = mode.network && model ? await this.#networks.memory(model, streams) : undefined;
-    this.allow(blockMemory({ length, codedLength: length, streams, mode, network, mixing }, true));
+    const kernels = mode.network ? await this.#networks.kernels() : undefined;
+    this.allow(blockMemory({ length, codedLength: length, streams, mode, network, mixing, kernels }, true));
   }
 }

@@ -12,10 +12,14 @@ export interface StreamDensity {
 /**
  * Number of streams of the network that the encoder cuts a block of `length` bytes into. A decoder takes the number from
  * the block.
+ * @param limit most streams that the block's format has
  */
-export function streamCount(length: number, density: StreamDensity): number {
-  return Math.min(MAX_STREAMS, density.most, Math.max(1, Math.ceil(length / density.bytes)));
+export function streamCount(length: number, density: StreamDensity, limit = MAX_STREAMS): number {
+  return Math.min(limit, density.most, Math.max(1, Math.ceil(length / density.bytes)));
 }
+
+/** The density with which every block gets that many streams, as far as it has bytes for them. */
+export const exactly = (streams: number): StreamDensity => ({ bytes: 1, most: streams });
 
 /** Settings of a level. A decoder needs none of them: blocks say how they were coded. */
 export interface Level {

@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { blockMemory } from '../../../src/codec/block/memory.js';
 import { CODED_MODES, codedMode } from '../../../src/codec/block/modes.js';
+import { streamStart } from '../../../src/codec/block/slices.js';
+import { splitCodes } from '../../../src/codec/block/stream-table.js';
 import type { Mode } from '../../../src/codec/container/format.js';
 import { Breath } from '../../../src/codec/event-loop.js';
 import { LEVELS } from '../../../src/codec/strategy/levels.js';
@@ -133,6 +135,45 @@ describe('streams', () => {
     expect(await streamsAt({ mode: 'network', level: 6 })).toBe(1);
     expect(await streamsAt({ mode: 'network-mixing-fast', level: 9 })).toBe(1);
     expect(await streamsAt({ mode: 'mixing-fast' })).toBe(1);
+  });
+
+  it('are as many as asked for, as far as there are bytes and the mode has them', async () => {
+    const engine = engines.at(-1)!;
+    const streamsOf = async (length: number, mode: Mode, streams: number) => {
+      const file = await compress(sampleText(length), { model, engine, mode, streams });
+      const [block] = (await collect(inspect(file))).filter((record) => record.kind === 'block');
+      expect(block.mode).toBe(mode);
+      return block.streams;
+    };
+    expect(await streamsOf(70_000, 'network', 4096)).toBe(4096);
+    expect(await streamsOf(70_000, 'network', 3)).toBe(3);
+    expect(await streamsOf(70_000, 'network-mixing-fast', 4096)).toBe(1024);
+    expect(await streamsOf(70_000, 'network-mixing-fast', 5)).toBe(5);
+    expect(await streamsOf(9000, 'mixing-fast', 5)).toBe(1);
+    for (const streams of [0, 4097, 1.5])
+      await expect(compress(new Uint8Array(9), { streams, model, engine })).rejects.toMatchObject({
+        code: 'ERR_OPTIONS',
+      });
+  });
+
+  it('of a network alone depend on nothing of each other: their codes are those of their bytes alone', async () => {
+    const data = sampleText(5000);
+    for (const engine of engines)
+      for (const streams of [2, 7, 100]) {
+        const coded = (bytes: Uint8Array, of: number) =>
+          compress(bytes, { mode: 'network', streams: of, model, engine });
+        const payloadOf = async (file: Uint8Array) => {
+          const [block] = (await collect(inspect(file))).filter((record) => record.kind === 'block');
+          return file.subarray(file.length - 4 - block.codedLength, file.length - 4);
+        };
+        const file = await coded(data, streams);
+        const codes = splitCodes(await payloadOf(file), streams);
+        for (const k of [0, 1, streams - 1]) {
+          const slice = data.subarray(streamStart(5000, streams, k), streamStart(5000, streams, k + 1));
+          expect(Buffer.compare(codes[k], await payloadOf(await coded(slice, 1)))).toBe(0);
+        }
+        expect(Buffer.compare(await decompress(file, { model, engine }), data)).toBe(0);
+      }
   });
 
   it('are fewer where they cost more: each learns too late what the others have just met', async () => {

@@ -27,6 +27,12 @@ for (const name of ['native', 'wasm', 'reference']) {
   if (engine) engines.push(engine);
 }
 
+/** Every mode, and the mode whose streams have codes of their own with several of them. */
+const CASES = [
+  ...CODED_MODES.map(({ name }) => ({ mode: name, streams: 1 })),
+  { mode: 'network', streams: 3 } as const,
+];
+
 /** A few words, which every mode makes smaller. */
 function words(seed: number, count: number): Uint8Array {
   const next = random(seed);
@@ -55,12 +61,12 @@ async function outcome(file: Uint8Array, engine: Engine): Promise<string> {
   }
 }
 
-describe.each(CODED_MODES.map(({ name }) => name))('mode %s', (mode) => {
+describe.each(CASES)('mode $mode, streams: $streams', ({ mode, streams }) => {
   const fast = engines.filter(({ name }) => name !== 'reference');
 
   it('refuses every flipped bit of a payload, on every engine alike', async () => {
     const data = words(3, 4);
-    const file = await compress(data, { mode, model, engine: engines[0] });
+    const file = await compress(data, { mode, streams, model, engine: engines[0] });
     const { payload, end } = await taken(file);
     for (const engine of engines) expect(await outcome(file, engine)).toBe('accepted');
     for (let bit = (end - payload.length) * 8; bit < end * 8; bit++) {
@@ -78,7 +84,7 @@ describe.each(CODED_MODES.map(({ name }) => name))('mode %s', (mode) => {
   it('refuses payloads with bytes more or fewer, the header telling their length', async () => {
     for (let seed = 1; seed <= 4; seed++) {
       const data = words(seed, 6 * seed);
-      const file = await compress(data, { mode, model, engine: engines[0] });
+      const file = await compress(data, { mode, streams, model, engine: engines[0] });
       const { block, payload, end } = await taken(file);
       const changed = [
         ...[[0], [1], [255], [0, 0], [0, 0, 0, 0, 0]].map((more) => [...payload, ...more]),
@@ -100,7 +106,7 @@ describe.each(CODED_MODES.map(({ name }) => name))('mode %s', (mode) => {
   it('accepts no flip in the last bytes, wherever the code ends', async () => {
     for (let seed = 1; seed <= 12; seed++) {
       const data = words(100 + seed, seed);
-      const file = await compress(data, { mode, model, engine: engines[0] });
+      const file = await compress(data, { mode, streams, model, engine: engines[0] });
       const { end } = await taken(file);
       for (let bit = (end - 3) * 8; bit < end * 8; bit++) {
         const damaged = file.slice();

@@ -96,6 +96,7 @@ describe('streams of a block', () => {
     const counts = [1, 65536, 65537, 2 ** 22, 2 ** 26].map((length) => streamCount(length, density));
     expect(counts).toEqual([1, 1, 2, 64, 100]);
     expect(streamCount(2 ** 26, { bytes: 1, most: Number.POSITIVE_INFINITY })).toBe(MAX_STREAMS);
+    expect(streamCount(2 ** 26, density, 10)).toBe(10);
   });
 
   it('are contiguous slices of nearly equal length, the longer ones first', () => {

@@ -45,7 +45,12 @@ beforeEach(() => Object.assign(found, { saving: 0, streamCost: () => 0, trials: 
 /** Codes a block at a level with coders that need no time; gives how. */
 async function choice(level: number, length = 2 ** 20, mode: 'auto' | CodedMode['name'] = 'auto') {
   const networks = new Networks({ engine: fakeEngine({ shape: 'flat', mixing: stubMixing() }) }, NODE);
-  const encoder = new BlockEncoder(planFor(levelSettings(level), mode), networks, new Breath(), () => {});
+  const encoder = new BlockEncoder(
+    planFor(levelSettings(level), mode, undefined),
+    networks,
+    new Breath(),
+    () => {},
+  );
   const coded = await encoder.encode(new Uint8Array(length), fakeModel(), () => {});
   networks.close();
   return { mode: coded!.mode.name, streams: coded!.streams };
@@ -94,7 +99,12 @@ describe('what a trial promised', () => {
     found.saving = 0.5;
     const mixing = stubMixing({ plain: 0.5, network: 2 });
     const networks = new Networks({ engine: fakeEngine({ shape: 'flat', mixing }) }, NODE);
-    const encoder = new BlockEncoder(planFor(levelSettings(6), 'auto'), networks, new Breath(), () => {});
+    const encoder = new BlockEncoder(
+      planFor(levelSettings(6), 'auto', undefined),
+      networks,
+      new Breath(),
+      () => {},
+    );
     const coded = await encoder.encode(new Uint8Array(2 ** 17), fakeModel(), () => {});
     expect(coded).toMatchObject({ mode: { name: 'mixing-full' }, streams: 1 });
     networks.close();
@@ -107,7 +117,12 @@ describe('the memory limit', () => {
     const engine = fakeEngine({ shape: 'flat', mixing: stubMixing() });
     const networks = new Networks({ engine }, NODE);
     const allow = (bytes: number) => checkMemory(bytes, limit);
-    const encoder = new BlockEncoder(planFor(levelSettings(level), mode), networks, new Breath(), allow);
+    const encoder = new BlockEncoder(
+      planFor(levelSettings(level), mode, undefined),
+      networks,
+      new Breath(),
+      allow,
+    );
     const code = await encoder
       .encode(new Uint8Array(2 ** 17), fakeModel(), () => {})
       .then(
@@ -214,7 +229,12 @@ describe('small blocks', () => {
   it('take the network where both are as long: a later block then need not name the model', async () => {
     const mixing = stubMixing({ plain: 0.5, network: 0.5 - 9 / 4096 });
     const networks = new Networks({ engine: { ...engine, mixing } }, NODE);
-    const encoder = new BlockEncoder(planFor(levelSettings(4), 'auto'), networks, new Breath(), () => {});
+    const encoder = new BlockEncoder(
+      planFor(levelSettings(4), 'auto', undefined),
+      networks,
+      new Breath(),
+      () => {},
+    );
     expect((await encoder.encode(new Uint8Array(4096), fakeModel(), () => {}))!.mode.name).toBe(
       'network-mixing-fast',
     );
