@@ -47,6 +47,8 @@ export interface DeviceOptions {
   dot?: DotKernel;
   /** default: `together`, on software adapters `alone` */
   sharing?: Sharing;
+  /** Bytes of the largest buffer of a network; default: what the adapter allows. */
+  largestBuffer?: number;
 }
 
 /** What adapters may say of themselves beyond the types of the platform. */
@@ -61,7 +63,11 @@ interface MoreInfo {
   }>;
 }
 
-function reportOf(gpu: GPU, adapter: GPUAdapter, { dot, sharing }: DeviceOptions): DeviceReport {
+function reportOf(
+  gpu: GPU,
+  adapter: GPUAdapter,
+  { dot, sharing, largestBuffer = Number.POSITIVE_INFINITY }: DeviceOptions,
+): DeviceReport {
   const info = adapter.info as GPUAdapterInfo & MoreInfo;
   const words = [info.vendor, info.architecture, info.description].filter((word) => word);
   const software =
@@ -72,8 +78,8 @@ function reportOf(gpu: GPU, adapter: GPUAdapter, { dot, sharing }: DeviceOptions
     software,
     sharing: sharing ?? (software ? 'alone' : 'together'),
     dot: dot ?? (has ? 'dot4I8Packed' : 'plain'),
-    maxStorageBufferBindingSize: adapter.limits.maxStorageBufferBindingSize,
-    maxBufferSize: adapter.limits.maxBufferSize,
+    maxStorageBufferBindingSize: Math.min(adapter.limits.maxStorageBufferBindingSize, largestBuffer),
+    maxBufferSize: Math.min(adapter.limits.maxBufferSize, largestBuffer),
     matrices: [...(info.subgroupMatrixConfigs ?? [])]
       .filter(
         ({ componentType, resultComponentType }) => componentType === 'i8' && resultComponentType === 'i32',

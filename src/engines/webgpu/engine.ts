@@ -1,14 +1,15 @@
 /** @file The WebGPU engine: networks on a GPU, of Node's or of the browser's WebGPU. It only predicts. */
 import { ShacompError } from '../../errors.js';
 import { humanBytes } from '../../format-bytes.js';
-import { type Architecture, SYMBOLS } from '../../model/architecture.js';
+import { type Architecture, INITIAL_BYTE, SYMBOLS } from '../../model/architecture.js';
 import { type IntegerModel, modelImage } from '../../model/sharnn.js';
 import { checkRun, checkStreams, networkClosed } from '../check.js';
-import type { Network, Predictor } from '../engine.js';
+import type { Predictor } from '../engine.js';
 import { type Device, type DeviceOptions, type DeviceReport, gpuUnavailable, openDevice } from './device.js';
-import { networkPlan, type PartPlan } from './layout.js';
-import { NetworkPart } from './network.js';
+import { DECODED_STEPS, networkPlan, type PartPlan } from './layout.js';
+import { NetworkPart, type Results } from './network.js';
 import { computesRight } from './self-check.js';
+import { allEnd, type CodingNetwork, streamKernels, usedCode } from './streams.js';
 
 export interface WebGpuPredictor extends Predictor {
   readonly report: DeviceReport;
@@ -99,6 +100,7 @@ export async function webgpuPredictor(gpu: GPU, options: DeviceOptions = {}): Pr
     report,
     memory: (architecture, streams) => networkMemory(architecture, streams, report),
     open,
+    streams: streamKernels((network) => network instanceof WebGpuNetwork),
     close: () => shared.close(),
   };
 }
@@ -111,9 +113,12 @@ export const describeDevice = ({ name, software, dot, sharing, maxStorageBufferB
     `buffers up to ${humanBytes(maxStorageBufferBindingSize)}`,
   ].join(', ');
 
-class WebGpuNetwork implements Network {
+class WebGpuNetwork implements CodingNetwork {
   private readonly parts: Promise<{ device: Device; parts: NetworkPart[] }>;
   private closed = false;
+  /** of a decoder: what the next step is fed, and the decoders' words, for each part */
+  private fed: Uint8Array[] = [];
+  private coders: Uint32Array[] = [];
   /** what was asked last: requests are done one after the other */
   private last: Promise<unknown> = Promise.resolve();
 
@@ -152,7 +157,58 @@ class WebGpuNetwork implements Network {
   run(bytes: Uint8Array, steps: number, frequencies: Uint32Array): Promise<void> {
     if (this.closed) throw networkClosed();
     checkRun(this.streams, bytes, steps, frequencies);
-    return this.later(() => this.runSteps(bytes, steps, frequencies));
+    return this.later(() => this.guarded((parts) => this.runParts(parts, bytes, steps, 0, frequencies)));
+  }
+
+  odds(rows: Uint8Array, steps: number, odds: Uint16Array): Promise<void> {
+    if (this.closed) throw networkClosed();
+    return this.later(() => this.guarded((parts) => this.runParts(parts, rows, steps, 1, odds)));
+  }
+
+  startDecoding(codes: readonly Uint8Array[], symbols: readonly number[]): Promise<void> {
+    if (this.closed) throw networkClosed();
+    return this.later(() =>
+      this.guarded(async (parts) => {
+        let first = 0;
+        this.fed = [];
+        this.coders = [];
+        for (const part of parts) {
+          const end = first + part.streams;
+          await part.startDecoding(codes.slice(first, end), symbols.slice(first, end));
+          this.fed.push(new Uint8Array(part.streams).fill(INITIAL_BYTE));
+          first = end;
+        }
+      }),
+    );
+  }
+
+  decode(steps: number): Promise<{ rows: Uint8Array; used: number }> {
+    if (this.closed) throw networkClosed();
+    const { streams } = this;
+    return this.later(() =>
+      this.guarded(async (parts) => {
+        const rows = new Uint8Array(steps * streams);
+        let first = 0;
+        for (const [i, part] of parts.entries()) {
+          for (let t = 0; t < steps; t += DECODED_STEPS) {
+            const count = Math.min(DECODED_STEPS, steps - t);
+            const decoded = await part.decode(this.fed[i], count);
+            for (let k = 0; k < count; k++) {
+              const row = decoded.rows.subarray(k * part.streams, (k + 1) * part.streams);
+              rows.set(row, (t + k) * streams + first);
+              this.fed[i] = row;
+            }
+            this.coders[i] = decoded.coders;
+          }
+          first += part.streams;
+        }
+        return { rows, used: this.coders.reduce((sum, coders) => sum + usedCode(coders), 0) };
+      }),
+    );
+  }
+
+  ends(): Promise<boolean> {
+    return this.later(async () => this.coders.every(allEnd));
   }
 
   close(): void {
@@ -171,50 +227,68 @@ class WebGpuNetwork implements Network {
     return done;
   }
 
-  private async runSteps(bytes: Uint8Array, steps: number, frequencies: Uint32Array): Promise<void> {
+  /** @throws ShacompError ERR_ENGINE_UNAVAILABLE if the device fails, ERR_MEMORY_LIMIT */
+  private async guarded<T>(work: (parts: NetworkPart[]) => Promise<T>): Promise<T> {
     const { device, parts } = await this.parts;
     try {
-      let first = 0;
-      for (const part of parts) {
-        await this.runPart(part, first, bytes, steps, frequencies);
-        first += part.streams;
-      }
+      return await work(parts);
     } catch (error) {
+      if (error instanceof ShacompError) throw error;
       const why = device.lost() ?? (error as Error).message.split('\n')[0];
       throw gpuUnavailable(`${device.report.name} failed: ${why}`, error);
     }
   }
 
-  /** Streams `first` and so on: those of a part, which has steps of its own. */
+  private async runParts(
+    parts: NetworkPart[],
+    rows: Uint8Array,
+    steps: number,
+    more: number,
+    results: Results,
+  ): Promise<void> {
+    let first = 0;
+    for (const part of parts) {
+      await this.runPart(part, first, rows, steps, more, results);
+      first += part.streams;
+    }
+  }
+
+  /**
+   * Streams `first` and so on: those of a part, which has steps of its own.
+   * @param more rows behind those of the steps: 1 for probabilities, 0 for frequencies
+   */
   private async runPart(
     part: NetworkPart,
     first: number,
-    bytes: Uint8Array,
+    rows: Uint8Array,
     steps: number,
-    frequencies: Uint32Array,
+    more: number,
+    results: Results,
   ): Promise<void> {
     const { streams } = this;
     const whole = part.streams === streams;
-    const rows = new Uint32Array(whole ? 0 : part.steps * part.streams * SYMBOLS);
+    /** numbers of a row's result */
+    const size = results instanceof Uint16Array ? 8 : SYMBOLS;
+    const own = results.slice(0, whole ? 0 : part.steps * part.streams * size);
     let reading: (() => Promise<void>) | undefined;
     for (let t = 0; t < steps; t += part.steps) {
       const count = Math.min(part.steps, steps - t);
-      const input = new Uint8Array(count * part.streams);
-      for (let k = 0; k < count; k++) {
+      const input = new Uint8Array((count + more) * part.streams);
+      for (let k = 0; k < count + more; k++) {
         const at = (t + k) * streams + first;
-        input.set(bytes.subarray(at, at + part.streams), k * part.streams);
+        input.set(rows.subarray(at, at + part.streams), k * part.streams);
       }
-      const read = part.submit(input, count);
+      const read = more > 0 ? part.submitOdds(input, count) : part.submit(input, count);
       await reading?.();
       reading = async () => {
-        const length = count * part.streams * SYMBOLS;
-        const at = (t * streams + first) * SYMBOLS;
-        if (whole) return read(frequencies.subarray(at, at + length));
-        await read(rows.subarray(0, length));
+        const length = count * part.streams * size;
+        const at = (t * streams + first) * size;
+        if (whole) return read(results.subarray(at, at + length));
+        await read(own.subarray(0, length));
         for (let k = 0; k < count; k++)
-          frequencies.set(
-            rows.subarray(k * part.streams * SYMBOLS, (k + 1) * part.streams * SYMBOLS),
-            at + k * streams * SYMBOLS,
+          results.set(
+            own.subarray(k * part.streams * size, (k + 1) * part.streams * size),
+            at + k * streams * size,
           );
       };
     }

@@ -5,7 +5,7 @@
  * not wait for the step before is computed for many rows at once; `recur` alone goes step by step. A network that does not know
  * its input yet has one step at a time: then rows are streams.
  */
-import { SYMBOLS } from '../../model/architecture.js';
+import { INITIAL_BYTE, SYMBOLS } from '../../model/architecture.js';
 import { arithmetic, type DotKernel } from './arithmetic.js';
 import { BOOM_AT, CHUNK, SCALAR_WORDS, SCALARS, VECTOR_AT, VECTORS } from './layout.js';
 
@@ -691,6 +691,133 @@ ${main}
   };
 };
 
+/** What coders need: docs/format.md, section 1.3. */
+const CODING = `
+fn sum(first: u32, count: u32) -> u32 {
+  var total = 0u;
+  for (var i = 0u; i < count; i++) { total += frequencies[first + i]; }
+  return total;
+}
+// floor(ones 65536 / total) in [1, 65535]; ones <= total < 2^30
+fn probability(ones: u32, total: u32) -> u32 {
+  if (ones >= total) { return 65535u; }
+  var rest = ones;
+  var p = 0u;
+  for (var i = 0u; i < 16u; i++) {
+    rest <<= 1u;
+    p <<= 1u;
+    if (rest >= total) { rest -= total; p |= 1u; }
+  }
+  return max(1u, p);
+}`;
+
+/** The probabilities that the eight bits of a row's next byte had, two in a word. */
+const ODDS: Kernel = {
+  bindings: [
+    { name: 'frequencies', type: 'u32' },
+    { name: 'bytes', type: 'u32' },
+    { name: 'odds', type: 'u32', write: true },
+  ],
+  code: `${CODING}
+@compute @workgroup_size(${LONERS})
+fn main(@builtin(global_invocation_id) g: vec3u) {
+  let row = g.x;
+  if (row >= run.rows) { return; }
+  let symbol = bytes[row + shape.streams];
+  var first = row * ${SYMBOLS}u;
+  var ones = sum(first + 128u, 128u);
+  var total = sum(first, 128u) + ones;
+  var word = 0u;
+  for (var i = 0u; i < 8u; i++) {
+    let half = 128u >> i;
+    let p = probability(ones, total);
+    if ((i & 1u) == 0u) { word = p; } else { odds[row * 4u + i / 2u] = word | (p << 16u); }
+    if ((symbol & half) != 0u) { first += half; total = ones; } else { total -= ones; }
+    ones = sum(first + half / 2u, half / 2u);
+  }
+}`,
+};
+
+/** Words of a decoder. `begin`, `length`: of its code, in bytes; `symbols`: how many bytes its stream has. */
+export const CODER = [
+  'position',
+  'window',
+  'range',
+  'code',
+  'damaged',
+  'begin',
+  'length',
+  'symbols',
+] as const;
+
+/** A byte of every stream that has one left: what the next step is fed. */
+const DECODE: Kernel = {
+  bindings: [
+    { name: 'frequencies', type: 'u32' },
+    { name: 'codes', type: 'u32' },
+    { name: 'coders', type: 'u32', write: true },
+    { name: 'bytes', type: 'u32', write: true },
+  ],
+  code: `${CODING}
+${CODER.map((name, i) => `const ${name.toUpperCase()} = ${i}u;`).join('\n')}
+@compute @workgroup_size(${LONERS})
+fn main(@builtin(global_invocation_id) g: vec3u) {
+  let stream = g.x;
+  if (stream >= shape.streams) { return; }
+  let to = (at.step + 1u) * shape.streams + stream;
+  let at_word = stream * ${CODER.length}u;
+  if (run.position + at.step >= coders[at_word + SYMBOLS]) {
+    bytes[to] = ${INITIAL_BYTE}u;
+    return;
+  }
+  let begin = coders[at_word + BEGIN];
+  let length = coders[at_word + LENGTH];
+  var position = coders[at_word + POSITION];
+  var window = coders[at_word + WINDOW];
+  var range = coders[at_word + RANGE];
+  var code = coders[at_word + CODE];
+  var damaged = coders[at_word + DAMAGED];
+  var symbol = 0u;
+  var first = stream * ${SYMBOLS}u;
+  var ones = sum(first + 128u, 128u);
+  var total = sum(first, 128u) + ones;
+  for (var half = 128u; half > 0u; half >>= 1u) {
+    let p = probability(ones, total);
+    let bound = (range >> 16u) * p + (((range & 65535u) * p) >> 16u);
+    if (code < bound) {
+      range = bound;
+      symbol |= half;
+      first += half;
+      total = ones;
+    } else {
+      code -= bound;
+      range -= bound;
+      total -= ones;
+    }
+    for (var i = 0u; i < 2u && range < ${2 ** 24}u; i++) {
+      var byte = 0u;
+      if (position < length) {
+        let k = begin + position;
+        byte = (codes[k / 4u] >> (8u * (k % 4u))) & 255u;
+      } else if (position >= length + 4u) {
+        damaged = 1u;
+      }
+      position++;
+      window = (window << 8u) | byte;
+      range <<= 8u;
+      code = (code << 8u) | byte;
+    }
+    ones = sum(first + half / 2u, half / 2u);
+  }
+  coders[at_word + POSITION] = position;
+  coders[at_word + WINDOW] = window;
+  coders[at_word + RANGE] = range;
+  coders[at_word + CODE] = code;
+  coders[at_word + DAMAGED] = damaged;
+  bytes[to] = symbol;
+}`,
+};
+
 const plain = ({ bindings, code }: Kernel, dot: DotKernel): string =>
   `${header(bindings, dot)}${bindings.includes(NUMBER_WORDS) ? NUMBERS : ''}${code}`;
 
@@ -700,7 +827,9 @@ export type KernelName =
   | 'scores'
   | 'weights'
   | 'weighted'
-  | 'frequencies';
+  | 'frequencies'
+  | 'odds'
+  | 'decode';
 
 /** All kernels of a network, of any shape, that a device of that kind is given. */
 export function kernels(dot: DotKernel, sharing: Sharing): Partial<Record<KernelName, Kernel>> {
@@ -712,6 +841,8 @@ export function kernels(dot: DotKernel, sharing: Sharing): Partial<Record<Kernel
   add('weights', WEIGHTS_OF_SCORES);
   add('weighted', WEIGHTED);
   add('frequencies', frequencies(sharing));
+  add('odds', ODDS);
+  add('decode', DECODE);
   const ways = sharing === 'alone' ? { alone } : { tiled, few };
   for (const [name, product] of Object.entries(PRODUCTS) as [ProductName, Product][])
     for (const [way, write] of Object.entries(ways) as [ProductKernel, typeof tiled][])
@@ -721,6 +852,8 @@ export function kernels(dot: DotKernel, sharing: Sharing): Partial<Record<Kernel
   return all;
 }
 
+/** Rows, or streams, of a workgroup of the coders' kernels. */
+export const CODED_ROWS = LONERS;
 /** Rows of a workgroup of a kernel that goes row by row. */
 export const ROWS_OF: Record<Sharing, number> = { together: 1, alone: LONERS };
 /** Invocations of a workgroup of the weighted sum. */

@@ -129,6 +129,10 @@ const ROWS = 512;
 const MOST_STEPS = 64;
 /** Most streams whose rows lie in one set of buffers: a dispatch has at most 65,535 workgroups in one direction. */
 const MOST_STREAMS = 4096;
+/** Most steps of a decoder in one submit: their bytes take as much room as one step's frequencies. */
+export const DECODED_STEPS = SYMBOLS;
+/** Words of a range decoder on the device. */
+export const CODER_WORDS = 8;
 /** Positions whose scores a workgroup computes. */
 export const CHUNK = 64;
 /** Workgroups that keep a device busy; a row's attention is cut until there are so many. */
@@ -163,6 +167,8 @@ export type BufferName =
   | 'next'
   | 'frequencies'
   | 'staging'
+  | 'odds'
+  | 'coders'
   | 'cell'
   | 'hidden8'
   | 'memory';
@@ -176,7 +182,9 @@ function partPlan({ width: d, layers, window, attention }: Architecture, streams
   const parts = Math.min(chunks, Math.max(1, Math.ceil(BUSY / rows)));
   const attentive = (bytes: number) => (attends ? bytes : 16);
   const bytes: PartPlan['bytes'] = {
-    bytes: rows * 4,
+    bytes: (Math.max(steps, DECODED_STEPS) + 1) * streams * 4,
+    odds: rows * 16,
+    coders: streams * CODER_WORDS * 4,
     gates: rows * 4 * d * 4,
     hidden: rows * d * 4,
     norm: rows * d * 4,
@@ -188,7 +196,7 @@ function partPlan({ width: d, layers, window, attention }: Architecture, streams
     partialZ: attentive(rows * parts * 4),
     next: rows * d * 4,
     frequencies: rows * SYMBOLS * 4,
-    staging: 2 * rows * SYMBOLS * 4,
+    staging: 2 * (rows * SYMBOLS + streams * CODER_WORDS) * 4,
     cell: streams * d * 4,
     hidden8: (steps + 1) * streams * d,
     memory: attentive(streams * capacity * d),
