@@ -1,7 +1,11 @@
 import { defineConfig } from 'vitest/config';
+import { softwareGpuEnvironment } from './test/helpers/software-gpu.js';
 
 // Node 20 has relaxed SIMD behind a flag, which later versions do not know.
 const relaxed = Number(process.versions.node.split('.')[0]) < 21 ? ['--experimental-wasm-relaxed-simd'] : [];
+
+// the processes that run the tests inherit it
+Object.assign(process.env, softwareGpuEnvironment());
 
 export default defineConfig({
   test: {

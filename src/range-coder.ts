@@ -35,6 +35,24 @@ function zeroBytes(value: number): number {
   return word === 0 ? 4 : word % 2 ** 24 === 0 ? 3 : word % 2 ** 16 === 0 ? 2 : word % 2 ** 8 === 0 ? 1 : 0;
 }
 
+/** Where a decoder stands. */
+export interface DecoderState {
+  /** bytes of the code asked for so far, those behind its end included */
+  position: number;
+  /** the last four of them */
+  window: number;
+  range: number;
+  /** the code's distance from the lower end of the interval, below `range` */
+  code: number;
+}
+
+/** Whether a code of `length` bytes is exactly the one that an encoder makes of the decisions decoded so far. */
+export function codeEnds({ position, window, range, code }: DecoderState, length: number): boolean {
+  const low = (window - code + WORD) % WORD;
+  const value = tail(low, range);
+  return value - low === code && position - zeroBytes(value) === length;
+}
+
 export class RangeEncoder {
   /** Lower end of the interval: 32 bits and a carry; a double holds it exactly. */
   #low = 0;
@@ -166,11 +184,8 @@ export class RangeDecoder {
 
   /** Whether the payload is exactly the one that an encoder makes of the decisions decoded so far. */
   ends(): boolean {
-    const low = (this.#window - this.#code + WORD) % WORD;
-    const value = tail(low, this.#range);
-    return (
-      !this.#damaged && value - low === this.#code && this.#position - zeroBytes(value) === this.#bytes.length
-    );
+    const state = { position: this.#position, window: this.#window, range: this.#range, code: this.#code };
+    return !this.#damaged && codeEnds(state, this.#bytes.length);
   }
 
   #read(): number {

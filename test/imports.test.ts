@@ -45,7 +45,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['errors.ts', 'crc32.ts', 'range-coder.ts', 'format-bytes.ts', 'node/env.ts', 'node/file-errors.ts'],
   ['model/'],
   ['engines/engine.ts', 'engines/check.ts', 'engines/profiles.ts'],
-  ['engines/reference/', 'engines/wasm/', 'engines/native/'],
+  ['engines/reference/', 'engines/wasm/', 'engines/native/', 'engines/webgpu/'],
   ['engines/list.ts'],
   ['codec/container/', 'codec/event-loop.ts', 'codec/bytes.ts', 'codec/platform.ts'],
   ['codec/block/', 'codec/repeats/'],
@@ -113,7 +113,7 @@ describe('the imports', () => {
   });
 
   it('of one engine do not lead into another', () => {
-    const engines = ['reference', 'wasm', 'native'];
+    const engines = ['reference', 'wasm', 'native', 'webgpu'];
     for (const engine of engines)
       for (const path of below(`engines/${engine}/`))
         for (const { to } of graph.get(path)!)
@@ -148,7 +148,14 @@ describe('the tests', () => {
 });
 
 describe('a page without Node', () => {
-  const pure = below('browser/', 'codec/', 'model/', 'engines/wasm/', 'engines/reference/');
+  const pure = below(
+    'browser/',
+    'codec/',
+    'model/',
+    'engines/wasm/',
+    'engines/reference/',
+    'engines/webgpu/',
+  );
 
   it('can have the codec, the models and the portable engines: nothing of Node comes with them', () => {
     const all = reached([...pure, 'engines/list.ts'], { late: true });

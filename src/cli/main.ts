@@ -2,6 +2,7 @@
 import { isatty } from 'node:tty';
 import { Command, CommanderError, Option } from 'commander';
 import { ENVIRONMENT } from '../node/env.js';
+import { gpuMessages } from '../node/webgpu.js';
 import { losslessWords } from './arguments.js';
 import { COMMANDS } from './commands.js';
 import { STDERR, writeMessage } from './io/descriptors.js';
@@ -9,7 +10,16 @@ import { cleanUp, endBySignal, handleSignals, SignalInterrupt } from './io/signa
 import { EXAMPLES, EXIT_CODES, OPERANDS } from './manual.js';
 import { type CommandSpec, type Flags, OPTIONS, type OptionSpec } from './options.js';
 import { table } from './terminal/format.js';
-import { EXIT, exitCode, fail, LEVEL, reportError, setVerbosity, UserError } from './terminal/messages.js';
+import {
+  EXIT,
+  exitCode,
+  fail,
+  LEVEL,
+  note,
+  reportError,
+  setVerbosity,
+  UserError,
+} from './terminal/messages.js';
 import { printableLines } from './terminal/printable.js';
 import { finishResults, writeResult } from './terminal/results.js';
 import { version } from './version.js';
@@ -130,6 +140,7 @@ export function build(spec: CommandSpec, show: (text: string) => void = () => {}
   }
   return command.action(async () => {
     setVerbosity(verbosity);
+    gpuMessages.fallback = note;
     await spec.run(command.args, { ...command.opts<Flags>(), verbosity });
   });
 }

@@ -21,6 +21,8 @@ export interface Entry<Thing, Resources = EngineResources> {
    * @throws ShacompError ERR_ENGINE_UNAVAILABLE with the reason if it does not run here
    */
   load(resources: Resources): Promise<Thing>;
+  /** What it would run on, where that is told without loading it. @throws as `load` */
+  describe?(): Promise<string>;
 }
 
 /** Fastest first. */
@@ -78,9 +80,10 @@ export async function reportEngines(
   resources: EngineResources,
 ): Promise<EngineReport[]> {
   return Promise.all(
-    list.map(async ({ name, load }): Promise<EngineReport> => {
+    list.map(async ({ name, load, describe }): Promise<EngineReport> => {
       try {
-        return { name, available: true, detail: (await load(resources)).detail };
+        const detail = (await describe?.()) ?? (await load(resources)).detail;
+        return { name, available: true, detail };
       } catch (error) {
         return { name, available: false, reason: (error as Error).message };
       }

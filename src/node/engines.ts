@@ -1,4 +1,4 @@
-/** @file The engines of Node: the native one, then those that run anywhere. */
+/** @file The engines of Node: the native one, those that run anywhere, and a GPU's. */
 import type { Engine } from '../engines/engine.js';
 import {
   ENGINES,
@@ -11,13 +11,14 @@ import {
 import { nativeEngine } from '../engines/native/engine.js';
 import { environment } from './env.js';
 import { wasmModule } from './wasm-module.js';
+import { describeGpu, webgpuEngine } from './webgpu.js';
 
 export interface EngineOptions {
   /** Most threads to use, where the engine has threads. Never changes a result. */
   threads?: number;
 }
 
-const NODE_ENGINES: readonly Entry<Engine>[] = [
+const CPU_ENGINES: readonly Entry<Engine>[] = [
   {
     name: 'native',
     load: async ({ threads }) => nativeEngine({ threads }),
@@ -25,7 +26,17 @@ const NODE_ENGINES: readonly Entry<Engine>[] = [
   ...ENGINES,
 ];
 
-/** All engines' names, fastest first. */
+/** In the order in which 'auto' tries them. The GPU pays for large networks and many streams alone, so it is asked for. */
+const NODE_ENGINES: readonly Entry<Engine>[] = [
+  ...CPU_ENGINES,
+  {
+    name: 'webgpu',
+    load: async (given) => webgpuEngine(await selectEntry(CPU_ENGINES, 'auto', given)),
+    describe: describeGpu,
+  },
+];
+
+/** All engines' names, fastest on a CPU first. */
 export const ENGINE_NAMES: readonly string[] = NODE_ENGINES.map(({ name }) => name);
 
 const resources = ({ threads }: EngineOptions): EngineResources => ({
@@ -46,6 +57,6 @@ export function selectEngine(name = 'auto', options: EngineOptions = {}): Promis
 export const wantedEngine = (name: string): string =>
   name === 'auto' ? (environment('SHACOMP_ENGINE') ?? 'auto') : name;
 
-/** Every engine, fastest first, with what it would run on here or why it does not. */
+/** Every engine with what it would run on here or why it does not. */
 export const engines = (options: EngineOptions = {}): Promise<EngineReport[]> =>
   reportEngines(NODE_ENGINES, resources(options));

@@ -17,7 +17,7 @@ export const ENVIRONMENT = [
   {
     name: 'SHACOMP_ENGINE',
     meaning: 'engine to use where none is chosen',
-    more: '`native`, `wasm` or `reference`',
+    more: '`native`, `wasm`, `reference` or `webgpu`',
   },
   {
     name: 'SHACOMP_LEVEL',

@@ -18,13 +18,18 @@ describe('info', () => {
     expect(run).toMatchObject({ code: 0, stderr: '' });
     const out = run.stdout.toString();
     expect(out).toMatch(/^shacomp \d+\.\d+\.\d+, Node\.js v/);
-    for (const engine of ['native', 'wasm', 'reference'])
+    for (const engine of ['native', 'wasm', 'reference', 'webgpu'])
       expect(out).toMatch(new RegExp(`^ {2}${engine} +\\S`, 'm'));
     const { size } = statSync(join(f.models, 'lite.sharnn'));
     const line = `^ {2}lite +[0-9a-f]{16} +0\\.10 M parameters {2}${size} bytes \\([\\d.]+ KiB\\) {2}/`;
     expect(out).toMatch(new RegExp(line, 'm'));
     const facts = JSON.parse((await f.run(['info', '--json'])).stdout.toString());
-    expect(facts.engines.map((e: { name: string }) => e.name)).toEqual(['native', 'wasm', 'reference']);
+    expect(facts.engines.map((e: { name: string }) => e.name)).toEqual([
+      'native',
+      'wasm',
+      'reference',
+      'webgpu',
+    ]);
     expect(facts.models[0]).toMatchObject({ name: 'lite', bytes: size, parameters: 96640 });
   });
 

@@ -1,0 +1,321 @@
+/**
+ * @file The WebGPU engine in Node: npm's `webgpu`, in a process of its own that does nothing else. Where that process or its
+ * device ends, the CPU carries on with the same bytes.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { setImmediate as turn } from 'node:timers/promises';
+import { checkRun, checkStreams, networkClosed } from '../engines/check.js';
+import type { Engine, Network } from '../engines/engine.js';
+import { lendMixing } from '../engines/list.js';
+import { type DeviceReport, gpuUnavailable } from '../engines/webgpu/device.js';
+import { describeDevice, networkMemory } from '../engines/webgpu/engine.js';
+import { type ErrorCode, ShacompError } from '../errors.js';
+import { SYMBOLS } from '../model/architecture.js';
+import { encodeModel, type IntegerModel, modelImage } from '../model/sharnn.js';
+
+/** What the process is asked. Networks and models go by numbers that the asking side gives them. */
+export type ToGpu =
+  /** gives the DeviceReport of the adapter, without a device */
+  | { ask: 'describe' }
+  /** gives the DeviceReport of a device that computes right */
+  | { ask: 'start' }
+  | { ask: 'model'; model: number; file: Uint8Array }
+  | { ask: 'open'; network: number; model: number; streams: number }
+  /** gives steps x streams x 256 frequencies */
+  | { ask: 'run'; network: number; bytes: Uint8Array; steps: number }
+  | { ask: 'reset' | 'close'; network: number };
+
+/** Its answer. */
+export type FromGpu = { id: number } & (
+  | { value: unknown }
+  | { error: { code?: ErrorCode; message: string } }
+);
+
+const PROCESS = new URL('./webgpu-process.js', import.meta.url);
+/** How long the process is kept when nothing is open in it, in ms: the next block may want it. */
+const KEPT = 1000;
+/** Most frequencies of a portion when the CPU catches up. */
+const PORTION = 2 ** 20;
+
+/** A process that has the GPU. It holds Node up only while it is asked something. */
+class GpuProcess {
+  /** Why it can be asked no more. */
+  ended: string | undefined;
+  readonly models = new WeakMap<IntegerModel, number>();
+  private readonly child: ChildProcess;
+  private readonly waiting = new Map<
+    number,
+    { resolve(value: unknown): void; reject(error: unknown): void }
+  >();
+  private asked = 0;
+
+  constructor(entry: URL) {
+    this.child = fork(entry, {
+      serialization: 'advanced',
+      execArgv: [],
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    this.child.on('message', (answer: FromGpu) => {
+      const { resolve, reject } = this.waiting.get(answer.id) ?? {};
+      this.waiting.delete(answer.id);
+      this.hold();
+      if ('value' in answer) resolve?.(answer.value);
+      else reject?.(new ShacompError(answer.error.code ?? 'ERR_ENGINE_UNAVAILABLE', answer.error.message));
+    });
+    this.child.on('exit', (code, signal) =>
+      this.end(`its process ended with ${signal ?? `exit code ${code}`}`),
+    );
+    this.child.on('error', (error) => this.end(`its process does not start: ${error.message}`));
+    this.hold();
+  }
+
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
+  /** @throws ShacompError of the process; ERR_ENGINE_UNAVAILABLE if it ends */
+  ask<T = void>(message: ToGpu): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.ended) return reject(gpuUnavailable(this.ended));
+      const id = this.asked++;
+      this.waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      this.hold();
+      this.child.send({ id, ...message }, (error) => {
+        if (error) this.end(`its process does not answer: ${error.message}`);
+      });
+    });
+  }
+
+  close(): void {
+    this.ended ??= 'its process was closed';
+    if (this.child.connected) this.child.disconnect();
+  }
+
+  private hold(): void {
+    const method = this.waiting.size > 0 ? 'ref' : 'unref';
+    this.child[method]();
+    this.child.channel?.[method]();
+  }
+
+  private end(why: string): void {
+    this.ended ??= why;
+    const waiting = [...this.waiting.values()];
+    this.waiting.clear();
+    this.hold();
+    for (const { reject } of waiting) reject(gpuUnavailable(this.ended));
+  }
+}
+
+/** The process, as long as something is open in it, and whether to use it at all. */
+class GpuHost {
+  /** Why the GPU is used no more. */
+  failed: string | undefined;
+  private process: GpuProcess | undefined;
+  private users = 0;
+  private end: NodeJS.Timeout | undefined;
+
+  constructor(private readonly entry: URL) {}
+
+  get pid(): number | undefined {
+    return this.process?.pid;
+  }
+
+  take(): GpuProcess {
+    clearTimeout(this.end);
+    this.users++;
+    if (this.process?.ended) this.process = undefined;
+    this.process ??= new GpuProcess(this.entry);
+    return this.process;
+  }
+
+  give(): void {
+    if (--this.users > 0) return;
+    this.end = setTimeout(() => this.close(), KEPT).unref();
+  }
+
+  close(): void {
+    this.process?.close();
+    this.process = undefined;
+  }
+}
+
+export interface WebGpuOptions {
+  /** What gets a line if the CPU carries on; default: a warning of the process. */
+  onFallback?: (line: string) => void;
+  /** The program of the process with the GPU. */
+  entry?: URL;
+}
+
+export interface WebGpuEngine extends Engine {
+  /** Of the process with the GPU, while there is one. */
+  readonly pid: number | undefined;
+}
+
+/** What the adapter is, without a device. @throws ShacompError ERR_ENGINE_UNAVAILABLE */
+export async function describeGpu({ entry = PROCESS }: WebGpuOptions = {}): Promise<string> {
+  const gpu = new GpuProcess(entry);
+  try {
+    return describeDevice(await gpu.ask<DeviceReport>({ ask: 'describe' }));
+  } finally {
+    gpu.close();
+  }
+}
+
+/** Where lines go that tell of a GPU that ended. The command line has its own way. */
+export const gpuMessages = {
+  fallback: (line: string): void => process.emitWarning(line, 'ShacompWarning'),
+};
+
+/**
+ * The engine. Its device has computed something right before this resolves.
+ * @param lender mixes, and carries on if the GPU ends
+ * @throws ShacompError ERR_ENGINE_UNAVAILABLE
+ */
+export async function webgpuEngine(lender: Engine, options: WebGpuOptions = {}): Promise<WebGpuEngine> {
+  const { entry = PROCESS, onFallback = (line) => gpuMessages.fallback(line) } = options;
+  const host = new GpuHost(entry);
+  let report: DeviceReport;
+  try {
+    report = await host.take().ask<DeviceReport>({ ask: 'start' });
+  } catch (error) {
+    host.close();
+    throw error;
+  } finally {
+    host.give();
+  }
+  const carryOn = (why: string) =>
+    onFallback(`the GPU is not used any more, the ${lender.name} engine carries on: ${why}`);
+  const predictor = {
+    name: 'webgpu',
+    detail: describeDevice(report),
+    memory: (architecture: IntegerModel['architecture'], streams: number) =>
+      networkMemory(architecture, streams, report),
+    open: (model: IntegerModel, streams: number): Network => {
+      modelImage(model); // only models that were parsed
+      checkStreams(streams);
+      networkMemory(model.architecture, streams, report);
+      return new GuardedNetwork(host, lender, model, streams, carryOn);
+    },
+  };
+  return {
+    ...lendMixing(predictor, lender),
+    get pid() {
+      return host.pid;
+    },
+  };
+}
+
+let counter = 0;
+
+/** A network in the process; on a CPU engine, from where it was, if that fails. */
+class GuardedNetwork implements Network {
+  private readonly id = counter++;
+  private gpu: GpuProcess | undefined;
+  private opened: Promise<void>;
+  private spare: Network | undefined;
+  private closed = false;
+  /** what was fed since the start or the last reset */
+  private history: Uint8Array[] = [];
+  private last: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly host: GpuHost,
+    private readonly lender: Engine,
+    private readonly model: IntegerModel,
+    readonly streams: number,
+    private readonly carryOn: (why: string) => void,
+  ) {
+    this.opened = host.failed ? Promise.resolve() : this.open();
+    this.opened.catch(() => {});
+    if (host.failed) this.spare = lender.open(model, streams);
+  }
+
+  reset(): void {
+    if (this.closed) throw networkClosed();
+    this.later(async () => {
+      this.history = [];
+      if (this.spare) this.spare.reset();
+      else await this.gpu?.ask({ ask: 'reset', network: this.id });
+    }).catch(() => {});
+  }
+
+  step(bytes: Uint8Array, frequencies: Uint32Array): Promise<void> {
+    return this.run(bytes, 1, frequencies);
+  }
+
+  run(bytes: Uint8Array, steps: number, frequencies: Uint32Array): Promise<void> {
+    if (this.closed) throw networkClosed();
+    checkRun(this.streams, bytes, steps, frequencies);
+    const input = bytes.slice(0, steps * this.streams);
+    return this.later(async () => {
+      if (!this.spare) {
+        try {
+          await this.opened;
+          const request = { ask: 'run', network: this.id, bytes: input, steps } as const;
+          frequencies.set(await this.gpu!.ask<Uint32Array>(request));
+          this.history.push(input);
+          return;
+        } catch (error) {
+          await this.catchUp(error as Error);
+        }
+      }
+      await this.spare!.run(input, steps, frequencies);
+    });
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.later(async () => {
+      this.spare?.close();
+      await this.leave();
+    }).catch(() => {});
+  }
+
+  private later<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.last.then(work, work);
+    this.last = done;
+    return done;
+  }
+
+  private async open(): Promise<void> {
+    const gpu = this.host.take();
+    this.gpu = gpu;
+    let model = gpu.models.get(this.model);
+    if (model === undefined) {
+      model = counter++;
+      gpu.models.set(this.model, model);
+      await gpu.ask({ ask: 'model', model, file: encodeModel(this.model) });
+    }
+    await gpu.ask({ ask: 'open', network: this.id, model, streams: this.streams });
+  }
+
+  private async leave(): Promise<void> {
+    const { gpu } = this;
+    this.gpu = undefined;
+    if (!gpu) return;
+    if (!gpu.ended) await gpu.ask({ ask: 'close', network: this.id }).catch(() => {});
+    this.host.give();
+  }
+
+  /** Brings a network of the CPU to where this one was. */
+  private async catchUp(error: Error): Promise<void> {
+    // no room for one network does not mean that others have none
+    if (!(error instanceof ShacompError) || error.code !== 'ERR_MEMORY_LIMIT')
+      this.host.failed ??= error.message;
+    this.carryOn(error.message);
+    await this.leave();
+    const { streams } = this;
+    const spare = this.lender.open(this.model, streams);
+    const most = Math.max(1, Math.floor(PORTION / (streams * SYMBOLS)));
+    const unread = new Uint32Array(most * streams * SYMBOLS);
+    for (const bytes of this.history)
+      for (let at = 0; at < bytes.length; at += most * streams) {
+        const portion = bytes.subarray(at, at + most * streams);
+        await spare.run(portion, portion.length / streams, unread);
+        await turn();
+      }
+    this.history = [];
+    this.spare = spare;
+  }
+}

@@ -1,0 +1,123 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Engine, StreamKernels } from '../../../src/engines/engine.js';
+import { lendMixing } from '../../../src/engines/list.js';
+import { type WebGpuPredictor, webgpuPredictor } from '../../../src/engines/webgpu/engine.js';
+import { compress, decompress } from '../../../src/index.js';
+import { selectEngine } from '../../../src/node/engines.js';
+import { expectSame } from '../../helpers/conformance.js';
+import { randomBytes, randomModel } from '../../helpers/random-model.js';
+import { testGpu } from '../../helpers/webgpu.js';
+
+const gpu = await testGpu();
+const cpu = await selectEngine('wasm');
+const model = randomModel({
+  seed: 4,
+  architecture: { width: 64, layers: 2, boom: 2, window: 12, attention: [1] },
+});
+
+describe.skipIf(!gpu)('blocks of the network alone, on the device', () => {
+  let device: WebGpuPredictor;
+  let engine: Engine;
+  /** what was asked of the device */
+  const asked = { encode: 0, decode: 0 };
+  afterAll(() => device?.close());
+
+  it('opens', async () => {
+    device = await webgpuPredictor(gpu!);
+    const { encodeStreams, decodeStreams, streamBytes } = device.streams!;
+    const streams: StreamKernels = {
+      streamBytes,
+      encodeStreams: (...given) => {
+        asked.encode++;
+        return encodeStreams(...given);
+      },
+      decodeStreams: (...given) => {
+        asked.decode++;
+        return decodeStreams(...given);
+      },
+    };
+    engine = lendMixing({ ...device, streams }, cpu);
+  });
+
+  it.each([
+    { streams: 1, length: 600 },
+    { streams: 7, length: 300 },
+    { streams: 40, length: 801 },
+    { streams: 129, length: 400 },
+  ])('are the same file as on the CPU, and decode: $streams streams, $length bytes', async (block) => {
+    // what this model predicts is noise: bytes that it likes make files smaller than stored ones
+    const data = await likely(block.length, block.streams);
+    const options = { model, mode: 'network', streams: block.streams } as const;
+    const before = { ...asked };
+    const file = await compress(data, { ...options, engine });
+    expect(asked.encode).toBeGreaterThan(before.encode);
+    expect(Buffer.compare(file, await compress(data, { ...options, engine: cpu }))).toBe(0);
+    expect(file.length).toBeLessThan(data.length);
+    expect(Buffer.compare(await decompress(file, { model, engine }), data)).toBe(0);
+    expect(asked.decode).toBeGreaterThan(before.decode);
+    expect(Buffer.compare(await decompress(file, { model, engine: cpu }), data)).toBe(0);
+  });
+
+  it('are the same where a network is cut into parts that the device has buffers for', async () => {
+    const one = device.memory(model.architecture, 1);
+    const cut = await webgpuPredictor(gpu!, { largestBuffer: 400_000 });
+    expect(cut.memory(model.architecture, 9)).toBeGreaterThan(2 * one);
+    const data = await likely(200, 9);
+    const options = { model, mode: 'network', streams: 9 } as const;
+    const file = await compress(data, { ...options, engine: lendMixing(cut, cpu) });
+    expect(Buffer.compare(file, await compress(data, { ...options, engine: cpu }))).toBe(0);
+    expect(Buffer.compare(await decompress(file, { model, engine: lendMixing(cut, cpu) }), data)).toBe(0);
+    const steps = 40;
+    const bytes = randomBytes(9 * steps, 2);
+    const [got, expected] = [new Uint32Array(9 * steps * 256), new Uint32Array(9 * steps * 256)];
+    await cut.open(model, 9).run(bytes, steps, got);
+    await cpu.open(model, 9).run(bytes, steps, expected);
+    expectSame(got, expected, 9);
+    await expect(webgpuPredictor(gpu!, { largestBuffer: 1000 })).rejects.toMatchObject({
+      code: 'ERR_MEMORY_LIMIT',
+    });
+    cut.close();
+  });
+
+  it('are refused if they are damaged, as on the CPU', async () => {
+    const data = await likely(200, 5);
+    const file = await compress(data, { model, mode: 'network', streams: 5, engine: cpu });
+    for (const at of [file.length - 30, file.length - 60, file.length - 90]) {
+      const damaged = file.slice();
+      damaged[at] ^= 0x55;
+      const codes = await Promise.all(
+        [engine, cpu].map((on) => decompress(damaged, { model, engine: on }).catch(({ code }) => code)),
+      );
+      expect(codes[0]).toEqual(codes[1]);
+      expect(codes[0]).toMatch(/^ERR_/);
+    }
+  });
+});
+
+/** Bytes of which every stream's are often the ones that the network finds likely. */
+async function likely(length: number, streams: number): Promise<Uint8Array> {
+  const network = cpu.open(model, streams);
+  const lengths = Array.from(
+    { length: streams },
+    (_, k) => Math.floor(length / streams) + Number(k < length % streams),
+  );
+  const data = new Uint8Array(length);
+  const noise = randomBytes(length, 9);
+  let row = new Uint8Array(streams).fill(10);
+  const frequencies = new Uint32Array(streams * 256);
+  for (let t = 0; t < lengths[0]; t++) {
+    await network.step(row, frequencies);
+    row = Uint8Array.from(row, (_, k) => {
+      const of = frequencies.subarray(k * 256, (k + 1) * 256);
+      const index = t * streams + k;
+      return noise[index % length] < 40 ? noise[(index + 1) % length] : of.indexOf(Math.max(...of));
+    });
+    let start = 0;
+    for (let k = 0; k < streams; k++) {
+      if (t < lengths[k]) data[start + t] = row[k];
+      start += lengths[k];
+    }
+  }
+  network.close();
+  return data;
+}
