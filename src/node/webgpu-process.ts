@@ -1,7 +1,8 @@
 /** @file The process that has the GPU: loads npm's `webgpu` and runs networks for the process that started it (webgpu.ts). */
-import type { Network } from '../engines/engine.js';
+
 import { findAdapter, gpuUnavailable } from '../engines/webgpu/device.js';
 import { type WebGpuPredictor, webgpuPredictor } from '../engines/webgpu/engine.js';
+import type { CodingNetwork } from '../engines/webgpu/streams.js';
 import { type ErrorCode, ShacompError } from '../errors.js';
 import { SYMBOLS } from '../model/architecture.js';
 import { type IntegerModel, parseModel } from '../model/sharnn.js';
@@ -11,7 +12,7 @@ import type { FromGpu, ToGpu } from './webgpu.js';
 let gpu: GPU | undefined;
 let engine: Promise<WebGpuPredictor> | undefined;
 const models = new Map<number, IntegerModel>();
-const networks = new Map<number, Network>();
+const networks = new Map<number, CodingNetwork>();
 
 async function load(): Promise<GPU> {
   try {
@@ -53,6 +54,19 @@ async function answer(message: ToGpu): Promise<unknown> {
       await networks.get(message.network)!.run(bytes, steps, frequencies);
       return frequencies;
     }
+    case 'odds': {
+      const { rows, steps } = message;
+      const network = networks.get(message.network)!;
+      const odds = new Uint16Array(steps * network.streams * 8);
+      await network.odds(rows, steps, odds);
+      return odds;
+    }
+    case 'startDecoding':
+      return networks.get(message.network)!.startDecoding(message.codes, message.symbols);
+    case 'decode':
+      return networks.get(message.network)!.decode(message.steps);
+    case 'ends':
+      return networks.get(message.network)!.ends();
     case 'reset':
       return networks.get(message.network)?.reset();
     case 'close':
