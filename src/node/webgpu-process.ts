@@ -8,6 +8,8 @@ import { SYMBOLS } from '../model/architecture.js';
 import { type IntegerModel, parseModel } from '../model/sharnn.js';
 import type { FromGpu, ToGpu } from './webgpu.js';
 
+/** A name that compilers do not look up: it may be missing. */
+const PACKAGE: string = 'webgpu';
 /** Node's package crashes if this is collected while a device is used. */
 let gpu: GPU | undefined;
 let engine: Promise<WebGpuPredictor> | undefined;
@@ -16,7 +18,7 @@ const networks = new Map<number, CodingNetwork>();
 
 async function load(): Promise<GPU> {
   try {
-    const { create } = (await import('webgpu')) as unknown as { create(options: string[]): GPU };
+    const { create } = (await import(PACKAGE)) as { create(options: string[]): GPU };
     gpu ??= create([]);
     return gpu;
   } catch (error) {
