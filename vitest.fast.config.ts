@@ -25,6 +25,7 @@ const SLOW = [
   'engines/presets',
   'engines/streams',
   'engines/webgpu/conformance',
+  'engines/webgpu/streams',
   'model/hostile-models',
   'node/webgpu',
   'package',

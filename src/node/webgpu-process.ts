@@ -1,21 +1,24 @@
 /** @file The process that has the GPU: loads npm's `webgpu` and runs networks for the process that started it (webgpu.ts). */
-import type { Network } from '../engines/engine.js';
+
 import { findAdapter, gpuUnavailable } from '../engines/webgpu/device.js';
 import { type WebGpuPredictor, webgpuPredictor } from '../engines/webgpu/engine.js';
+import type { CodingNetwork } from '../engines/webgpu/streams.js';
 import { type ErrorCode, ShacompError } from '../errors.js';
 import { SYMBOLS } from '../model/architecture.js';
 import { type IntegerModel, parseModel } from '../model/sharnn.js';
 import type { FromGpu, ToGpu } from './webgpu.js';
 
+/** A name that compilers do not look up: it may be missing. */
+const PACKAGE: string = 'webgpu';
 /** Node's package crashes if this is collected while a device is used. */
 let gpu: GPU | undefined;
 let engine: Promise<WebGpuPredictor> | undefined;
 const models = new Map<number, IntegerModel>();
-const networks = new Map<number, Network>();
+const networks = new Map<number, CodingNetwork>();
 
 async function load(): Promise<GPU> {
   try {
-    const { create } = (await import('webgpu')) as unknown as { create(options: string[]): GPU };
+    const { create } = (await import(PACKAGE)) as { create(options: string[]): GPU };
     gpu ??= create([]);
     return gpu;
   } catch (error) {
@@ -53,6 +56,19 @@ async function answer(message: ToGpu): Promise<unknown> {
       await networks.get(message.network)!.run(bytes, steps, frequencies);
       return frequencies;
     }
+    case 'odds': {
+      const { rows, steps } = message;
+      const network = networks.get(message.network)!;
+      const odds = new Uint16Array(steps * network.streams * 8);
+      await network.odds(rows, steps, odds);
+      return odds;
+    }
+    case 'startDecoding':
+      return networks.get(message.network)!.startDecoding(message.codes, message.symbols);
+    case 'decode':
+      return networks.get(message.network)!.decode(message.steps);
+    case 'ends':
+      return networks.get(message.network)!.ends();
     case 'reset':
       return networks.get(message.network)?.reset();
     case 'close':

@@ -4,14 +4,17 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { setImmediate as turn } from 'node:timers/promises';
+import { decodeSymbol, symbolOdds } from '../codec/block/network-coder.js';
 import { checkRun, checkStreams, networkClosed } from '../engines/check.js';
 import type { Engine, Network } from '../engines/engine.js';
 import { lendMixing } from '../engines/list.js';
 import { type DeviceReport, gpuUnavailable } from '../engines/webgpu/device.js';
 import { describeDevice, networkMemory } from '../engines/webgpu/engine.js';
+import { type CodingNetwork, streamKernels } from '../engines/webgpu/streams.js';
 import { type ErrorCode, ShacompError } from '../errors.js';
-import { SYMBOLS } from '../model/architecture.js';
+import { INITIAL_BYTE, SYMBOLS } from '../model/architecture.js';
 import { encodeModel, type IntegerModel, modelImage } from '../model/sharnn.js';
+import { RangeDecoder } from '../range-coder.js';
 
 /** What the process is asked. Networks and models go by numbers that the asking side gives them. */
 export type ToGpu =
@@ -23,6 +26,13 @@ export type ToGpu =
   | { ask: 'open'; network: number; model: number; streams: number }
   /** gives steps x streams x 256 frequencies */
   | { ask: 'run'; network: number; bytes: Uint8Array; steps: number }
+  /** gives steps x streams x 8 probabilities; `rows` are one more than the steps */
+  | { ask: 'odds'; network: number; rows: Uint8Array; steps: number }
+  | { ask: 'startDecoding'; network: number; codes: readonly Uint8Array[]; symbols: readonly number[] }
+  /** gives what `CodingNetwork.decode` gives */
+  | { ask: 'decode'; network: number; steps: number }
+  /** gives a boolean; of a decoder */
+  | { ask: 'ends'; network: number }
   | { ask: 'reset' | 'close'; network: number };
 
 /** Its answer. */
@@ -190,6 +200,7 @@ export async function webgpuEngine(lender: Engine, options: WebGpuOptions = {}):
     detail: describeDevice(report),
     memory: (architecture: IntegerModel['architecture'], streams: number) =>
       networkMemory(architecture, streams, report),
+    streams: streamKernels((network) => network instanceof GuardedNetwork),
     open: (model: IntegerModel, streams: number): Network => {
       modelImage(model); // only models that were parsed
       checkStreams(streams);
@@ -207,8 +218,50 @@ export async function webgpuEngine(lender: Engine, options: WebGpuOptions = {}):
 
 let counter = 0;
 
+/** Decodes a block on the CPU: where the GPU has decoded some of it already, from its start. */
+class BlockDecoder {
+  /** steps that the GPU has done */
+  skipped = 0;
+  private readonly coders: RangeDecoder[];
+  private done = 0;
+  private row: Uint8Array;
+
+  constructor(
+    codes: readonly Uint8Array[],
+    private readonly symbols: readonly number[],
+  ) {
+    this.coders = codes.map((code) => new RangeDecoder(code));
+    this.row = new Uint8Array(codes.length).fill(INITIAL_BYTE);
+  }
+
+  async decode(network: Network, steps: number): Promise<{ rows: Uint8Array; used: number }> {
+    const streams = this.coders.length;
+    const again = this.skipped;
+    this.skipped = 0;
+    if (again > 0) await this.decode(network, again);
+    const rows = new Uint8Array(steps * streams);
+    const frequencies = new Uint32Array(streams * SYMBOLS);
+    for (let t = 0; t < steps; t++, this.done++) {
+      await network.step(this.row, frequencies);
+      this.row = rows.subarray(t * streams, (t + 1) * streams).fill(INITIAL_BYTE);
+      this.coders.forEach((coder, k) => {
+        if (this.done < this.symbols[k]) this.row[k] = decodeSymbol(coder, frequencies, k * SYMBOLS);
+      });
+      await turn();
+    }
+    const damaged = this.coders.some((coder) => coder.damaged);
+    const used = this.coders.reduce((sum, { position }) => sum + position, 0);
+    return { rows, used: damaged ? Number.POSITIVE_INFINITY : used };
+  }
+
+  async ends(network: Network): Promise<boolean> {
+    await this.decode(network, 0);
+    return this.coders.every((coder) => coder.ends());
+  }
+}
+
 /** A network in the process; on a CPU engine, from where it was, if that fails. */
-class GuardedNetwork implements Network {
+class GuardedNetwork implements CodingNetwork {
   private readonly id = counter++;
   private gpu: GpuProcess | undefined;
   private opened: Promise<void>;
@@ -216,6 +269,8 @@ class GuardedNetwork implements Network {
   private closed = false;
   /** what was fed since the start or the last reset */
   private history: Uint8Array[] = [];
+  /** what is decoded, from the cold state */
+  private decoder: BlockDecoder | undefined;
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -234,6 +289,7 @@ class GuardedNetwork implements Network {
     if (this.closed) throw networkClosed();
     this.later(async () => {
       this.history = [];
+      this.decoder = undefined;
       if (this.spare) this.spare.reset();
       else await this.gpu?.ask({ ask: 'reset', network: this.id });
     }).catch(() => {});
@@ -247,20 +303,70 @@ class GuardedNetwork implements Network {
     if (this.closed) throw networkClosed();
     checkRun(this.streams, bytes, steps, frequencies);
     const input = bytes.slice(0, steps * this.streams);
-    return this.later(async () => {
-      if (!this.spare) {
-        try {
-          await this.opened;
-          const request = { ask: 'run', network: this.id, bytes: input, steps } as const;
-          frequencies.set(await this.gpu!.ask<Uint32Array>(request));
-          this.history.push(input);
-          return;
-        } catch (error) {
-          await this.catchUp(error as Error);
+    return this.attempt(
+      async (gpu) => {
+        frequencies.set(await gpu.ask<Uint32Array>({ ask: 'run', network: this.id, bytes: input, steps }));
+        this.history.push(input);
+      },
+      async (spare) => spare.run(input, steps, frequencies),
+    );
+  }
+
+  odds(rows: Uint8Array, steps: number, odds: Uint16Array): Promise<void> {
+    const { streams } = this;
+    return this.attempt(
+      async (gpu) => {
+        odds.set(await gpu.ask<Uint16Array>({ ask: 'odds', network: this.id, rows, steps }));
+        this.history.push(rows.slice(0, steps * streams));
+      },
+      async (spare) => {
+        const frequencies = new Uint32Array(streams * SYMBOLS);
+        for (let t = 0; t < steps; t++) {
+          await spare.step(rows.subarray(t * streams), frequencies);
+          for (let k = 0; k < streams; k++) {
+            const at = (t * streams + k) * 8;
+            symbolOdds(rows[(t + 1) * streams + k], frequencies, k * SYMBOLS, odds.subarray(at, at + 8));
+          }
+          await turn();
         }
-      }
-      await this.spare!.run(input, steps, frequencies);
-    });
+      },
+    );
+  }
+
+  startDecoding(codes: readonly Uint8Array[], symbols: readonly number[]): Promise<void> {
+    return this.attempt(
+      async (gpu) => {
+        this.history = [];
+        this.decoder = new BlockDecoder(codes, symbols);
+        await gpu.ask({ ask: 'startDecoding', network: this.id, codes, symbols });
+      },
+      async (spare) => {
+        spare.reset();
+        this.decoder = new BlockDecoder(codes, symbols);
+      },
+    );
+  }
+
+  decode(steps: number): Promise<{ rows: Uint8Array; used: number }> {
+    return this.attempt(
+      async (gpu) => {
+        const decoded = await gpu.ask<{ rows: Uint8Array; used: number }>({
+          ask: 'decode',
+          network: this.id,
+          steps,
+        });
+        this.decoder!.skipped += steps;
+        return decoded;
+      },
+      (spare) => this.decoder!.decode(spare, steps),
+    );
+  }
+
+  ends(): Promise<boolean> {
+    return this.attempt(
+      (gpu) => gpu.ask<boolean>({ ask: 'ends', network: this.id }),
+      (spare) => this.decoder!.ends(spare),
+    );
   }
 
   close(): void {
@@ -270,6 +376,25 @@ class GuardedNetwork implements Network {
       this.spare?.close();
       await this.leave();
     }).catch(() => {});
+  }
+
+  /** Does something in turn: on the GPU, or if that fails on the CPU, which then goes on with all that comes. */
+  private attempt<T>(
+    onGpu: (gpu: GpuProcess) => Promise<T>,
+    onCpu: (spare: Network) => Promise<T>,
+  ): Promise<T> {
+    if (this.closed) throw networkClosed();
+    return this.later(async () => {
+      if (!this.spare) {
+        try {
+          await this.opened;
+          return await onGpu(this.gpu!);
+        } catch (error) {
+          await this.catchUp(error as Error);
+        }
+      }
+      return onCpu(this.spare!);
+    });
   }
 
   private later<T>(work: () => Promise<T>): Promise<T> {

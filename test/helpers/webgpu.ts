@@ -1,19 +1,18 @@
-/** @file WebGPU for tests: npm's package on a software adapter, where there is one. */
+/** @file WebGPU for tests and benchmarks: npm's package, on whatever adapter is there. */
 
-import type { DotKernel } from '../../src/engines/webgpu/arithmetic.js';
-import { type WebGpuPredictor, webgpuPredictor } from '../../src/engines/webgpu/engine.js';
+/** A name that compilers do not look up: the package is optional. */
+const PACKAGE: string = 'webgpu';
+/** Node's package crashes if one is collected while its devices are used. */
+const kept: GPU[] = [];
 
+/** Undefined without the package, or without an adapter. */
 export async function testGpu(): Promise<GPU | undefined> {
   try {
-    const { create } = (await import('webgpu')) as { create(options: string[]): GPU };
+    const { create } = (await import(PACKAGE)) as { create(options: string[]): GPU };
     const gpu = create([]);
+    kept.push(gpu);
     return (await gpu.requestAdapter()) ? gpu : undefined;
   } catch {
     return undefined;
   }
-}
-
-export async function testPredictor(dot?: DotKernel): Promise<WebGpuPredictor | undefined> {
-  const gpu = await testGpu();
-  return gpu && webgpuPredictor(gpu, { dot });
 }

@@ -79,6 +79,23 @@ export class NetworkDecoder implements SymbolDecoder {
   }
 }
 
+/** Writes the probabilities, out of 2^16, that the eight bits of a symbol are 1, the highest bit first. */
+export function symbolOdds(symbol: number, frequencies: Uint32Array, first: number, odds: Uint16Array): void {
+  let at = first;
+  let ones = sum(frequencies, at + 128, at + 256);
+  let total = sum(frequencies, at, at + 128) + ones;
+  for (let i = 0, half = 128; i < 8; i++, half >>= 1) {
+    odds[i] = probability(ones, total);
+    if (symbol & half) {
+      at += half;
+      total = ones;
+    } else {
+      total -= ones;
+    }
+    ones = sum(frequencies, at + (half >> 1), at + half);
+  }
+}
+
 /** Codes a symbol with the frequencies from `first` on. */
 function encodeSymbol(coder: RangeEncoder, symbol: number, frequencies: Uint32Array, first: number): void {
   let ones = sum(frequencies, first + 128, first + 256);
@@ -98,8 +115,8 @@ function encodeSymbol(coder: RangeEncoder, symbol: number, frequencies: Uint32Ar
   }
 }
 
-/** The inverse of {@link encodeSymbol}. */
-function decodeSymbol(coder: RangeDecoder, frequencies: Uint32Array, first: number): number {
+/** The symbol that a code has where an encoder had these frequencies, from `first` on. */
+export function decodeSymbol(coder: RangeDecoder, frequencies: Uint32Array, first: number): number {
   let ones = sum(frequencies, first + 128, first + 256);
   let total = sum(frequencies, first, first + 128) + ones;
   let symbol = 0;

@@ -2,6 +2,7 @@
 import { ShacompError } from '../../errors.js';
 import { humanBytes } from '../../format-bytes.js';
 import { type Architecture, INITIAL_BYTE, SYMBOLS } from '../../model/architecture.js';
+import type { Model } from '../../model/model.js';
 import { type IntegerModel, modelImage } from '../../model/sharnn.js';
 import { checkRun, checkStreams, networkClosed } from '../check.js';
 import type { Predictor } from '../engine.js';
@@ -12,6 +13,7 @@ import { computesRight } from './self-check.js';
 import { allEnd, type CodingNetwork, streamKernels, usedCode } from './streams.js';
 
 export interface WebGpuPredictor extends Predictor {
+  open(model: Model, streams: number): CodingNetwork;
   readonly report: DeviceReport;
   /** Gives the device back. Networks that are open fail. */
   close(): void;
