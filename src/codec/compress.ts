@@ -2,6 +2,7 @@
 import { ShacompError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { checkMemory } from './block/memory.js';
+import { codedMode } from './block/modes.js';
 import { type Bytes, concat, Gathering, requireBytes } from './bytes.js';
 import { ByteReader, type FlushableSource } from './container/byte-reader.js';
 import { checksum as ownChecksum } from './container/checksum.js';
@@ -16,10 +17,14 @@ import {
 } from './container/container.js';
 import { copiesRecord } from './container/copies.js';
 import { Breath } from './event-loop.js';
+import { inOrder } from './in-order.js';
 import { type CompressOptions, checkCompressOptions, windowOf } from './options.js';
-import type { Platform } from './platform.js';
-import { RepeatFinder } from './repeats/finder.js';
+import type { BlockResult, JobProgress, Platform } from './platform.js';
+import { RepeatFinder, type SplitBlock } from './repeats/finder.js';
+import { MarkTable } from './repeats/gear.js';
+import { History } from './repeats/history.js';
 import { Networks } from './session.js';
+import { Advance, SideBySide } from './side-by-side.js';
 import { BlockEncoder, planFor } from './strategy/choose.js';
 import { levelSettings, modelFor } from './strategy/levels.js';
 
@@ -44,9 +49,14 @@ async function* encodeBlocks(
   const { blockSize = level.blockSize, size, onProgress, signal } = options;
   const plan = planFor(level, options.mode ?? 'auto', options.streams);
   const modelSource = modelFor(options);
-  const reader = new ByteReader(source, { signal, flushes: true });
+  const stop = new AbortController();
+  const ended = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const reader = new ByteReader(source, { signal: ended, flushes: true });
   const networks = new Networks(options, platform);
-  const breath = new Breath(signal);
+  const blocksAtOnce = new SideBySide(options, platform);
+  // what runs elsewhere does not hear of the signal
+  ended.addEventListener('abort', () => blocksAtOnce.close());
+  const breath = new Breath(ended);
   const window = windowOf(options);
   const checksum = platform.crc32 ?? ownChecksum;
   const finder = new RepeatFinder(window, blockSize);
@@ -57,85 +67,133 @@ async function* encodeBlocks(
       'raise the limit, or use a lower level, smaller blocks or a smaller window',
     );
   const encoder = new BlockEncoder(plan, networks, breath, allow);
+  const advance = new Advance();
   let model: Model | undefined;
-  let modelWritten = false;
+  let demand = 0;
   let sum = 0;
+  let bytesIn = 0;
   let bytesOut = 0;
+  let blocks = 0;
+  let done = false;
+  const tell = () =>
+    onProgress?.({ bytesIn: bytesIn + advance.symbols, bytesOut: bytesOut + advance.payload });
+
+  /** Blocks at the same time: as many as there is memory for, each with the bytes that were read for it. */
+  const atOnce = () => {
+    if (options.memoryLimit === undefined) return blocksAtOnce.most(blockSize);
+    const left = options.memoryLimit - History.memory(window) - MarkTable.memory(window) - held();
+    const fit = Math.floor(left / (demand + blockSize));
+    return fit < 2 ? 1 : Math.min(fit, blocksAtOnce.most(blockSize));
+  };
+
+  /** Codes a block: side by side with others unless it is the only one. */
+  const code = async (block: SplitBlock, alone: boolean): Promise<CodedAs | undefined> => {
+    const { literals } = block;
+    const progress: JobProgress = (symbols, payload) => {
+      advance.of(block)(symbols, payload);
+      tell();
+    };
+    const here = async () => {
+      const coded = await encoder.encode(literals, model, progress);
+      return coded && { mode: coded.mode.name, streams: coded.streams, bytes: coded.payload };
+    };
+    if (alone || atOnce() === 1) return here();
+    const { level, mode, streams } = options;
+    const job = { kind: 'encode', bytes: literals, level, mode, streams } as const;
+    const needs = { job: demand, beside: finder.memory + held() };
+    return blocksAtOnce.run(job, model, needs, progress, here);
+  };
+
+  /** Reads a block, and gives what codes it; undefined behind the end. */
+  const next = async (): Promise<(() => Promise<Part>) | undefined> => {
+    if (done) return undefined;
+    await breath.take();
+    const taken = finder.done.length;
+    let full = finder.advance();
+    sum = checksum(finder.done.subarray(taken), sum);
+    let flushed = false;
+    while (!full) {
+      const piece = await reader.read(finder.wanted, (bytes) => allow(bytes + blocksAtOnce.taken));
+      // a mark with nothing before it asks for nothing
+      if (piece.length === 0 && reader.takeMark()) {
+        flushed = finder.length > 0;
+        if (!flushed) continue;
+      }
+      if (piece.length === 0) break;
+      finder.give(piece);
+      full = finder.advance();
+      sum = checksum(finder.done, sum);
+      await breath.take();
+    }
+    const last = !flushed && finder.empty && (await reader.atEnd());
+    if (size !== undefined && (last ? reader.offset !== size : reader.offset > size))
+      throw new ShacompError(
+        'ERR_OPTIONS',
+        `the input does not have the ${size} bytes that were announced: it may have changed meanwhile`,
+      );
+    if (!flushed && finder.empty) reader.takeMark();
+    done = last;
+    if (finder.length === 0) return async () => ({ last, sum });
+    const block = finder.end();
+    if (modelSource !== undefined) model ??= await platform.loadModel(modelSource);
+    demand ||= await encoder.demand(blockSize, model);
+    const [alone, upTo] = [last && blocks === 0, sum];
+    blocks++;
+    return async () => ({ last, sum: upTo, block, coded: await code(block, alone) });
+  };
+
   const parts: Uint8Array[] = [memberHeader()];
   if (size !== undefined && size > blockSize) parts.push(lengthRecord(size));
-
+  let written = 0;
+  let modelWritten = false;
   try {
-    for (let blocks = 0; ; ) {
-      await breath.take();
-      const start = finder.position;
-      const taken = finder.done.length;
-      let full = finder.advance();
-      sum = checksum(finder.done.subarray(taken), sum);
-      let flushed = false;
-      while (!full) {
-        const piece = await reader.read(finder.wanted, allow);
-        // a mark with nothing before it asks for nothing
-        if (piece.length === 0 && reader.takeMark()) {
-          flushed = finder.length > 0;
-          if (!flushed) continue;
-        }
-        if (piece.length === 0) break;
-        finder.give(piece);
-        full = finder.advance();
-        sum = checksum(finder.done, sum);
-        await breath.take();
-      }
-      const last = !flushed && finder.empty && (await reader.atEnd());
-      if (size !== undefined && (last ? reader.offset !== size : reader.offset > size))
-        throw new ShacompError(
-          'ERR_OPTIONS',
-          `the input does not have the ${size} bytes that were announced: it may have changed meanwhile`,
-        );
-      if (!flushed && finder.empty) reader.takeMark();
-      if (finder.length === 0) {
-        parts.push(endRecord(blocks > 0));
+    for await (const { last, sum, block, coded } of inOrder(next, atOnce)) {
+      if (!block) {
+        parts.push(endRecord(written > 0));
       } else {
-        const { literals, copies, before, length: expanded } = finder.end();
+        const { literals, copies, before, length: expanded } = block;
         const { length } = literals;
         // needed if there are copies, and while it is not known whether there will be
-        if (blocks === 0 && window > 0 && (!last || copies.length > 0))
+        if (written === 0 && window > 0 && (!last || copies.length > 0))
           parts.push(windowRecord(last ? expanded : window));
-        blocks++;
-        if (modelSource !== undefined) model ??= await platform.loadModel(modelSource);
-        const coded = await encoder.encode(literals, model, (symbols, payload) =>
-          onProgress?.({ bytesIn: start + symbols, bytesOut: bytesOut + payload }),
-        );
-        if (coded?.mode.network && model && !modelWritten) {
+        written++;
+        if (coded && codedMode(coded.mode).network && model && !modelWritten) {
           parts.push(modelRecord(model.id));
           modelWritten = true;
         }
         if (copies.length > 0) parts.push(copiesRecord(copies, before));
-        if (coded) {
-          const { mode, streams, payload } = coded;
-          parts.push(
-            blockHeader({ mode: mode.name, length, codedLength: payload.length, streams, last }),
-            payload,
-          );
-        } else {
-          parts.push(
-            blockHeader({ mode: 'stored', length, codedLength: length, streams: 0, last }),
-            literals,
-          );
-        }
+        const { mode, streams, bytes } = coded ?? { mode: 'stored' as const, streams: 0, bytes: literals };
+        parts.push(blockHeader({ mode, length, codedLength: bytes.length, streams, last }), bytes);
         parts.push(blockTrailer(sum));
+        advance.ended(block);
+        bytesIn += expanded;
       }
       await breath.take();
       const chunk = concat(parts.splice(0));
       bytesOut += chunk.length;
-      onProgress?.({ bytesIn: finder.position, bytesOut });
+      tell();
       yield chunk;
-      if (last) return;
     }
   } finally {
+    blocksAtOnce.close();
     networks.close();
+    // a source that owes a chunk is not waited for
+    stop.abort();
     await reader.close();
   }
 }
+
+/** A block on its way. */
+interface Part {
+  last: boolean;
+  /** of all original bytes up to its end */
+  sum: number;
+  block?: SplitBlock;
+  /** undefined if it is stored */
+  coded?: CodedAs;
+}
+
+type CodedAs = NonNullable<BlockResult>;
 
 /** Compresses bytes to a `.sha` file. */
 export async function compress(

@@ -9,11 +9,13 @@ import { ByteReader, type ByteSource } from './container/byte-reader.js';
 import { checksum as ownChecksum } from './container/checksum.js';
 import { type BlockRecord, ContainerReader, type ContainerRecord } from './container/container.js';
 import { Breath, inPieces } from './event-loop.js';
+import { inOrder } from './in-order.js';
 import { checkDecompressOptions, type DecompressOptions } from './options.js';
-import type { Platform } from './platform.js';
+import type { JobProgress, Platform } from './platform.js';
 import { expand } from './repeats/expand.js';
-import { History } from './repeats/history.js';
+import { History, historyMemory } from './repeats/history.js';
 import { ModelFinder, Networks } from './session.js';
+import { Advance, SideBySide } from './side-by-side.js';
 
 /** Decompresses a source of chunks, block by block: a block is given out once its checksum has matched. */
 export function decompressChunks(
@@ -33,74 +35,100 @@ async function* decodeBlocks(
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
   checkDecompressOptions(options);
   const { maxOutputLength = Number.POSITIVE_INFINITY, onProgress, signal } = options;
-  const reader = new ByteReader(source, { signal });
-  const breath = new Breath(signal);
+  const stop = new AbortController();
+  const ended = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const reader = new ByteReader(source, { signal: ended });
+  const breath = new Breath(ended);
   const container = new ContainerReader(reader, breath);
   const models = new ModelFinder(options.model, platform);
   const networks = new Networks(options, platform);
+  const blocksAtOnce = new SideBySide(options, platform);
+  // what runs elsewhere does not hear of the signal
+  ended.addEventListener('abort', () => blocksAtOnce.close());
   const checksum = platform.crc32 ?? ownChecksum;
+  const advance = new Advance();
   let model: Model | undefined;
-  let history: History | undefined;
-  let sum = 0;
+  /** Of the member that is read: its window, original bytes so far, and whether it has more than one block. */
+  let window = 0;
+  let seen = 0;
+  let several = false;
+  /** Original bytes of all blocks that were read. */
+  let promised = 0;
+  let longest = 0;
+  let bytesIn = 0;
   let bytesOut = 0;
   const checkOutput = (length: number) => {
-    if (bytesOut + length > maxOutputLength)
+    if (promised + length > maxOutputLength)
       throw new ShacompError(
         'ERR_OUTPUT_TOO_LARGE',
         `decompresses to more than the ${maxOutputLength} bytes allowed: raise maxOutputLength`,
       );
   };
+  const tell = () =>
+    onProgress?.({ bytesIn: bytesIn + advance.payload, bytesOut: bytesOut + advance.symbols });
 
-  const decode = async (record: BlockRecord): Promise<Uint8Array<ArrayBuffer>> => {
-    const { length, expanded, copies, codedLength, streams } = record;
+  /** Reads the payload of a block, and gives what decodes it. */
+  const begin = async (record: BlockRecord): Promise<() => Promise<Part>> => {
+    const { length, expanded, codedLength, streams } = record;
     const mode = CODED_MODES.find((m) => m.name === record.mode);
     checkOutput(expanded);
     const network = mode?.network && model ? await networks.memory(model, streams) : undefined;
     const mixing = mode?.profile ? await networks.mixing() : undefined;
     const kernels = mode?.network ? await networks.kernels() : undefined;
-    checkMemory(
-      blockMemory({ length, expanded, codedLength, streams, mode, network, mixing, kernels }) +
-        (history?.memoryWith(expanded) ?? 0) +
-        held(),
-      options.memoryLimit,
-    );
-    const start = reader.offset;
+    const kept = window > 0 ? historyMemory(window, seen + expanded) : 0;
+    const needs = {
+      job: blockMemory({ length, expanded, codedLength, streams, mode, network, mixing, kernels }),
+      beside: kept + held(),
+    };
+    checkMemory(needs.job + needs.beside, options.memoryLimit);
+    promised += expanded;
+    seen += expanded;
+    longest = length;
     const { payload, checksum: expected } = await container.payload();
     await breath.take();
-    let block = payload;
-    if (mode) {
-      block = await decodeBlock(payload, length, streams, mode, {
-        network: mode.network && model ? await networks.open(model, streams) : undefined,
-        mixing,
-        kernels,
-        breath,
-        progress: (symbols, used) => onProgress?.({ bytesIn: start + used, bytesOut: bytesOut + symbols }),
-      });
-    }
-    if (history && copies.length > 0) block = await expand(block, copies, history, expanded, breath);
-    await inPieces(breath, expanded, (from, to) => {
-      sum = checksum(block.subarray(from, to), sum);
-      if (!record.last) history?.append(block.subarray(from, to));
-    });
-    if (sum !== expected)
-      throw new ShacompError(
-        'ERR_CHECKSUM',
-        'the decompressed data is not what was compressed: the file is damaged',
-      );
-    return block;
+    const alone = record.last && !several;
+    several = true;
+    const end = reader.offset;
+    const used = model;
+    return async () => {
+      if (!mode) return { record, literals: payload, expected, end };
+      const progress: JobProgress = (symbols, read) => {
+        advance.of(record)(symbols, read);
+        tell();
+      };
+      const here = async () => {
+        const literals = await decodeBlock(payload, length, streams, mode, {
+          network: mode.network && used ? await networks.open(used, streams) : undefined,
+          mixing,
+          kernels,
+          breath,
+          progress,
+        });
+        return { mode: mode.name, streams, bytes: literals };
+      };
+      const job = { kind: 'decode', bytes: payload, length, streams, mode: mode.name } as const;
+      const decoded = alone
+        ? await here()
+        : await blocksAtOnce.run(job, mode.network ? used : undefined, needs, progress, here);
+      return { record, literals: decoded!.bytes as Uint8Array<ArrayBuffer>, expected, end };
+    };
   };
 
-  try {
+  /** Reads up to the next block, and gives what decodes it; undefined at the end. */
+  const next = async (): Promise<(() => Promise<Part>) | undefined> => {
+    const part: Part = {};
     for (let record = await container.next(); record; record = await container.next()) {
       await breath.take();
       switch (record.kind) {
         case 'member':
-          sum = 0;
-          history = undefined;
+          part.member = true;
+          part.window = undefined;
+          [window, seen, several] = [0, 0, false];
           break;
         case 'window':
           checkMemory(History.memory(record.window) + held(), options.memoryLimit);
-          history = new History(record.window);
+          window = record.window;
+          part.window = window;
           break;
         case 'length':
           checkOutput(record.length);
@@ -109,17 +137,58 @@ async function* decodeBlocks(
           model = await models.find(record.id);
           break;
         case 'block': {
-          const block = await decode(record);
-          bytesOut += block.length;
-          onProgress?.({ bytesIn: reader.offset, bytesOut });
-          yield block;
+          const decode = await begin(record);
+          return async () => ({ ...part, ...(await decode()) });
         }
       }
     }
+    return undefined;
+  };
+
+  let history: History | undefined;
+  let sum = 0;
+  try {
+    for await (const part of inOrder(next, () => blocksAtOnce.most(longest))) {
+      if (part.member) [sum, history] = [0, undefined];
+      if (part.window !== undefined) history = new History(part.window);
+      const { copies, expanded, last } = part.record!;
+      let block = part.literals!;
+      if (history && copies.length > 0) block = await expand(block, copies, history, expanded, breath);
+      await inPieces(breath, expanded, (from, to) => {
+        sum = checksum(block.subarray(from, to), sum);
+        if (!last) history?.append(block.subarray(from, to));
+      });
+      if (sum !== part.expected)
+        throw new ShacompError(
+          'ERR_CHECKSUM',
+          'the decompressed data is not what was compressed: the file is damaged',
+        );
+      advance.ended(part.record!);
+      bytesOut += block.length;
+      bytesIn = part.end!;
+      tell();
+      yield block;
+    }
   } finally {
+    blocksAtOnce.close();
     networks.close();
+    // a source that owes a chunk is not waited for
+    stop.abort();
     await reader.close();
   }
+}
+
+/** A block on its way, with what stands before it. */
+interface Part {
+  member?: boolean;
+  window?: number;
+  record?: BlockRecord;
+  /** what the block codes */
+  literals?: Uint8Array<ArrayBuffer>;
+  /** checksum of all original bytes up to its end */
+  expected?: number;
+  /** where it ends in the file */
+  end?: number;
 }
 
 /** Decompresses the bytes of a `.sha` file. */

@@ -18,7 +18,10 @@ export interface CodecOptions {
   model?: ModelSource;
   /** Engine to code with: `auto` (default), a name that `engines` lists, or an engine itself. All give the same bytes. */
   engine?: string | Engine;
-  /** Threads of the engine, where it has them; by default as many as it sees fit. */
+  /**
+   * Threads, where there are any; by default one for each processor. Blocks of 256 KiB and more are coded side by side, each in a
+   * thread with memory of its own, as far as `memoryLimit` allows; a file of one block has the threads of the engine.
+   */
   threads?: number;
   /**
    * Most bytes of memory to use beside the model and the input: ERR_MEMORY_LIMIT if a block needs more. `compress` and

@@ -3,6 +3,7 @@ import type { Engine } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { type Bytes, bytesOf, kindOf } from './bytes.js';
+import type { CodedFormat, Mode } from './container/format.js';
 
 /** The model that is loaded where none is named. */
 export const DEFAULT_MODEL = 'lite';
@@ -21,7 +22,46 @@ export function checkModelSource(source: unknown): void {
     );
 }
 
+/** A block to code or to decode; its result depends on nothing else. */
+export type BlockJob =
+  | {
+      kind: 'encode';
+      bytes: Uint8Array;
+      /** as the options of compression say them */
+      level?: number;
+      mode?: 'auto' | Mode;
+      streams?: number;
+      memoryLimit?: number;
+    }
+  | { kind: 'decode'; bytes: Uint8Array; length: number; streams: number; mode: CodedFormat['name'] };
+
+/** What a job gives: payload and how it was coded, undefined if that is not smaller; or the block's bytes. */
+export type BlockResult =
+  | { mode: CodedFormat['name']; streams: number; bytes: Uint8Array<ArrayBufferLike> }
+  | undefined;
+
+/** Told of symbols done, and of payload bytes written or read. */
+export type JobProgress = (symbols: number, payload: number) => void;
+
+/** Workers that code blocks side by side. */
+export interface BlockWorkers {
+  /** Jobs that run at the same time, at least 2. */
+  readonly count: number;
+  /**
+   * @param model what the job's modes need; as `loadModel` gives it
+   * @throws ShacompError ERR_ENGINE_UNAVAILABLE if no worker runs here; what the job throws
+   */
+  run(job: BlockJob, model: Model | undefined, progress: JobProgress): Promise<BlockResult>;
+  /** Ends all work at once. Jobs that run are rejected. */
+  close(): void;
+}
+
 export interface Platform {
+  /**
+   * Workers with engines like the given one, of one thread each; undefined where there are none, or where an engine's bits could
+   * not be made by another one. Nothing is started before the first job.
+   */
+  blockWorkers?(options: { engine: string | Engine; threads?: number }): BlockWorkers | undefined;
   /** CRC-32 as `src/crc32.ts` computes it, where the platform has a faster one. */
   readonly crc32?: (bytes: Uint8Array, previous: number) => number;
   /**

@@ -1,5 +1,4 @@
 /** @file The codec with the engines and models of Node: what the library and the command line call. */
-import * as zlib from 'node:zlib';
 import type { Bytes } from '../codec/bytes.js';
 import * as compressor from '../codec/compress.js';
 import type { ByteSource, FLUSH, FlushableSource } from '../codec/container/byte-reader.js';
@@ -8,16 +7,11 @@ import * as explainer from '../codec/explain/explain.js';
 import type { CompressOptions, DecompressOptions } from '../codec/options.js';
 import type { Platform } from '../codec/platform.js';
 import * as streams from '../codec/streams.js';
-import { selectEngine } from './engines.js';
-import { findModel, loadModel } from './models.js';
+import { blockWorkers } from './block-workers.js';
+import { NODE as PLATFORM } from './platform.js';
 
-/** Node. `crc32` is there since 20.15. */
-export const NODE: Platform = {
-  crc32: (zlib as { crc32?: (bytes: Uint8Array, previous: number) => number }).crc32,
-  selectEngine,
-  loadModel,
-  findModel,
-};
+/** Node, with threads that code blocks side by side. */
+export const NODE: Platform = { ...PLATFORM, blockWorkers };
 
 /**
  * Compresses a source of chunks to a `.sha` file, chunk by chunk, one chunk per block. Memory is bounded by the block

@@ -49,9 +49,17 @@ const resources = ({ threads }: EngineOptions): EngineResources => ({
  * runs here.
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE with the reason, ERR_OPTIONS if no engine is called so
  */
-export function selectEngine(name = 'auto', options: EngineOptions = {}): Promise<Engine> {
-  return selectEntry(NODE_ENGINES, wantedEngine(name), resources(options));
+export async function selectEngine(name = 'auto', options: EngineOptions = {}): Promise<Engine> {
+  const engine = await selectEntry(NODE_ENGINES, wantedEngine(name), resources(options));
+  own.add(engine);
+  return engine;
 }
+
+/** Engines that were made here. */
+const own = new WeakSet<Engine>();
+
+/** Whether an engine was made by {@link selectEngine}: another one of its name does the same. */
+export const isOwnEngine = (engine: Engine): boolean => own.has(engine);
 
 /** The name asked for; where that is 'auto', the one in SHACOMP_ENGINE, if any. */
 export const wantedEngine = (name: string): string =>

@@ -64,7 +64,8 @@ async function compressFile(
     const output = toFile ? await openOutput(target.path, target.overwrite) : standardOutput();
     const verify = flags.verify || (flags.rm === true && toFile);
     const removes = flags.rm === true && toFile && input.path !== undefined && input.stats?.isFile() === true;
-    const decoding = { model: options.model, engine: options.engine, memoryLimit: options.memoryLimit };
+    const { model, engine, threads, memoryLimit } = options;
+    const decoding = { model, engine, threads, memoryLimit };
     let after = 0;
     let seconds = 0;
     try {

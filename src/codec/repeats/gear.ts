@@ -91,6 +91,11 @@ export class MarkTable {
     this.#most = 2 ** Math.ceil(Math.log2(Math.max(2 ** 10, window / GEAR_DISTANCE)));
   }
 
+  /** Bytes of memory that a full one takes, at most. */
+  static memory(window: number): number {
+    return 16 * Math.max(2 ** 10, window / GEAR_DISTANCE);
+  }
+
   /** Bytes of memory that it has. */
   get memory(): number {
     return 4 * this.#slots.length;

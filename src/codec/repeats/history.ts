@@ -23,11 +23,6 @@ export class History {
     return (Math.ceil(window / SEGMENT) + 2) * SEGMENT;
   }
 
-  /** Bytes of memory that it has, at most, once so many bytes more are appended. */
-  memoryWith(bytes: number): number {
-    return Math.min(this.#most * SEGMENT, this.#bytes + Math.max(FIRST, 2 * bytes));
-  }
-
   /** Bytes of memory that it has now. */
   get memory(): number {
     return this.#bytes;
@@ -111,3 +106,7 @@ export class History {
     return larger;
   }
 }
+
+/** Bytes of memory that a history takes once so many bytes were appended, at most. */
+export const historyMemory = (window: number, bytes: number): number =>
+  Math.min(History.memory(window), Math.max(FIRST, 2 * bytes));

@@ -2,7 +2,6 @@
  * @file Codes a block in the way that suits it. Whether the network pays, and how many streams, is found out on a sample,
  * so that data that it does not know takes none of its time. The choice depends on the bytes, the model and the settings alone.
  */
-import type { MixKernels } from '../../engines/engine.js';
 import type { Model } from '../../model/model.js';
 import { encodeBlock } from '../block/block.js';
 import { blockMemory } from '../block/memory.js';
@@ -109,6 +108,18 @@ export class BlockEncoder {
     return coded ?? (plain && encode(plain, 1, progress));
   }
 
+  /** Bytes that coding a block of that length takes, at most. */
+  async demand(length: number, model: Model | undefined): Promise<number> {
+    const { mode, plain } = this.#plan;
+    let most = 2 * length;
+    for (const m of [mode, plain]) {
+      if (!m) continue;
+      const streams = m.network ? streamCount(length, this.#plan.streams) : 1;
+      most = Math.max(most, await this.memory(length, m, streams, model));
+    }
+    return most;
+  }
+
   async #trial(block: Uint8Array, model: Model | undefined): Promise<Trial> {
     const mixing = await this.#networks.mixing();
     await this.#checkMemory(
@@ -116,7 +127,6 @@ export class BlockEncoder {
       codedMode('network-mixing-fast'),
       SLICES,
       model,
-      mixing,
     );
     const open = model && (() => this.#networks.open(model, SLICES));
     return new Trial(block, { open, mixing, breath: this.#breath });
@@ -144,7 +154,7 @@ export class BlockEncoder {
     progress?: BlockProgress,
   ): Promise<CodedBlock | undefined> {
     const mixing = mode.profile ? await this.#networks.mixing() : undefined;
-    await this.#checkMemory(block.length, mode, streams, model, mixing);
+    await this.#checkMemory(block.length, mode, streams, model);
     const network = mode.network && model ? await this.#networks.open(model, streams) : undefined;
     const payload = await encodeBlock(block, streams, mode, {
       network,
@@ -157,15 +167,15 @@ export class BlockEncoder {
   }
 
   /** @throws ShacompError ERR_MEMORY_LIMIT if a block of that length needs more than allowed */
-  async #checkMemory(
-    length: number,
-    mode: CodedMode,
-    streams: number,
-    model: Model | undefined,
-    mixing: MixKernels | undefined,
-  ): Promise<void> {
+  async #checkMemory(...block: Parameters<BlockEncoder['memory']>): Promise<void> {
+    this.allow(await this.memory(...block));
+  }
+
+  /** Bytes that coding a block takes so. */
+  async memory(length: number, mode: CodedMode, streams: number, model: Model | undefined): Promise<number> {
     const network = mode.network && model ? await this.#networks.memory(model, streams) : undefined;
+    const mixing = mode.profile ? await this.#networks.mixing() : undefined;
     const kernels = mode.network ? await this.#networks.kernels() : undefined;
-    this.allow(blockMemory({ length, codedLength: length, streams, mode, network, mixing, kernels }, true));
+    return blockMemory({ length, codedLength: length, streams, mode, network, mixing, kernels }, true);
   }
 }

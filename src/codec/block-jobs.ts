@@ -1,0 +1,52 @@
+/** @file Work on one block that can be done anywhere: blocks depend on nothing but themselves. */
+import type { Model } from '../model/model.js';
+import { decodeBlock } from './block/block.js';
+import { checkMemory } from './block/memory.js';
+import { codedMode } from './block/modes.js';
+import type { Breath } from './event-loop.js';
+import type { BlockJob, BlockResult, JobProgress, Platform } from './platform.js';
+import { Networks } from './session.js';
+import { BlockEncoder, planFor } from './strategy/choose.js';
+import { levelSettings } from './strategy/levels.js';
+
+/** Runs jobs, one after the other. */
+export class BlockRunner {
+  readonly #networks: Networks;
+  readonly #breath: Breath;
+
+  /** @param engine the name of one that the platform has */
+  constructor(engine: string, threads: number, platform: Platform, breath: Breath) {
+    this.#networks = new Networks({ engine, threads }, platform);
+    this.#breath = breath;
+  }
+
+  /**
+   * @param model the job's, parsed
+   * @throws ShacompError ERR_MEMORY_LIMIT, ERR_CORRUPT, ERR_ENGINE_UNAVAILABLE
+   */
+  async run(job: BlockJob, model: Model | undefined, progress: JobProgress): Promise<BlockResult> {
+    if (job.kind === 'encode') {
+      const { level, mode, streams, memoryLimit } = job;
+      const plan = planFor(levelSettings(level), mode ?? 'auto', streams);
+      const allow = (bytes: number) => checkMemory(bytes, memoryLimit);
+      const encoder = new BlockEncoder(plan, this.#networks, this.#breath, allow);
+      const coded = await encoder.encode(job.bytes, model, progress);
+      if (!coded) return undefined;
+      return { mode: coded.mode.name, streams: coded.streams, bytes: coded.payload };
+    }
+    const { length, streams } = job;
+    const mode = codedMode(job.mode);
+    const bytes = await decodeBlock(job.bytes, length, streams, mode, {
+      network: mode.network && model ? await this.#networks.open(model, streams) : undefined,
+      mixing: mode.profile ? await this.#networks.mixing() : undefined,
+      kernels: mode.network ? await this.#networks.kernels() : undefined,
+      breath: this.#breath,
+      progress,
+    });
+    return { mode: mode.name, streams, bytes };
+  }
+
+  close(): void {
+    this.#networks.close();
+  }
+}

@@ -1,0 +1,116 @@
+/** @file Blocks that are coded at the same time: in the platform's workers, or here one after the other. */
+
+import { ShacompError } from '../errors.js';
+import type { Model } from '../model/model.js';
+import type { CodecOptions } from './options.js';
+import type { BlockJob, BlockResult, BlockWorkers, JobProgress, Platform } from './platform.js';
+
+/** Shortest blocks that are worth a worker. */
+const LEAST = 2 ** 18;
+
+/** Progress of blocks at the same time: bytes read and written that are not counted yet. */
+export class Advance {
+  readonly #running = new Map<object, [number, number]>();
+
+  /** How far one more job is. */
+  of(job: object): JobProgress {
+    return (symbols, payload) => {
+      this.#running.set(job, [symbols, payload]);
+    };
+  }
+
+  ended(job: object): void {
+    this.#running.delete(job);
+  }
+
+  get symbols(): number {
+    return [...this.#running.values()].reduce((sum, [symbols]) => sum + symbols, 0);
+  }
+
+  get payload(): number {
+    return [...this.#running.values()].reduce((sum, [, payload]) => sum + payload, 0);
+  }
+}
+
+/** Where the blocks of one run are coded. */
+export class SideBySide {
+  readonly #start: () => BlockWorkers | undefined;
+  readonly #limit: number;
+  #workers: BlockWorkers | undefined;
+  #asked = false;
+  /** There are no workers, or not any more. */
+  #failed = false;
+  /** Bytes of memory of jobs that run, and who waits for less. */
+  #taken = 0;
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
+  /** What runs here ends before the next one begins: it shares one open network. */
+  #here: Promise<unknown> = Promise.resolve();
+
+  constructor({ engine = 'auto', threads, memoryLimit }: CodecOptions, platform: Platform) {
+    this.#start = () => platform.blockWorkers?.({ engine, threads });
+    this.#limit = memoryLimit ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Bytes of memory of the jobs that run. */
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /** Blocks at the same time. @param length of blocks to come */
+  most(length: number): number {
+    if (length < LEAST || this.#failed) return 1;
+    if (!this.#asked) this.#workers = this.#start();
+    this.#asked = true;
+    return this.#workers?.count ?? 1;
+  }
+
+  /**
+   * Runs a job in a worker, when there is memory for it beside those that run; without one that runs, at once.
+   * @param needs bytes of memory that it takes, and that are taken beside all jobs
+   * @param here does the same on this thread, for where there is no worker
+   * @throws what the job throws
+   */
+  async run(
+    job: BlockJob,
+    model: Model | undefined,
+    needs: { job: number; beside: number },
+    progress: JobProgress,
+    here: () => Promise<BlockResult>,
+  ): Promise<BlockResult> {
+    const over = () => this.#taken + needs.job + needs.beside > this.#limit;
+    while (this.#running > 0 && over())
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+      });
+    const fits = !over();
+    this.#running++;
+    this.#taken += needs.job;
+    try {
+      const length = job.kind === 'decode' ? job.length : job.bytes.length;
+      if (fits && this.most(length) > 1) {
+        try {
+          return await this.#workers!.run(job, model, progress);
+        } catch (error) {
+          if (!(error instanceof ShacompError) || error.code !== 'ERR_ENGINE_UNAVAILABLE') throw error;
+          // the system gives no thread, or not for long
+          this.#failed = true;
+        }
+      }
+      const result = this.#here.then(here);
+      this.#here = result.catch(() => {});
+      return await result;
+    } finally {
+      this.#running--;
+      this.#taken -= needs.job;
+      for (const wake of this.#waiting.splice(0)) wake();
+    }
+  }
+
+  /** Ends all work at once. */
+  close(): void {
+    this.#failed = true;
+    this.#workers?.close();
+    this.#workers = undefined;
+  }
+}
