@@ -24,6 +24,7 @@ const SLOW = [
   'engines/native/threads',
   'engines/presets',
   'engines/webgpu/conformance',
+  'engines/webgpu/golden',
   'engines/webgpu/streams',
   'model/hostile-models',
   'node/webgpu',
