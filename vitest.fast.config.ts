@@ -27,6 +27,7 @@ const SLOW = [
   'engines/presets',
   'engines/streams',
   'engines/webgpu/conformance',
+  'engines/webgpu/golden',
   'engines/webgpu/streams',
   'model/hostile-models',
   'node/webgpu',
