@@ -20,7 +20,7 @@ export function streamCount(length: number, density: StreamDensity, limit = MAX_
 
 /**
  * Streams where the network alone codes: it does not learn, so a stream costs its cold start and the end of its code, some 15 bytes,
- * and nothing else. Of 32 KiB that is 0.2 %; more than these streams make no processor faster.
+ * and nothing else: 0.1 % of 32 KiB (docs/levels.md). More than these streams make no processor faster.
  */
 export const NETWORK_STREAMS: StreamDensity = { bytes: 2 ** 15, most: 256 };
 
