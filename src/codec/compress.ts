@@ -20,12 +20,12 @@ import { Breath } from './event-loop.js';
 import { inOrder } from './in-order.js';
 import { type CompressOptions, checkCompressOptions, windowOf } from './options.js';
 import type { BlockResult, JobProgress, Platform } from './platform.js';
-import { RepeatFinder, type SplitBlock } from './repeats/finder.js';
+import { LEAST_COPY, type LeastCopy, RepeatFinder, type SplitBlock } from './repeats/finder.js';
 import { MarkTable } from './repeats/gear.js';
 import { History } from './repeats/history.js';
 import { Networks } from './session.js';
 import { Advance, SideBySide } from './side-by-side.js';
-import { BlockEncoder, planFor } from './strategy/choose.js';
+import { BlockEncoder, type Plan, planFor } from './strategy/choose.js';
 import { levelSettings, modelFor } from './strategy/levels.js';
 
 /** Compresses a source of chunks to a `.sha` file, chunk by chunk, one chunk per block. */
@@ -59,7 +59,7 @@ async function* encodeBlocks(
   const breath = new Breath(ended);
   const window = windowOf(options);
   const checksum = platform.crc32 ?? ownChecksum;
-  const finder = new RepeatFinder(window, blockSize);
+  const finder = new RepeatFinder(window, blockSize, leastCopy(plan));
   const allow = (bytes: number) =>
     checkMemory(
       bytes + finder.memory + held(),
@@ -181,6 +181,13 @@ async function* encodeBlocks(
     stop.abort();
     await reader.close();
   }
+}
+
+/** Shortest copies for what blocks are coded with. */
+function leastCopy({ mode, plain = mode }: Plan): LeastCopy {
+  if (!mode) return LEAST_COPY.stored;
+  const fast = !mode.network && mode.profile === 'fast' && plain?.profile === 'fast';
+  return fast ? LEAST_COPY.fast : LEAST_COPY.full;
 }
 
 /** A block on its way. */

@@ -18,7 +18,15 @@ export interface LeastCopy {
   near: number;
 }
 
-export const LEAST_COPY: LeastCopy = { far: 192, near: 2048 };
+/**
+ * Shortest copies by what codes the literals (docs/results.md): the more it learns, the less a long repeat costs it. What is not
+ * coded at all pays eight bits for every byte.
+ */
+export const LEAST_COPY = {
+  stored: { far: 192, near: 192 },
+  fast: { far: 192, near: 2048 },
+  full: { far: 192, near: 2 ** 16 },
+} satisfies Record<string, LeastCopy>;
 
 /** Most bytes that are given at once. */
 export const PIECE = 2 ** 18;
@@ -104,8 +112,9 @@ export class RepeatFinder {
   /**
    * @param window farthest distance of a copy; 0 for none
    * @param blockSize literals of a block
+   * @param least shortest copies; none need be longer than half a block
    */
-  constructor(window: number, blockSize: number, least = LEAST_COPY) {
+  constructor(window: number, blockSize: number, least: LeastCopy) {
     this.#window = window;
     this.#blockSize = blockSize;
     this.#mostExpanded = Math.min(MAX_BLOCK_SIZE, EXPANSION * blockSize);
