@@ -69,9 +69,9 @@ export async function decodeBlock(
   mode: CodedMode,
   { network, mixing, kernels, breath, progress }: BlockTools,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (network && !mode.profile) {
+  if (network && kernels && !mode.profile) {
     const codes = splitCodes(payload, streams);
-    const coder = kernels?.decodeStreams(network, codes, length);
+    const coder = kernels.decodeStreams(network, codes, length);
     const table = payload.length - codes.reduce((sum, code) => sum + code.length, 0);
     if (coder)
       return decodeStreams(coder, length, streams, breath, (done, used) => progress?.(done, table + used));

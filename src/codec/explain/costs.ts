@@ -4,7 +4,7 @@ import { MIX_PROFILES, type MixProfile } from '../../engines/profiles.js';
 import { SYMBOLS } from '../../model/architecture.js';
 import { PROBABILITY_ONE } from '../../range-coder.js';
 import { prepare } from '../block/block.js';
-import { probability, sum } from '../block/network-coder.js';
+import { sum, symbolOdds } from '../block/network-coder.js';
 import { predictRows } from '../block/predict.js';
 import { streamStart } from '../block/slices.js';
 import type { SymbolSink } from '../block/symbol-coder.js';
@@ -159,15 +159,9 @@ export async function blockCosts(
 
 /** Bits of the eight decisions by which a network block codes a symbol (docs/format.md 1.3). */
 function decisionBits(frequencies: Uint32Array, symbol: number): number {
-  let bits = 0;
-  let from = 0;
-  for (let half = 128; half >= 1; half >>= 1) {
-    const ones = sum(frequencies, from + half, from + 2 * half);
-    const p = probability(ones, ones + sum(frequencies, from, from + half));
-    if (symbol & half) from += half;
-    bits += bitsOf(symbol & half ? p : PROBABILITY_ONE - p);
-  }
-  return bits;
+  const odds = new Uint16Array(8);
+  symbolOdds(symbol, frequencies, 0, odds);
+  return odds.reduce((bits, p, i) => bits + bitsOf((symbol >> (7 - i)) & 1 ? p : PROBABILITY_ONE - p), 0);
 }
 
 /** Writes the likeliest bytes of one row of frequencies, and their probabilities Q16, from `at` on. */
