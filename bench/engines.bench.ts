@@ -1,6 +1,6 @@
 /**
- * @file Speed of the engines on one model: bytes per second by step and by run, and the rate of the int8 products beside that of
- * a bare micro-kernel in the same run. Every number is the fastest of many samples.
+ * @file Speed of the engines on one model: bytes per second by step and by run, and the rate of the int8
+ * products beside that of a bare micro-kernel in the same run. Every number is the fastest of many samples.
  */
 import { Bench } from 'tinybench';
 import type { Engine } from '../src/engines/engine.js';
@@ -87,7 +87,10 @@ interface Products {
   benchmarkProduct(columns: number, repeats: number): void;
 }
 
-/** Multiply-adds per second of the recurrent matrix (4d x d) against its kernel's bare loop, for weights of 8, 7 and 6 bits. */
+/**
+ * Multiply-adds per second of the recurrent matrix (4d x d) against its kernel's bare loop, for weights of 8,
+ * 7 and 6 bits.
+ */
 async function productTable(): Promise<void> {
   console.log(
     `\nint8 products of ${4 * width} x ${width}, 10^9 multiply-adds/s (share of the bare micro-kernel)\n`,

@@ -1,8 +1,10 @@
 /**
- * @file The WebGPU engine beside the CPU's, in one run: bytes per second of known input (run), of one step at a time (step), and of
- * blocks of the network alone, encoded and decoded on the device. BENCH_PRESETS, BENCH_STREAMS: lists, separated by commas.
+ * @file The WebGPU engine beside the CPU's, in one run: bytes per second of known input (run), of one step at
+ * a time (step), and of blocks of the network alone, encoded and decoded on the device. BENCH_PRESETS,
+ * BENCH_STREAMS: lists, separated by commas.
  *
- * On a software adapter, which is said, the figures are of a processor that plays a GPU, and tell nothing of GPUs.
+ * On a software adapter, which is said, the figures are of a processor that plays a GPU, and tell nothing of
+ * GPUs.
  */
 import type { Engine, Network, StreamKernels } from '../src/engines/engine.js';
 import { webgpuPredictor } from '../src/engines/webgpu/engine.js';

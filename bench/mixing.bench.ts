@@ -1,6 +1,7 @@
 /**
- * @file Speed of the mixing coder: KB/s of both profiles, encoding and decoding, on text made here, beside zpaq -m5 and
- * xz -9e where they are installed. Compare ratios within one run; the figures alone depend on the machine.
+ * @file Speed of the mixing coder: KB/s of both profiles, encoding and decoding, on text made here, beside
+ * zpaq -m5 and xz -9e where they are installed. Compare ratios within one run; the figures alone depend on
+ * the machine.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -13,7 +14,10 @@ import { selectEngine } from '../src/node/engines.js';
 
 const LENGTH = Number(process.env.BENCH_BYTES ?? 400_000);
 
-/** Pseudo-text: words of a Zipf-like vocabulary in sentences and lines, so that contexts and matches have work to do. */
+/**
+ * Pseudo-text: words of a Zipf-like vocabulary in sentences and lines, so that contexts and matches have work
+ * to do.
+ */
 function sampleText(length: number): Uint8Array {
   let x = 12345;
   const random = () => {

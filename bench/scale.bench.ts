@@ -1,9 +1,11 @@
 /**
- * @file Time, memory and size against the size of the input and against threads, beside zstd -19 --long and xz -9e where they are
- * installed. The inputs come from a seeded generator. Writes docs/results/scale.csv and scale.svg, and prints the table.
+ * @file Time, memory and size against the size of the input and against threads, beside zstd -19 --long and
+ * xz -9e where they are installed. The inputs come from a seeded generator. Writes docs/results/scale.csv and
+ * scale.svg, and prints the table.
  *
- * BENCH_SIZES (such as 1M,4M,64M; the default is 1M,4M), BENCH_LEVEL (1), BENCH_THREADS (1,2) and BENCH_KINDS change the run. Memory
- * is the largest resident set, read from /proc while the program runs: without that it is left out. Needs `npm run build`.
+ * BENCH_SIZES (such as 1M,4M,64M; the default is 1M,4M), BENCH_LEVEL (1), BENCH_THREADS (1,2) and BENCH_KINDS
+ * change the run. Memory is the largest resident set, read from /proc while the program runs: without that it
+ * is left out. Needs `npm run build`.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -71,7 +73,10 @@ const KINDS: Record<string, (size: number) => Buffer> = {
       return `${new Date(time).toISOString()} ${host} GET ${path} ${next() < 0.95 ? 200 : 404} ${Math.floor(next() * 3e4)}\n`;
     });
   },
-  /** Four versions of a tree of files, of which one in ten changes from each to the next, by a line in its middle. */
+  /**
+   * Four versions of a tree of files, of which one in ten changes from each to the next, by a line in its
+   * middle.
+   */
   versions(size) {
     const next = generator(3);
     const word = prose(next);
@@ -223,7 +228,10 @@ writeFileSync(
 );
 writeFileSync(results('scale.svg'), picture());
 
-/** Small pictures: for every kind of input the share, the time and the memory against the size, both axes logarithmic. */
+/**
+ * Small pictures: for every kind of input the share, the time and the memory against the size, both axes
+ * logarithmic.
+ */
 function picture(): string {
   const [width, height, gap] = [220, 110, 60];
   const colours = ['#2a6f97', '#61a5c2', '#013a63', '#e0a458', '#9aa5b1'];

@@ -1,8 +1,10 @@
 /**
- * @file Where the time of coding goes: the network alone, the mixing coder alone, both in turns and both at the same time.
+ * @file Where the time of coding goes: the network alone, the mixing coder alone, both in turns and both at
+ * the same time.
  *
- * Microseconds per byte, the fastest of many pieces; compare within a line. The tasks of a line take turns, several times over,
- * so that other programs disturb them alike. BENCH_THREADS, BENCH_STREAMS and BENCH_ROUNDS change the run.
+ * Microseconds per byte, the fastest of many pieces; compare within a line. The tasks of a line take turns,
+ * several times over, so that other programs disturb them alike. BENCH_THREADS, BENCH_STREAMS and
+ * BENCH_ROUNDS change the run.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

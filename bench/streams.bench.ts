@@ -1,15 +1,16 @@
 /**
- * @file Blocks of the network alone by the native engine: bytes per second over 1 to 4096 streams on one thread and on two, how much of that
- * time the products take at the rate of their bare kernel, and what the streams cost. `BENCH_MODELS=lite` leaves out `base`.
+ * @file Blocks of the network alone by the native engine: bytes per second over 1 to 4096 streams on one
+ * thread and on two, how much of that time the products take at the rate of their bare kernel, and what the
+ * streams cost. `BENCH_MODELS=lite` leaves out `base`.
  *
- * Speeds: blocks are coded several times in the same short portions, the settings in turns; the fastest time of every portion counts.
- * Costs: the payload of the same text, beside that of one stream.
+ * Speeds: blocks are coded several times in the same short portions, the settings in turns; the fastest time
+ * of every portion counts. Costs: the payload of the same text, beside that of one stream.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { encodeBlock } from '../src/codec/block/block.js';
 import { codedMode } from '../src/codec/block/modes.js';
 import { stepCount } from '../src/codec/block/slices.js';
-import { Breath } from '../src/codec/event-loop.js';
+import { Pauses } from '../src/codec/event-loop.js';
 import type { Engine, Network, StreamCoder } from '../src/engines/engine.js';
 import { nativeAddon } from '../src/engines/native/addon.js';
 import { nativeEngine, nativeIsas } from '../src/engines/native/engine.js';
@@ -108,7 +109,7 @@ async function measure(name: string, model: IntegerModel, largest: number): Prom
         decoder.close();
       }
     const [{ engine, network }] = settings;
-    const tools = { network, kernels: engine.streams, breath: new Breath() };
+    const tools = { network, kernels: engine.streams, pauses: new Pauses() };
     const payload = await encodeBlock(sample, streams, codedMode('network'), tools);
     single ??= payload?.length;
     for (const setting of settings) setting.network.close();

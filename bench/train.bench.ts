@@ -1,9 +1,11 @@
 /**
- * @file Speed of training: bytes per second over whole steps (forward, backward, AdamW), and the rate of their floating-point
- * operations beside that of the bare inner loop of the products in the same number format.
+ * @file Speed of training: bytes per second over whole steps (forward, backward, AdamW), and the rate of
+ * their floating-point operations beside that of the bare inner loop of the products in the same number
+ * format.
  *
- * Rates are per second of processor time of all threads, and rounds of both alternate: other programs on the machine disturb the
- * shares little. BENCH_PRESET, BENCH_BATCH and BENCH_SEGMENT choose another network or step.
+ * Rates are per second of processor time of all threads, and rounds of both alternate: other programs on the
+ * machine disturb the shares little. BENCH_PRESET, BENCH_BATCH and BENCH_SEGMENT choose another network or
+ * step.
  */
 import { availableParallelism } from 'node:os';
 import { nativeAddon } from '../src/engines/native/addon.js';
@@ -22,9 +24,10 @@ const arch = PRESETS[preset];
 const ROUNDS = 5;
 
 /**
- * Floating-point operations of the matrix products of one step: two per multiply-add, and each product of the forward pass comes back
- * twice, for the gradients of both factors. The first layer's input products are a table with one row per symbol. Attention
- * computes whole blocks of scores: its masked part counts, and its backward pass detaches what was carried in.
+ * Floating-point operations of the matrix products of one step: two per multiply-add, and each product of the
+ * forward pass comes back twice, for the gradients of both factors. The first layer's input products are a
+ * table with one row per symbol. Attention computes whole blocks of scores: its masked part counts, and its
+ * backward pass detaches what was carried in.
  */
 function operations({ width: d, layers, boom, window, attention }: Architecture): number {
   const rows = batch * steps;

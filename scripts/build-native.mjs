@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 /**
- * @file Builds the native addon into prebuilds/<platform>-<arch>/shacomp.node where a C++20 compiler is present.
+ * @file Builds the native addon into prebuilds/<platform>-<arch>/shacomp.node where a C++20 compiler is
+ * present.
  *
- * Sources are cpp/**\/*.cc, less cpp/bindings/wasm and cpp/test. A file named *.isa.cc is compiled once per instruction set, each time
- * into its own namespace (SHACOMP_ISA); which one runs is decided when the addon is loaded. Without a compiler
- * the script says so and succeeds: the WebAssembly engine serves then. SHACOMP_REQUIRE_NATIVE=1 makes that an error.
- * With --where it only prints the addon's path.
- * With SHACOMP_SANITIZE=address,undefined (or thread) it makes build/sanitized/shacomp.node instead, for
+ * Sources are cpp/**\/*.cc, less cpp/bindings/wasm and cpp/test. A file named *.isa.cc is compiled once per
+ * instruction set, each time into its own namespace (SHACOMP_ISA); which one runs is decided when the addon
+ * is loaded. Without a compiler the script says so and succeeds: the WebAssembly engine serves then.
+ * SHACOMP_REQUIRE_NATIVE=1 makes that an error. With --where it only prints the addon's path. With
+ * SHACOMP_SANITIZE=address,undefined (or thread) it makes build/sanitized/shacomp.node instead, for
  * scripts/test-sanitize-addon.mjs.
  */
 import { execFile, execFileSync } from 'node:child_process';
@@ -21,7 +22,10 @@ const kernels = path.join(root, 'cpp');
 const arch = process.arch;
 const sanitizers = process.env.SHACOMP_SANITIZE;
 
-/** Instruction sets per architecture: namespace -> compiler flags. The first needs nothing beyond the baseline. */
+/**
+ * Instruction sets per architecture: namespace -> compiler flags. The first needs nothing beyond the
+ * baseline.
+ */
 export const ISAS = {
   x64: {
     baseline: [],
@@ -61,7 +65,9 @@ export const isaDefinitions = (isas) =>
         .join(' ')}`,
   );
 
-/** "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in src/engines/native/addon.ts. */
+/**
+ * "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in src/engines/native/addon.ts.
+ */
 function prebuildName() {
   const musl = process.platform === 'linux' && !process.report.getReport().header.glibcVersionRuntime;
   return `${process.platform}-${arch}${musl ? '-musl' : ''}`;
@@ -156,8 +162,8 @@ async function main() {
 
   mkdirSync(path.dirname(target), { recursive: true });
   const link = ['-shared', '-pthread', '-o', target, ...jobs.map((j) => j.object)];
-  // The C++ runtime goes into the addon, so that only libc's symbols are asked of the user's system; and it is the addon's
-  // alone: Node exports its own runtime, which may be of another version.
+  // The C++ runtime goes into the addon, so that only libc's symbols are asked of the user's system; and it
+  // is the addon's alone: Node exports its own runtime, which may be of another version.
   if (sanitizers) link.push(`-fsanitize=${sanitizers}`, ...shared);
   else if (process.platform === 'linux')
     link.push('-static-libstdc++', '-static-libgcc', '-Wl,--exclude-libs,ALL', '-Wl,--gc-sections', '-s');

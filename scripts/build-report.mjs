@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * @file Builds dist/report/report.html: the template of self-contained pages (src/node/report.ts), web/report.html with its
- * script and its styles inside.
+ * @file Builds dist/report/report.html: the template of self-contained pages (src/node/report.ts),
+ * web/report.html with its script and its styles inside.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,16 +1,18 @@
 #!/usr/bin/env node
 /**
- * @file Builds src/engines/wasm/shacomp.wasm and shacomp.relaxed.wasm, which are committed, from cpp with clang and lld.
+ * @file Builds src/engines/wasm/shacomp.wasm and shacomp.relaxed.wasm, which are committed, from cpp with
+ * clang and lld.
  *
- *   node scripts/build-wasm.mjs           builds
- *   node scripts/build-wasm.mjs --check   rebuilds and compares; also says whether the sources' hash is the embedded one
+ *   node scripts/build-wasm.mjs builds node scripts/build-wasm.mjs --check rebuilds and compares; also says
+ *   whether the sources' hash is the embedded one
  *
- * The relaxed one is for hosts with relaxed SIMD, whose byte products the network's kernels take; nothing else of the
- * proposal is used, since its floating point differs between hosts.
+ * The relaxed one is for hosts with relaxed SIMD, whose byte products the network's kernels take; nothing
+ * else of the proposal is used, since its floating point differs between hosts.
  *
- * Every cpp/bindings/wasm/<part>.cc brings the *.cc files of its folder cpp/<part>, compiled for the instruction set
- * `wasm`. The sources' hash is embedded as a custom section: test/engines/wasm/artifact.test.ts compares it, without a
- * compiler, so that artifact and sources cannot drift apart.
+ * Every cpp/bindings/wasm/<part>.cc brings the *.cc files of its folder cpp/<part>, compiled for the
+ * instruction set `wasm`. The sources' hash is embedded as a custom section:
+ * test/engines/wasm/artifact.test.ts compares it, without a compiler, so that artifact and sources cannot
+ * drift apart.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -31,7 +33,10 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const kernels = path.join(root, 'cpp');
 const bindings = path.join(kernels, 'bindings/wasm');
 
-/** The modules: what people call their instruction set, and the flags that the network is compiled with in addition. */
+/**
+ * The modules: what people call their instruction set, and the flags that the network is compiled with in
+ * addition.
+ */
 export const ARTIFACTS = [
   { file: 'src/engines/wasm/shacomp.wasm', simd: 'SIMD', network: [] },
   { file: 'src/engines/wasm/shacomp.relaxed.wasm', simd: 'relaxed SIMD', network: ['-mrelaxed-simd'] },

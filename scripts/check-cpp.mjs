@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /**
- * @file Says which C++ files clang-format would change: `npm run check:cpp`, and with `-- --write` formats them.
+ * @file Says which C++ files clang-format would change: `npm run check:cpp`, and with `-- --write` formats
+ * them.
  *
- * The style is .clang-format. What clang-format makes of it differs between versions, so exactly one is taken; where it is
- * not installed the check says so and succeeds.
+ * The style is .clang-format. What clang-format makes of it differs between versions, so exactly one is
+ * taken; where it is not installed the check says so and succeeds.
  */
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';

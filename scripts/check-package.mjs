@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * @file Packs the package as npm would publish it and has it judged: publint (what package.json says is there and is what it says) and
- * Are The Types Wrong (declarations are found from ESM and by bundlers; this package is ESM alone). Needs a build, and no network.
+ * @file Packs the package as npm would publish it and has it judged: publint (what package.json says is there
+ * and is what it says) and Are The Types Wrong (declarations are found from ESM and by bundlers; this package
+ * is ESM alone). Needs a build, and no network.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** @file Writes the tables of docs/cli.md and the man page anew, from the declarations that the program is made of. Needs a build. */
+/**
+ * @file Writes the tables of docs/cli.md and the man page anew, from the declarations that the program is
+ * made of. Needs a build.
+ */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { commandReference, manPage } from '../dist/cli/manual.js';
 import { environmentTable } from '../dist/node/env.js';

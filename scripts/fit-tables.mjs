@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * @file Fits the integer polynomials of src/engines/reference/fixed-point.ts and prints them. Run by hand; the printed numbers are
- * part of the specification (docs/model.md, section 4) and never change within a format version.
+ * @file Fits the integer polynomials of src/engines/reference/fixed-point.ts and prints them. Run by hand;
+ * the printed numbers are part of the specification (docs/model.md, section 4) and never change within a
+ * format version.
  */
 
 const mul15 = (a, b) => (a * b + 16384) >> 15;

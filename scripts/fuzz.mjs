@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 /**
- * @file Random inputs for what reads files and for the addon: `npm run fuzz [-- --seconds 60] [--target sha] [--seed N]`.
+ * @file Random inputs for what reads files and for the addon:
+ * `npm run fuzz [-- --seconds 60] [--target sha] [--seed N]`.
  *
- * Every target runs in a process of its own, for its share of the time. A finding is an error without a documented code, a
- * difference between engines, the end of the process, or a case that takes more than a minute. Its input is kept in
- * build/fuzz, and `--target T --seed S --case N` runs it again. Needs dist/ (`npm run build`).
+ * Every target runs in a process of its own, for its share of the time. A finding is an error without a
+ * documented code, a difference between engines, the end of the process, or a case that takes more than a
+ * minute. Its input is kept in build/fuzz, and `--target T --seed S --case N` runs it again. Needs dist/
+ * (`npm run build`).
  */
 import { fork } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs';

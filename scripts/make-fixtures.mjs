@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
- * @file Writes fixtures/sha: `.sha` files that every engine must decode or refuse, with expected.json and README.md.
- * Run after `npm run build`. Needs fixtures/tiny.sharnn. The files are the format's memory: write them anew only if the
- * format version changes.
+ * @file Writes fixtures/sha: `.sha` files that every engine must decode or refuse, with expected.json and
+ * README.md. Run after `npm run build`. Needs fixtures/tiny.sharnn. The files are the format's memory: write
+ * them anew only if the format version changes.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { joinCodes, splitCodes } from '../dist/codec/block/stream-table.js';
 import { checksum } from '../dist/codec/container/checksum.js';
 import * as container from '../dist/codec/container/container.js';
 import { copiesRecord } from '../dist/codec/container/copies.js';
-import { Breath } from '../dist/codec/event-loop.js';
+import { Pauses } from '../dist/codec/event-loop.js';
 import { referenceEngine as engine } from '../dist/engines/reference/engine.js';
 import { compress, inspect, loadModel } from '../dist/index.js';
 
@@ -52,7 +52,7 @@ async function member(blocks, { total, window = null, withModel = true, sums = t
     } else {
       const coder = codedMode(mode);
       const network = coder.network ? engine.open(model, streams) : undefined;
-      const payload = await encodeBlock(bytes, streams, coder, { network, mixing, breath: new Breath() });
+      const payload = await encodeBlock(bytes, streams, coder, { network, mixing, pauses: new Pauses() });
       if (!payload) throw new Error('a fixture does not compress');
       if (!named && network) parts.push(container.modelRecord(model.id));
       named ||= network !== undefined;

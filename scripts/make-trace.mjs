@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * @file Writes fixtures/trace: a model and every named value of some steps of the reference network. Run after
- * `npm run build`. Needs fixtures/tiny.sharnn. The numbers change only if the network or its file format does.
+ * @file Writes fixtures/trace: a model and every named value of some steps of the reference network. Run
+ * after `npm run build`. Needs fixtures/tiny.sharnn. The numbers change only if the network or its file
+ * format does.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { formatTrace, traceReference } from '../dist/engines/reference/trace.js';

@@ -4,9 +4,10 @@
  *
  *   node scripts/overlap.mjs [--window 64] corpus/*.txt -- eval/*
  *
- * A place of a file is known if the `window` bytes that start there occur anywhere in the training text. Every 16th place of each
- * file is looked up (64-bit rolling hash, Karp and Rabin 1987), so the sizes of both do not matter. Boilerplate (licences, headers, file
- * formats) is known in any text of a kind: give held-out files too and compare.
+ * A place of a file is known if the `window` bytes that start there occur anywhere in the training text.
+ * Every 16th place of each file is looked up (64-bit rolling hash, Karp and Rabin 1987), so the sizes of both
+ * do not matter. Boilerplate (licences, headers, file formats) is known in any text of a kind: give held-out
+ * files too and compare.
  */
 import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import path from 'node:path';

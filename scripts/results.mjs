@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 /**
- * @file Compresses every file of a folder at some levels and keeps the sizes: docs/results/sizes.csv, the tables of docs/results.md
- * and a picture. Every file is decompressed and compared. Sizes of other compressors come from docs/results/peers.csv.
+ * @file Compresses every file of a folder at some levels and keeps the sizes: docs/results/sizes.csv, the
+ * tables of docs/results.md and a picture. Every file is decompressed and compared. Sizes of other
+ * compressors come from docs/results/peers.csv.
  *
- *   node scripts/results.mjs FOLDER [--levels 1,6,9]     measures, writes all three, prints what changed
- *   node scripts/results.mjs FOLDER --check              measures and says which sizes differ; exit code 1 if one does
- *   node scripts/results.mjs                             makes tables and picture again from the sizes at hand
- *   node scripts/results.mjs --fixtures [--check]        the same with the small files in fixtures/sizes, at every level: seconds
+ *   node scripts/results.mjs FOLDER [--levels 1,6,9] measures, writes all three, prints what changed node
+ *   scripts/results.mjs FOLDER --check measures and says which sizes differ; exit code 1 if one does node
+ *   scripts/results.mjs makes tables and picture again from the sizes at hand node scripts/results.mjs
+ *   --fixtures [--check] the same with the small files in fixtures/sizes, at every level: seconds
  *
  * Needs dist/ (npm run build).
  */

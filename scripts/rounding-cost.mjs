@@ -1,12 +1,14 @@
 #!/usr/bin/env node
 /**
- * @file What each rounding of the integer network costs (docs/model.md, section 3.3): the float network with any of them switched on.
+ * @file What each rounding of the integer network costs (docs/model.md, section 3.3): the float network with
+ * any of them switched on.
  *
  *     node scripts/rounding-cost.mjs CHECKPOINT.safetensors FILE... [--length 2048] [--calibrate FILE]...
  *
- * Prints the divergence of the rounded network from the float one (Kullback and Leibler, bits per byte) in percent of what the text
- * costs: the loss to expect on text that the float network judges rightly. It is far steadier than the difference of two costs.
- * Every file gives one stream of --length bytes from its middle. Needs a build. Slow: plain JavaScript, many networks side by side.
+ * Prints the divergence of the rounded network from the float one (Kullback and Leibler, bits per byte) in
+ * percent of what the text costs: the loss to expect on text that the float network judges rightly. It is far
+ * steadier than the difference of two costs. Every file gives one stream of --length bytes from its middle.
+ * Needs a build. Slow: plain JavaScript, many networks side by side.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';

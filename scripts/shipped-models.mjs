@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** @file Writes src/browser/shipped.ts, which names the models of models/ by their hash: a page fetches them by URL. */
+/**
+ * @file Writes src/browser/shipped.ts, which names the models of models/ by their hash: a page fetches them
+ * by URL.
+ */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

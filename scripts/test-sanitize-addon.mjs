@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 /**
- * @file Runs the tests that reach the addon with its C++ built for sanitizers: every error found ends the run.
+ * @file Runs the tests that reach the addon with its C++ built for sanitizers: every error found ends the
+ * run.
  *
  *   node scripts/test-sanitize-addon.mjs [address,undefined | thread] [vitest arguments]
  *
- * The compiler is $CXX, else a clang++, else g++; both are worth a run: GCC also looks into its vector functions. The
- * addon is built into build/sanitized; this file, loaded by Node before the tests, makes it the one that is used.
+ * The compiler is $CXX, else a clang++, else g++; both are worth a run: GCC also looks into its vector
+ * functions. The addon is built into build/sanitized; this file, loaded by Node before the tests, makes it
+ * the one that is used.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 /**
- * @file Builds the programs of cpp/test with sanitizers and runs them: `npm run test:sanitize [-- address|thread]`.
+ * @file Builds the programs of cpp/test with sanitizers and runs them:
+ * `npm run test:sanitize [-- address|thread]`.
  *
- * Twice: with those of addresses and undefined behaviour, on every instruction set of this processor; and with that of
- * threads, on the baseline. Without a compiler that has a sanitizer it says so and succeeds, unless
- * SHACOMP_REQUIRE_NATIVE=1.
+ * Twice: with those of addresses and undefined behaviour, on every instruction set of this processor; and
+ * with that of threads, on the baseline. Without a compiler that has a sanitizer it says so and succeeds,
+ * unless SHACOMP_REQUIRE_NATIVE=1.
  */
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';

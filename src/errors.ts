@@ -21,7 +21,10 @@ export const ERROR_CODES = {
 /** A code of {@link ERROR_CODES}. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** An error with a stable `code`, whose meaning {@link ERROR_CODES} says. The message is one line: what is wrong and what to do. */
+/**
+ * An error with a stable `code`, whose meaning {@link ERROR_CODES} says. The message is one line: what is
+ * wrong and what to do.
+ */
 export class ShacompError extends Error {
   override readonly name = 'ShacompError';
   constructor(

@@ -1,9 +1,9 @@
 /**
  * @file Binary range coder: turns decisions with 16-bit probabilities into bytes and back.
  *
- * Arithmetic coding after Martin (1979, "Range encoding") with the carry kept out of the emitted bytes by a cached byte
- * and a count of pending 0xFF bytes, as in the LZMA coder. `docs/format.md` specifies it bit by bit; cpp/mix/coder.h is
- * the same in C++.
+ * Arithmetic coding after Martin (1979, "Range encoding") with the carry kept out of the emitted bytes by a
+ * cached byte and a count of pending 0xFF bytes, as in the LZMA coder. `docs/format.md` specifies it bit by
+ * bit; cpp/mix/coder.h is the same in C++.
  */
 
 /** Probabilities are integers out of 2^16, in [1, 65535]. */
@@ -11,15 +11,19 @@ export const PROBABILITY_ONE = 0x10000;
 
 const TOP = 2 ** 24;
 const WORD = 2 ** 32;
-/** Bytes of the coder's window: what a decoder reads before the first decision, and what a payload's tail may omit. */
+/**
+ * Bytes of the coder's window: what a decoder reads before the first decision, and what a payload's tail may
+ * omit.
+ */
 const WINDOW = 4;
 
 /** Bytes that an encoder begins with: a block may have thousands of them. */
 const FIRST_ROOM = 64;
 
 /**
- * The end of the code: the value in [low, low + range) with the most trailing zero bytes (at most 4), the smallest of
- * those. Its zero bytes are not written. Encoder and decoder both compute it, so that a payload has exactly one form.
+ * The end of the code: the value in [low, low + range) with the most trailing zero bytes (at most 4), the
+ * smallest of those. Its zero bytes are not written. Encoder and decoder both compute it, so that a payload
+ * has exactly one form.
  */
 function tail(low: number, range: number): number {
   for (let unit = WORD; unit > 1; unit /= 256) {
@@ -46,7 +50,9 @@ export interface DecoderState {
   code: number;
 }
 
-/** Whether a code of `length` bytes is exactly the one that an encoder makes of the decisions decoded so far. */
+/**
+ * Whether a code of `length` bytes is exactly the one that an encoder makes of the decisions decoded so far.
+ */
 export function codeEnds({ position, window, range, code }: DecoderState, length: number): boolean {
   const low = (window - code + WORD) % WORD;
   const value = tail(low, range);
@@ -131,8 +137,8 @@ export class RangeEncoder {
 }
 
 /**
- * Decodes what {@link RangeEncoder} wrote. Any payload decodes to something; whether it is the one that an encoder would
- * have written is told by `damaged` as soon as it shows, and by `ends()`.
+ * Decodes what {@link RangeEncoder} wrote. Any payload decodes to something; whether it is the one that an
+ * encoder would have written is told by `damaged` as soon as it shows, and by `ends()`.
  */
 export class RangeDecoder {
   readonly #bytes: Uint8Array;

@@ -1,4 +1,7 @@
-/** @file The library for pages: what a bundler makes of it, how large that is, and that it keeps to a strict policy. */
+/**
+ * @file The library for pages: what a bundler makes of it, how large that is, and that it keeps to a strict
+ * policy.
+ */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';

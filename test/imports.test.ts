@@ -1,4 +1,7 @@
-/** @file The picture of the imports: rooms on floors, no arrow up, no circle, and no way from the pure rooms into Node. */
+/**
+ * @file The picture of the imports: rooms on floors, no arrow up, no circle, and no way from the pure rooms
+ * into Node.
+ */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -19,7 +22,7 @@ function imports(): Map<string, Import[]> {
   for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || !entry.name.endsWith('.ts')) continue;
     const path = join(entry.parentPath, entry.name);
-    // comments speak of imports as well
+    // comments name imports as well
     const text = readFileSync(path, 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
     const found: Import[] = [];
     const add = (source: string, type: boolean, late: boolean) => {
@@ -40,7 +43,10 @@ function imports(): Map<string, Import[]> {
 
 const graph = imports();
 
-/** Floors from the ground up: a file imports files of its own floor and of those below. The first match counts. */
+/**
+ * Floors from the ground up: a file imports files of its own floor and of those below. The first match
+ * counts.
+ */
 const FLOORS: readonly (readonly string[])[] = [
   ['errors.ts', 'crc32.ts', 'range-coder.ts', 'format-bytes.ts', 'node/env.ts', 'node/file-errors.ts'],
   ['model/'],

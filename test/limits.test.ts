@@ -1,4 +1,7 @@
-/** @file Limits and defaults that several parts of the program have: the parts agree, and the pages say the same. */
+/**
+ * @file Limits and defaults that several parts of the program have: the parts agree, and the pages say the
+ * same.
+ */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -30,7 +30,8 @@ self.addEventListener('fetch', (event) => {
   const { request } = event;
   const url = new URL(request.url);
   if (request.method !== 'GET' || url.origin !== location.origin) return;
-  // the names of files have hashes in them: what is kept is never out of date; the page itself is new with each version
+  // the names of files have hashes in them: what is kept is never out of date; the page itself is new with
+  // each version
   event.respondWith(
     caches.open(CACHE).then(async (cache) => {
       const kept = await cache.match(request, { ignoreSearch: true });

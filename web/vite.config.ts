@@ -6,7 +6,9 @@ import { defineConfig, type Plugin } from 'vite';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** The sample of the page, explained by the library as it is now: so it always shows what the model would say. */
+/**
+ * The sample of the page, explained by the library as it is now: so it always shows what the model would say.
+ */
 function sample(): Plugin {
   return {
     name: 'shacomp-sample',

@@ -20,8 +20,8 @@ ALWAYS_INLINE void* aligned(void* p) {
 }
 
 /**
- * Hands out consecutive aligned arrays. From a null base it only measures: `used()` is the size to ask for, which may be more
- * than an address has bits for.
+ * Hands out consecutive aligned arrays. From a null base it only measures: `used()` is the size to ask for,
+ * which may be more than an address has bits for.
  */
 class Arena {
  public:

@@ -1,6 +1,6 @@
 /**
- * @file Which instruction sets this processor runs. Not for *.isa.cc: what is compiled for an instruction set must not be asked
- * whether it runs.
+ * @file Which instruction sets this processor runs. Not for *.isa.cc: what is compiled for an instruction set
+ * must not be asked whether it runs.
  */
 #pragma once
 
@@ -18,7 +18,9 @@ constexpr bool same_text(const char* a, const char* b) {
   return *a == *b;
 }
 
-/** Whether the kernels of that name run here. Names are those of ISAS in scripts/build-native.mjs, and `wasm`. */
+/**
+ * Whether the kernels of that name run here. Names are those of ISAS in scripts/build-native.mjs, and `wasm`.
+ */
 inline bool runs_here(const char* isa) {
 #if defined(__x86_64__)
   __builtin_cpu_init();

@@ -1,11 +1,17 @@
-/** @file Binary range coder with carry propagation; src/codec/block/range-coder.ts explains it, docs/format.md 1.4 too. */
+/**
+ * @file Binary range coder with carry propagation; src/codec/block/range-coder.ts explains it, docs/format.md
+ * 1.4 too.
+ */
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
 namespace shacomp::mix {
 
-/** Bytes of the coder's window: what a decoder reads first, and the most zero bytes that a payload's end omits. */
+/**
+ * Bytes of the coder's window: what a decoder reads first, and the most zero bytes that a payload's end
+ * omits.
+ */
 inline constexpr int WINDOW = 4;
 
 /** The value in [low, low + range) with the most trailing zero bytes (at most 4), the smallest of those. */
@@ -26,8 +32,8 @@ inline int zero_bytes(uint64_t value) {
 }
 
 /**
- * Encodes bits into a bounded buffer; see Martin 1979 (range coding). `low` keeps 32 bits and a carry bit; bytes that a
- * carry could still change wait as one byte and a count of 0xFF bytes behind it.
+ * Encodes bits into a bounded buffer; see Martin 1979 (range coding). `low` keeps 32 bits and a carry bit;
+ * bytes that a carry could still change wait as one byte and a count of 0xFF bytes behind it.
  */
 struct Encoder {
   uint8_t* out;
@@ -88,8 +94,8 @@ struct Encoder {
 };
 
 /**
- * Decodes what Encoder wrote. Any payload decodes to something; whether it is the one that an encoder would have written
- * is told by `damaged` as soon as it shows, and by ends().
+ * Decodes what Encoder wrote. Any payload decodes to something; whether it is the one that an encoder would
+ * have written is told by `damaged` as soon as it shows, and by ends().
  */
 struct Decoder {
   const uint8_t* in;

@@ -1,10 +1,10 @@
 /**
  * @file Adaptive context mixing: codes the bytes of one block with S lockstep streams.
  *
- * Freestanding (native and WebAssembly), integers only; every instruction set gives the same bits. The block of n bytes
- * is cut into S contiguous slices: the first n mod S have one byte more than the others. A step codes one byte of every
- * slice that still has one; those are always streams 0 .. active-1. Contexts belong to each stream, tables and weights
- * are shared and updated in coding order.
+ * Freestanding (native and WebAssembly), integers only; every instruction set gives the same bits. The block
+ * of n bytes is cut into S contiguous slices: the first n mod S have one byte more than the others. A step
+ * codes one byte of every slice that still has one; those are always streams 0 .. active-1. Contexts belong
+ * to each stream, tables and weights are shared and updated in coding order.
  */
 #pragma once
 #include <cstddef>
@@ -23,7 +23,9 @@ inline constexpr size_t MIX_MAX_STREAMS = 4096;
 /** First index in the block of stream s; s = streams gives the block's length. */
 size_t mix_slice_start(size_t block_length, size_t streams, size_t s);
 
-/** Bytes of memory that mix_create needs; 0 where an argument is out of range. Grows with the block, bounded. */
+/**
+ * Bytes of memory that mix_create needs; 0 where an argument is out of range. Grows with the block, bounded.
+ */
 size_t mix_bytes(int profile, size_t block_length, size_t streams);
 
 /**
@@ -33,9 +35,9 @@ size_t mix_bytes(int profile, size_t block_length, size_t streams);
 Mix* mix_create(void* memory, int profile, size_t block_length, size_t streams, const char* isa);
 
 /**
- * Codes the next `count` bytes in coding order: symbol i of the block belongs to stream i mod S.
- * frequencies: count x 256 of the network, each in [1, 2^22] with a sum below 2^30, or null.
- * odds: where not null, receives for each symbol the probabilities Q16 that its 8 bits had, the highest bit first.
+ * Codes the next `count` bytes in coding order: symbol i of the block belongs to stream i mod S. frequencies:
+ * count x 256 of the network, each in [1, 2^22] with a sum below 2^30, or null. odds: where not null,
+ * receives for each symbol the probabilities Q16 that its 8 bits had, the highest bit first.
  */
 void mix_encode(Mix*, const uint8_t* symbols, size_t count, const uint32_t* frequencies,
                 uint16_t* odds = nullptr);
@@ -46,7 +48,10 @@ void mix_encode_block(Mix*, const uint8_t* block);
 /** Bytes of output so far; SIZE_MAX once it is longer than the block. */
 size_t mix_size(const Mix*);
 
-/** Ends encoding. Returns the output's size in bytes, or SIZE_MAX where it would exceed the block's own length. */
+/**
+ * Ends encoding. Returns the output's size in bytes, or SIZE_MAX where it would exceed the block's own
+ * length.
+ */
 size_t mix_finish(Mix*);
 
 /** The output of mix_finish, inside the coder's memory. */

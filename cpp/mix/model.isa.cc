@@ -11,7 +11,10 @@ namespace {
 
 using namespace mix;
 
-/** What a profile uses. `per_context`: mixer inputs per context; `longest`: of the orders that are hashed whole. */
+/**
+ * What a profile uses. `per_context`: mixer inputs per context; `longest`: of the orders that are hashed
+ * whole.
+ */
 struct Fast {
   static constexpr bool full = false;
   static constexpr int contexts = 10;
@@ -82,7 +85,10 @@ inline void adapt(uint32_t& entry, uint32_t bit, uint32_t limit) {
   entry = static_cast<uint32_t>(q) << 10 | (n < limit ? n + 1 : n);
 }
 
-/** One look into a final map (an adaptive probability map over the logit), interpolated; an untouched entry is the identity. */
+/**
+ * One look into a final map (an adaptive probability map over the logit), interpolated; an untouched entry is
+ * the identity.
+ */
 struct FinalMap {
   uint32_t* entry;  // the nearer point, which learns
   static uint32_t identity(uint32_t j) {
@@ -102,9 +108,10 @@ struct FinalMap {
 };
 
 /**
- * Gated logistic mixing: `sets` weight vectors, each chosen from its table by a row number, give one logit each. Rows
- * start as a copy of the first set's row 0, which is always trained, when they are first used.
- * Inputs are Q8, weights Q26 within +-8: w >> 14 and the error fit into 16 bits, so that every product is one mul16.
+ * Gated logistic mixing: `sets` weight vectors, each chosen from its table by a row number, give one logit
+ * each. Rows start as a copy of the first set's row 0, which is always trained, when they are first used.
+ * Inputs are Q8, weights Q26 within +-8: w >> 14 and the error fit into 16 bits, so that every product is one
+ * mul16.
  */
 template <int N, int SETS>
 struct Mixer {
@@ -145,7 +152,10 @@ struct Mixer {
     for (int i = 0; i < N; i += kLanes32) total = total + mul16(load32(x + i), load32(x + i));
     return static_cast<uint32_t>(sum(total)) >> 16;
   }
-  /** @param rate Q12, below 2^11: the error times it, 16 bits, times an input is the step of that input's weight in Q30. */
+  /**
+   * @param rate Q12, below 2^11: the error times it, 16 bits, times an input is the step of that input's
+   * weight in Q30.
+   */
   void update(uint32_t bit, int32_t rate) {
     const I32 half = set32(8), limit = set32((8 << 26) - 1), least = set32(1 - (8 << 26));
     for (int k = 0; k < SETS; k++) {
@@ -205,8 +215,8 @@ inline uint32_t byte_class(uint32_t c) {
   return c < 192 ? 14 : 15;
 }
 
-// A slot: check (2 bytes), 15 bit histories of a nibble's binary tree, and for first nibbles the byte last seen and
-// how often in a row. Three slots to a line of 64 bytes.
+// A slot: check (2 bytes), 15 bit histories of a nibble's binary tree, and for first nibbles the byte last
+// seen and how often in a row. Three slots to a line of 64 bytes.
 constexpr int SLOT_BYTES = 21, SLOT_NODE = 1, SLOT_RUN_BYTE = 17, SLOT_RUN_COUNT = 18;
 
 /** The slot for a check: found, or the line's least used one cleared. */
@@ -368,7 +378,7 @@ struct Coder {
   Model<P>& model;
   explicit Coder(Mix* mix) : m(mix), model(*static_cast<Model<P>*>(mix->model)) {}
 
-  // ---- history ----------------------------------------------------------------------------------------------------
+  // ---- history --------------------------------------------------------------------------------------------
 
   void update_match(Stream& s, int k, uint32_t c) {
     Match& match = s.match[k];
@@ -701,7 +711,7 @@ struct Coder {
     return ((context << 8 | c0) * 0x9E3779B1u) >> (32 - m->map_bits);
   }
 
-  // ---- one byte ---------------------------------------------------------------------------------------------------
+  // ---- one byte -------------------------------------------------------------------------------------------
 
   /**
    * Codes one byte of a stream; its steps have the names of those in src/engines/reference/mixer.ts.
@@ -767,8 +777,8 @@ struct Coder {
   }
 
   /**
-   * The slot of the second nibble. A context met for the first time gets none: most never come back. When one does,
-   * what its first byte would have left there is made up for.
+   * The slot of the second nibble. A context met for the first time gets none: most never come back. When one
+   * does, what its first byte would have left there is made up for.
    */
   ALWAYS_INLINE uint8_t* second_slot(uint32_t hash, const uint8_t* first, uint32_t c0) {
     uint8_t* slot = find_slot(line(hash, c0 - 15), hash + c0 * 0x3A35);
@@ -916,7 +926,10 @@ struct Coder {
     return sum >> (P::final_sets == 8 ? 3 : 2);
   }
 
-  /** Corrects the mixed prediction by the final maps. Returns the probability Q16 of a one, in the coder's range. */
+  /**
+   * Corrects the mixed prediction by the final maps. Returns the probability Q16 of a one, in the coder's
+   * range.
+   */
   ALWAYS_INLINE uint32_t refine(const Byte& byte, Inputs& inputs, int32_t logit) {
     const int32_t after1 = look_up(byte, inputs, 1, byte.c1, logit);
     const int32_t after2 = look_up(byte, inputs, 2, byte.c1 | byte.c2 << 8, logit);

@@ -1,4 +1,6 @@
-/** @file The mixing coder's memory: what each stream knows, the shared tables and where they lie in the arena. */
+/**
+ * @file The mixing coder's memory: what each stream knows, the shared tables and where they lie in the arena.
+ */
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,7 @@
-/** @file Constant tables of the mixing coder: logistic function and its inverse, bit-history states, adaptation rates. */
+/**
+ * @file Constant tables of the mixing coder: logistic function and its inverse, bit-history states,
+ * adaptation rates.
+ */
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -27,8 +30,9 @@ struct SquashTable {
 inline constexpr SquashTable SQUASH{};
 
 /**
- * stretch: probability Q16 -> logit Q8, the inverse of SQUASH. Probabilities below 1/16 (and, mirrored, above 15/16)
- * are looked up at full resolution, the rest in steps of 16/65536, so that the table stays in the first-level cache.
+ * stretch: probability Q16 -> logit Q8, the inverse of SQUASH. Probabilities below 1/16 (and, mirrored, above
+ * 15/16) are looked up at full resolution, the rest in steps of 16/65536, so that the table stays in the
+ * first-level cache.
  */
 struct StretchTable {
   int16_t low[4096];
@@ -45,9 +49,10 @@ struct StretchTable {
 inline constexpr StretchTable STRETCH{};
 
 /**
- * Bit histories in one byte: counts of zeros and ones (n0, n1) and, where both occur, which came last. A bit raises its
- * own count and, when the other count exceeds 2, cuts that down to about its logarithm: recent behaviour weighs more.
- * State 0 is "never seen". The idea of such states is from Mahoney, "Adaptive weighing of context models" (2005).
+ * Bit histories in one byte: counts of zeros and ones (n0, n1) and, where both occur, which came last. A bit
+ * raises its own count and, when the other count exceeds 2, cuts that down to about its logarithm: recent
+ * behaviour weighs more. State 0 is "never seen". The idea of such states is from Mahoney, "Adaptive weighing
+ * of context models" (2005).
  */
 struct StateTable {
   uint8_t next[256][2];

@@ -1,6 +1,7 @@
 /**
- * @file The integer network (docs/model.md, sections 2 and 3) as its callers see it: one table of functions per
- * instruction set. Nothing here allocates: the caller asks for sizes and hands in memory, aligned to 64 bytes.
+ * @file The integer network (docs/model.md, sections 2 and 3) as its callers see it: one table of functions
+ * per instruction set. Nothing here allocates: the caller asks for sizes and hands in memory, aligned to 64
+ * bytes.
  */
 #pragma once
 #include <cstddef>
@@ -14,7 +15,10 @@ constexpr int kMaxLayers = 16;
 /** Rows (streams x steps) that one call works on at a time; bounds the scratch memory. */
 constexpr int kMaxRows = 64;
 
-/** Shape of a network: the header of a model's image (src/model/sharnn.ts): a .sharnn file with its weights unpacked. */
+/**
+ * Shape of a network: the header of a model's image (src/model/sharnn.ts): a .sharnn file with its weights
+ * unpacked.
+ */
 struct Shape {
   int width;
   int layers;
@@ -51,20 +55,23 @@ struct NetworkKernels {
   void (*reset_state)(const void* model, void* state, int streams);
   size_t (*scratch_size)(const Shape& shape);
   /**
-   * Runs streams [first, first + count) of `streams` for some steps from `position`. Calls for different streams may
-   * run at the same time, each with its own scratch; afterwards the caller advances the position.
+   * Runs streams [first, first + count) of `streams` for some steps from `position`. Calls for different
+   * streams may run at the same time, each with its own scratch; afterwards the caller advances the position.
    * @param bytes [steps][streams]: the input of every step
    * @param frequencies [steps][streams][256]
    */
   void (*run)(const void* model, void* state, int streams, Position position, int first, int count, int steps,
               const uint8_t* bytes, uint32_t* frequencies, void* scratch);
   /**
-   * The same for `count * steps` rows, at most kMaxRows, in the order of steps and then of streams, wherever their bytes and
-   * frequencies lie.
+   * The same for `count * steps` rows, at most kMaxRows, in the order of steps and then of streams, wherever
+   * their bytes and frequencies lie.
    */
   void (*run_rows)(const void* model, void* state, Position position, int first, int count, int steps,
                    const uint8_t* const* bytes, uint32_t* const* frequencies, void* scratch);
-  /** For the benchmark: `repeats` times the products of an int8 matrix with `columns` vectors. Returns a checksum. */
+  /**
+   * For the benchmark: `repeats` times the products of an int8 matrix with `columns` vectors. Returns a
+   * checksum.
+   */
   int32_t (*product)(const void* model, int columns, int repeats, void* scratch);
   /** For the benchmark: which kernel those products take. */
   const char* (*product_name)(const void* model);

@@ -1,8 +1,8 @@
 /**
  * @file The integer network (docs/model.md, section 3), one instruction set per compilation.
  *
- * Rows are (step, stream) pairs, step-major: everything but the recurrence h -> gates and the walk through the attention memory
- * works on all rows of a call at once.
+ * Rows are (step, stream) pairs, step-major: everything but the recurrence h -> gates and the walk through
+ * the attention memory works on all rows of a call at once.
  */
 #include "network/network.h"
 
@@ -256,7 +256,7 @@ size_t state_size(const Shape& shape, int streams) {
   return static_cast<size_t>(arena.used());
 }
 
-// The attention memory is not cleared: positions beyond those filled are read, but their weights are set to 0.
+// The attention memory is not cleared: positions beyond those filled are read, but their weights are 0.
 void reset_state(const void* model_memory, void* memory, int streams) {
   const Shape& shape = static_cast<const Model*>(model_memory)->shape;
   Arena arena(memory);
@@ -371,7 +371,10 @@ void lstm(const Model& model, int l, const LayerState& state, const Batch& batch
   }
 }
 
-/** Scores to weights 0..255 in scratch.weights; returns their sum. `padded` positions are written, `filled` count. */
+/**
+ * Scores to weights 0..255 in scratch.weights; returns their sum. `padded` positions are written, `filled`
+ * count.
+ */
 int32_t softmax_weights(const Attention& attention, int filled, int padded, const Scratch& scratch) {
   for (int j = filled; j < padded; j++) scratch.scores[j] = -(1 << 30);
   I32 top = load32(scratch.scores);

@@ -1,25 +1,26 @@
 /**
  * @file Products of int8 matrices with a few int8 vectors at a time, exact in int32. Included by *.isa.cc.
  *
- * An instruction set has one or more kernels (network/products/), each exact for weights up to a limit; a matrix takes
- * the fastest that its largest weight allows. Which one it is changes no result. A kernel K is a struct of
+ * An instruction set has one or more kernels (network/products/), each exact for weights up to a limit; a
+ * matrix takes the fastest that its largest weight allows. Which one it is changes no result. A kernel K is a
+ * struct of
  *
- * kName, kLimit        for people; largest |weight| that it is exact for, with operands in [-127, 127]
- * kOffset              what is added to weights as they are packed, so that they are not negative
- * kDepth, place        a group of kLanes32 rows by kDepth columns is packed together; place: of one weight in it
- * kColumns             most vectors multiplied at a time: as many as there are registers for
- * suits_host           (if not always) whether it is fast here, which only the running host can tell
- * load, broadcast, dot Weights of a group, Operands of its columns, and the sums of their products added to each row
- * prepare              what there is to know of a column before it is multiplied
- * kRisky, dot_apart    whether a column can have risky operands, for which dot_apart stands in for dot
+ * kName, kLimit for people; largest |weight| that it is exact for, with operands in [-127, 127] kOffset what
+ * is added to weights as they are packed, so that they are not negative kDepth, place a group of kLanes32
+ * rows by kDepth columns is packed together; place: of one weight in it kColumns most vectors multiplied at a
+ * time: as many as there are registers for suits_host (if not always) whether it is fast here, which only the
+ * running host can tell load, broadcast, dot Weights of a group, Operands of its columns, and the sums of
+ * their products added to each row prepare what there is to know of a column before it is multiplied kRisky,
+ * dot_apart whether a column can have risky operands, for which dot_apart stands in for dot
  *
- * The attention memory is stored like a matrix, one row per position. MemoryKernel, exact for all of [-127, 127], has in
- * addition dot_rows, which adds a group's rows, each times its weight (`spread` of kLanes32 numbers 0..kMostRowWeight),
- * to lanes that store_row_sums makes kDepth sums of; kSumGroups groups of columns are done together.
+ * The attention memory is stored like a matrix, one row per position. MemoryKernel, exact for all of [-127,
+ * 127], has in addition dot_rows, which adds a group's rows, each times its weight (`spread` of kLanes32
+ * numbers 0..kMostRowWeight), to lanes that store_row_sums makes kDepth sums of; kSumGroups groups of columns
+ * are done together.
  *
- * Common to an instruction set's kernels: Operand is how int8 values (plus kOperandOffset) are stored for them, and
- * kRowVectors vectors of rows are multiplied at a time, into at least kFewestSums independent sums, as the instruction's latency
- * asks.
+ * Common to an instruction set's kernels: Operand is how int8 values (plus kOperandOffset) are stored for
+ * them, and kRowVectors vectors of rows are multiplied at a time, into at least kFewestSums independent sums,
+ * as the instruction's latency asks.
  */
 #pragma once
 #include "core/simd/simd.h"
@@ -62,8 +63,8 @@ constexpr int kMaxColumns = 6;
 struct ProductKernel;
 
 /**
- * An int8 matrix [rows][depth], repacked: blocks of kBlockRows rows; in a block, kDepth columns at a time, one group per
- * kLanes32 rows. A block is read from front to back.
+ * An int8 matrix [rows][depth], repacked: blocks of kBlockRows rows; in a block, kDepth columns at a time,
+ * one group per kLanes32 rows. A block is read from front to back.
  */
 struct Matrix {
   int8_t* packed;
@@ -105,8 +106,9 @@ static void pack_row(Matrix m, int row, const int8_t* values, int depth) {
 }
 
 /**
- * One block of rows times kColumns columns, `stride` apart: sums [kColumns][kBlockRows]. A function of its own, so that
- * the sums stay in registers whatever is done with them (compilers of WebAssembly give up in larger functions).
+ * One block of rows times kColumns columns, `stride` apart: sums [kColumns][kBlockRows]. A function of its
+ * own, so that the sums stay in registers whatever is done with them (compilers of WebAssembly give up in
+ * larger functions).
  * @param w the packed block
  * @param starts what sums start at: of the block's rows where there is a kOperandOffset, else of the columns
  * @param risky that of all columns together
@@ -169,7 +171,10 @@ template <class K, int kColumns>
   }
 }
 
-/** The inner loop of block_product, going back and forth between two sets of weights and operands in the first cache. */
+/**
+ * The inner loop of block_product, going back and forth between two sets of weights and operands in the first
+ * cache.
+ */
 template <class K>
 static double bare_dot(int repeats) {
   constexpr int kColumns = K::kColumns;
@@ -233,8 +238,8 @@ template <class K>
 bool is_exact_here();
 
 /**
- * Whether a kernel is fast on this host: true unless it says otherwise. What depends on the host is also tried: V8 before
- * version 12 has an error in its first compiler's i32x4.relaxed_dot_i8x16_i7x16_add_s.
+ * Whether a kernel is fast on this host: true unless it says otherwise. What depends on the host is also
+ * tried: V8 before version 12 has an error in its first compiler's i32x4.relaxed_dot_i8x16_i7x16_add_s.
  */
 template <class K>
 INLINE bool suits_host() {
@@ -255,8 +260,8 @@ INLINE const ProductKernel* kernel_of(int largest, KernelList<K...>) {
 INLINE const ProductKernel* kernel_for(int largest) { return kernel_of(largest, Kernels()); }
 
 /**
- * rows x depth times depth x columns. `consume(row, column, sums)` gets the sums of rows row ... row + kBlockRows - 1 of
- * one column.
+ * rows x depth times depth x columns. `consume(row, column, sums)` gets the sums of rows row ... row +
+ * kBlockRows - 1 of one column.
  * @param x column c at x + c*stride
  * @param columns at most kMost
  */

@@ -1,9 +1,9 @@
 /**
  * @file Who does what while streams are predicted and coded at the same time by several threads. Native only.
  *
- * Streams advance in groups. Groups are predicted independently of each other; coding has one order, step by step and in
- * a step group by group. A decoder can predict a group's next step only once the one before is coded. An encoder knows its
- * input, and its network runs ahead of the coder as far as there is room.
+ * Streams advance in groups. Groups are predicted independently of each other; coding has one order, step by
+ * step and in a step group by group. A decoder can predict a group's next step only once the one before is
+ * coded. An encoder knows its input, and its network runs ahead of the coder as far as there is room.
  */
 #pragma once
 
@@ -27,14 +27,16 @@ struct StreamGroups {
 };
 
 /**
- * The schedule of one call. Every thread calls `work`; whoever is free codes if the next group is predicted (with
- * rounds of several steps: if all groups are, a round of all), else predicts, else waits. No result depends on who did what, and one thread does it all if the others are late.
+ * The schedule of one call. Every thread calls `work`; whoever is free codes if the next group is predicted
+ * (with rounds of several steps: if all groups are, a round of all), else predicts, else waits. No result
+ * depends on who did what, and one thread does it all if the others are late.
  */
 class Pipeline {
  public:
   /**
    * @param steps to predict and code
-   * @param ahead steps that a group's prediction may be ahead of its coding: 1 where each needs the one before coded
+   * @param ahead steps that a group's prediction may be ahead of its coding: 1 where each needs the one
+   * before coded
    * @param round steps that are predicted at a time; divides `ahead`
    */
   Pipeline(int groups, int steps, int ahead, int round)
@@ -75,7 +77,9 @@ class Pipeline {
 
   int groups() const { return static_cast<int>(groups_.size()); }
 
-  /** Takes note of what a thread has done and gives it something else to do, as soon as there is something. */
+  /**
+   * Takes note of what a thread has done and gives it something else to do, as soon as there is something.
+   */
   Task next(Task done) {
     for (;; done = {}) {
       const std::uint32_t seen = signal_.count();

@@ -1,6 +1,7 @@
 /**
- * @file A block of the network alone (docs/format.md, section 1.3): every stream has its own bytes and its own range coder, so groups of
- * streams are predicted and coded by threads that do not wait for each other. Native only.
+ * @file A block of the network alone (docs/format.md, section 1.3): every stream has its own bytes and its
+ * own range coder, so groups of streams are predicted and coded by threads that do not wait for each other.
+ * Native only.
  */
 #pragma once
 
@@ -31,8 +32,8 @@ inline uint32_t frequency_sum(const uint32_t* frequencies, int count) {
 }
 
 /**
- * Codes the eight decisions of a byte, the highest bit first: `code(p, half)` is given the probability Q16 of a 1 and the bit's value, and
- * returns the bit. Returns the byte.
+ * Codes the eight decisions of a byte, the highest bit first: `code(p, half)` is given the probability Q16 of
+ * a 1 and the bit's value, and returns the bit. Returns the byte.
  */
 template <class Code>
 uint32_t code_symbol(const uint32_t* frequencies, Code&& code) {
@@ -55,7 +56,10 @@ uint32_t code_symbol(const uint32_t* frequencies, Code&& code) {
   }
 }
 
-/** A block that is being encoded or decoded, all of its streams at the same step between two calls of `advance`. */
+/**
+ * A block that is being encoded or decoded, all of its streams at the same step between two calls of
+ * `advance`.
+ */
 class StreamBlock {
  public:
   /** To encode a copy of `block`. @throws std::bad_alloc */
@@ -77,7 +81,10 @@ class StreamBlock {
     }
   }
 
-  /** The most bytes that a block takes: itself, codes that grow by doubling or are copied, every thread's frequencies. */
+  /**
+   * The most bytes that a block takes: itself, codes that grow by doubling or are copied, every thread's
+   * frequencies.
+   */
   static size_t most_bytes(size_t length, size_t streams, size_t threads) {
     const size_t rows = size_t{kMaxRows} * kSymbols * sizeof(uint32_t);
     return 3 * length + streams * (sizeof(Stream) + kMostPerSymbol * kMaxRows / kEncodedTogether) +
@@ -90,7 +97,8 @@ class StreamBlock {
   size_t left() const { return streams_[0].length - step_; }
 
   /**
-   * Codes the next steps, at most those that are left. The network's streams must have come as far as the block's.
+   * Codes the next steps, at most those that are left. The network's streams must have come as far as the
+   * block's.
    * @param scratch a thread's memory each
    * @returns false if there was no memory: the block is of no use any more
    */
@@ -124,7 +132,9 @@ class StreamBlock {
     return !failed;
   }
 
-  /** Encoding: bytes that no carry can change any more. Decoding: bytes used, SIZE_MAX once damage is known. */
+  /**
+   * Encoding: bytes that no carry can change any more. Decoding: bytes used, SIZE_MAX once damage is known.
+   */
   size_t coded() const {
     size_t total = 0;
     for (const Stream& stream : streams_) {

@@ -7,11 +7,12 @@
 namespace shacomp {
 
 /**
- * Threads in lockstep wait for each other. Where other programs want the processors, one that is interrupted holds up all, and
- * one thread alone gets on better. So now and then one thread's pace is measured on short pieces, and when the fastest of a few calls by
- * all is slower than the fastest piece, one works alone for a while: twice as long each time in a row that they fail.
+ * Threads in lockstep wait for each other. Where other programs want the processors, one that is interrupted
+ * holds up all, and one thread alone gets on better. So now and then the speed of one thread is measured on
+ * short pieces, and when the fastest of a few calls by all is slower than the fastest piece, one works alone
+ * for a while: twice as long each time in a row that they fail.
  */
-class Pace {
+class ThreadGovernor {
  public:
   /** Whether the next call should be a short piece, by one thread. */
   bool measuring() const { return measuring_ > 0; }

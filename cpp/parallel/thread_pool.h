@@ -37,7 +37,9 @@ bool spin_until(Done done) {
   return false;
 }
 
-/** Waits until done(value) and returns the value: spins, then sleeps. Whoever changes the atomic must notify. */
+/**
+ * Waits until done(value) and returns the value: spins, then sleeps. Whoever changes the atomic must notify.
+ */
 template <class Done>
 std::uint32_t spin_then_sleep(std::atomic<std::uint32_t>& atomic, Done done) {
   std::uint32_t value;
@@ -48,8 +50,8 @@ std::uint32_t spin_then_sleep(std::atomic<std::uint32_t>& atomic, Done done) {
 }
 
 /**
- * Tells waiting threads that there is something to do. Waking a sleeper takes a call of the system: it is done only if nobody
- * is still spinning, so that no more threads stay awake than find work.
+ * Tells waiting threads that there is something to do. Waking a sleeper takes a call of the system: it is
+ * done only if nobody is still spinning, so that no more threads stay awake than find work.
  */
 class Signal {
  public:
@@ -77,12 +79,16 @@ class Signal {
   }
 
  private:
-  // Both in one total order: who stops spinning sees the signal, or who gives the signal sees that nobody spins.
+  // Both in one total order: who stops spinning sees the signal, or who gives the signal sees that nobody
+  // spins.
   alignas(64) std::atomic<std::uint32_t> count_{0};
   std::atomic<std::uint32_t> spinning_{0};
 };
 
-/** A mutex for a few instructions at a time: whoever finds it locked spins, and sleeps only if its holder was interrupted. */
+/**
+ * A mutex for a few instructions at a time: whoever finds it locked spins, and sleeps only if its holder was
+ * interrupted.
+ */
 class SpinMutex {
  public:
   void lock() {
@@ -99,9 +105,9 @@ class SpinMutex {
 };
 
 /**
- * Threads that help whoever calls `parallel_for`. They serve one caller at a time: another one, on a thread of its own,
- * meanwhile works alone. Idle threads spin for some microseconds, then sleep. Work is never left to a thread that has not
- * woken up: on a busy machine the caller does it all rather than wait.
+ * Threads that help whoever calls `parallel_for`. They serve one caller at a time: another one, on a thread
+ * of its own, meanwhile works alone. Idle threads spin for some microseconds, then sleep. Work is never left
+ * to a thread that has not woken up: on a busy machine the caller does it all rather than wait.
  */
 class ThreadPool {
  public:
@@ -117,8 +123,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   /**
-   * The process's pool, with `threads` threads or more, but not more than there are processors. It is made for the first
-   * who asks; its threads end when the last has let go of it.
+   * The process's pool, with `threads` threads or more, but not more than there are processors. It is made
+   * for the first who asks; its threads end when the last has let go of it.
    */
   static std::shared_ptr<ThreadPool> shared(unsigned threads) {
     static std::mutex mutex;
@@ -130,7 +136,10 @@ class ThreadPool {
     return pool;
   }
 
-  /** Calls fn(0) ... fn(n - 1), each once, in any order and on any thread; returns when all are done. n < 2^16. */
+  /**
+   * Calls fn(0) ... fn(n - 1), each once, in any order and on any thread; returns when all are done. n <
+   * 2^16.
+   */
   template <class F>
   void parallel_for(std::size_t n, F&& fn) {
     const std::unique_lock turn(turn_, std::try_to_lock);
@@ -152,8 +161,8 @@ class ThreadPool {
 
  private:
   /**
-   * Takes indices and calls the function until none is left. A ticket that was taken belongs to the job that is running,
-   * which does not end before the call: what is read of the job afterwards is not the next one's.
+   * Takes indices and calls the function until none is left. A ticket that was taken belongs to the job that
+   * is running, which does not end before the call: what is read of the job afterwards is not the next one's.
    */
   void drain() noexcept {
     std::uint64_t ticket = ticket_.load(std::memory_order_acquire);

@@ -1,4 +1,7 @@
-/** @file What the native test programs share: checks, random numbers, exact memory, and the kernels that run here. */
+/**
+ * @file What the native test programs share: checks, random numbers, exact memory, and the kernels that run
+ * here.
+ */
 #pragma once
 
 #include <cstddef>

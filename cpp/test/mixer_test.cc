@@ -1,6 +1,6 @@
 /**
- * @file The mixing coder in memory of exactly the size that it asks for, on every instruction set: all give the same payload and
- * the block back; any other payload decodes to something.
+ * @file The mixing coder in memory of exactly the size that it asks for, on every instruction set: all give
+ * the same payload and the block back; any other payload decodes to something.
  */
 #include "mix/mix.h"
 

@@ -1,6 +1,6 @@
 /**
- * @file The integer network in memory of exactly the size that it asks for, on every instruction set: all alike, also in parts
- * on several threads. Argument: the image of a model.
+ * @file The integer network in memory of exactly the size that it asks for, on every instruction set: all
+ * alike, also in parts on several threads. Argument: the image of a model.
  */
 #include "network/network.h"
 

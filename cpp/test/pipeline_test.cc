@@ -1,4 +1,6 @@
-/** @file The pipeline's schedule: what is predicted before what is coded, how far ahead, and each of it once. */
+/**
+ * @file The pipeline's schedule: what is predicted before what is coded, how far ahead, and each of it once.
+ */
 #include "parallel/pipeline.h"
 
 #include <vector>

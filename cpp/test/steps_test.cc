@@ -1,6 +1,6 @@
 /**
- * @file Network and mixing coder at the same time on several threads, as the addon's mixSteps has them: the payload is that of
- * one after the other. Argument: the image of a model.
+ * @file Network and mixing coder at the same time on several threads, as the addon's mixSteps has them: the
+ * payload is that of one after the other. Argument: the image of a model.
  */
 #include <algorithm>
 #include <vector>

@@ -1,6 +1,6 @@
 /**
- * @file Blocks whose streams are independent, on several threads and instruction sets: the codes are those of every stream alone, and come back as the
- * block. Argument: the image of a model.
+ * @file Blocks whose streams are independent, on several threads and instruction sets: the codes are those of
+ * every stream alone, and come back as the block. Argument: the image of a model.
  */
 #include "parallel/stream_block.h"
 

@@ -1,4 +1,7 @@
-/** @file A few training steps in memory of exactly the size that is asked for, by one worker and by several on threads. */
+/**
+ * @file A few training steps in memory of exactly the size that is asked for, by one worker and by several on
+ * threads.
+ */
 #include <cmath>
 #include <vector>
 

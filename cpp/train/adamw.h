@@ -1,4 +1,7 @@
-/** @file The optimizer: AdamW (Loshchilov and Hutter 2019) with a clipped gradient and a moving average of the weights. */
+/**
+ * @file The optimizer: AdamW (Loshchilov and Hutter 2019) with a clipped gradient and a moving average of the
+ * weights.
+ */
 #pragma once
 #include "train/trainer.h"
 

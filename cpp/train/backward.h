@@ -17,7 +17,10 @@ inline void normalize_backward(float* g, const float* n, float r, int d) {
   for (int k = 0; k < d; k += kLanes) store(g + k, (load(g + k) - mean - load(n + k) * slope) * r);
 }
 
-/** gradient[dy.cols][d] += dy^T x over all rows (a multiple of 2), for one or, if g1 is not null, two x of one dy. */
+/**
+ * gradient[dy.cols][d] += dy^T x over all rows (a multiple of 2), for one or, if g1 is not null, two x of one
+ * dy.
+ */
 template <class E>
 void Trainer<E>::weight_gradient(Worker<E>& k, Matrix<E> dy, float* g0, Matrix<E> x0, float* g1,
                                  Matrix<E> x1) {
@@ -225,7 +228,9 @@ void Trainer<E>::backward(int index, State<E>& s, const TrainBatch& batch) {
   }
 }
 
-/** From the gradient of the first layer's input products by symbol to those of its matrix, norm and embedding. */
+/**
+ * From the gradient of the first layer's input products by symbol to those of its matrix, norm and embedding.
+ */
 template <class E>
 void Trainer<E>::table_gradient(int index) {
   Worker<E>& k = workers[index];

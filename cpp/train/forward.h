@@ -1,4 +1,6 @@
-/** @file The forward pass: losses, what the backward pass needs, and in evaluation what calibration observes. */
+/**
+ * @file The forward pass: losses, what the backward pass needs, and in evaluation what calibration observes.
+ */
 #pragma once
 #include "train/trainer.h"
 
@@ -20,7 +22,7 @@ inline float normalize(float* n, const float* x, int d) {
   return r;
 }
 
-// ---- shared preparation ---------------------------------------------------------------------------------------------
+// ---- shared preparation -----------------------------------------------------------------------------------
 
 /** Packs a matrix [rows][d] of the parameters. */
 template <class E>
@@ -64,7 +66,7 @@ void Trainer<E>::input_table(int index) {
   gemm(table.slice(begin, n), rows_of(inputs), ih[0].forward, false);
 }
 
-// ---- layers ---------------------------------------------------------------------------------------------------------
+// ---- layers -----------------------------------------------------------------------------------------------
 
 template <class E>
 void Trainer<E>::reset(Worker<E>& k, State<E>& s, const std::uint8_t* resets) {
@@ -269,7 +271,7 @@ void Trainer<E>::softmax(Worker<E>& k, const std::uint8_t* targets, bool trainin
   }
 }
 
-// ---- what calibration observes --------------------------------------------------------------------------------------
+// ---- what calibration observes ----------------------------------------------------------------------------
 
 /** Raises *to to the largest magnitude of n numbers. */
 inline void raise(float* to, const float* x, std::size_t n) {
@@ -336,7 +338,7 @@ void Trainer<E>::add_moment(Worker<E>& k, std::size_t index, Matrix<E> x) {
   }
 }
 
-// ---- one segment ----------------------------------------------------------------------------------------------------
+// ---- one segment ------------------------------------------------------------------------------------------
 
 template <class E>
 void Trainer<E>::forward(int index, State<E>& s, const TrainBatch& batch, bool training) {

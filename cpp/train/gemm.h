@@ -1,9 +1,10 @@
 /**
  * @file Matrix products of packed operands with float32 accumulation.
  *
- * The reduction runs over units: one float, or a pair of neighbouring bfloat16 (what vdpbf16ps multiplies). A packed matrix is
- * a list of panels of 64 columns, each [reduction units][64]; a panel serves as the right operand (vector loads) and as the
- * left one (broadcasts). The left operand may also be a plain row-major matrix.
+ * The reduction runs over units: one float, or a pair of neighbouring bfloat16 (what vdpbf16ps multiplies). A
+ * packed matrix is a list of panels of 64 columns, each [reduction units][64]; a panel serves as the right
+ * operand (vector loads) and as the left one (broadcasts). The left operand may also be a plain row-major
+ * matrix.
  */
 #pragma once
 
@@ -26,7 +27,10 @@ struct Unit<bf16> {
   static constexpr int size = 2;
 };
 
-/** A row-major matrix [rows][cols], or rows of one: `stride` elements from row to row. A view: it owns nothing. */
+/**
+ * A row-major matrix [rows][cols], or rows of one: `stride` elements from row to row. A view: it owns
+ * nothing.
+ */
 template <class T>
 struct Matrix {
   T* data;
@@ -47,7 +51,9 @@ inline Matrix<T> matrix(T* data, int rows, int cols) {
   return {data, rows, cols, cols};
 }
 
-/** Left operand: where unit k of row r lies, `block` being the stride from 64 rows to the next 64, in units. */
+/**
+ * Left operand: where unit k of row r lies, `block` being the stride from 64 rows to the next 64, in units.
+ */
 template <class E>
 struct Left {
   const typename Unit<E>::type* data;

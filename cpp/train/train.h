@@ -1,4 +1,7 @@
-/** @file Interface of the training kernels: forward, backward and AdamW of the SHA-RNN (docs/model.md, section 1). */
+/**
+ * @file Interface of the training kernels: forward, backward and AdamW of the SHA-RNN (docs/model.md, section
+ * 1).
+ */
 #pragma once
 
 #include <cstddef>
@@ -20,7 +23,9 @@ struct TrainConfig {
   std::int32_t moments;
 };
 
-/** Where the caller finds things in the arena: byte offsets of float32 vectors in `parameters(arch)` order. */
+/**
+ * Where the caller finds things in the arena: byte offsets of float32 vectors in `parameters(arch)` order.
+ */
 struct TrainLayout {
   std::uint64_t arena_bytes, parameters;
   std::uint64_t weights, gradient, m, v, ema;
@@ -33,23 +38,27 @@ struct TrainLayout {
 };
 
 /**
- * `kEvaluate` raises these to the largest magnitudes that it meets, for calibration. Per layer, by channel, the normalized inputs of
- * the LSTM, the memory, the query (after its norm) and the boom layer: 4 d; then the layer's output, the attention's
- * output, the query before its norm, the boom layer's sums, the cell: 5 numbers. At the end the normalized input of the
- * softmax layer: d.
+ * `kEvaluate` raises these to the largest magnitudes that it meets, for calibration. Per layer, by channel,
+ * the normalized inputs of the LSTM, the memory, the query (after its norm) and the boom layer: 4 d; then the
+ * layer's output, the attention's output, the query before its norm, the boom layer's sums, the cell: 5
+ * numbers. At the end the normalized input of the softmax layer: d.
  */
 constexpr int kRangeVectors = 4, kRangeScalars = 5;
 enum RangeVector { kStartRange, kMemoryRange, kQueryRange, kBoomRange };
 enum RangeScalar { kOutputReach, kAttentionReach, kQueryReach, kBoomReach, kCellReach };
 
 /**
- * `kEvaluate` adds to these x x^T of the inputs x of the products, [d][d] each: per layer the LSTM's normalized input and state
- * before, the memory, the boom layer's input; at the end the softmax layer's. Those that a layer does not have stay zero.
+ * `kEvaluate` adds to these x x^T of the inputs x of the products, [d][d] each: per layer the LSTM's
+ * normalized input and state before, the memory, the boom layer's input; at the end the softmax layer's.
+ * Those that a layer does not have stay zero.
  */
 constexpr int kMoments = 4;
 enum MomentSite { kStartMoment, kHiddenMoment, kMemoryMoment, kBoomMoment };
 
-/** One AdamW step; JavaScript writes it as float32 numbers in this order (UPDATE in src/trainer/kernels.ts has the meanings). */
+/**
+ * One AdamW step; JavaScript writes it as float32 numbers in this order (UPDATE in src/trainer/kernels.ts has
+ * the meanings).
+ */
 struct Update {
   float rate, beta1, beta2, epsilon, decay, clip, ema, correct1, correct2;
 };
@@ -77,8 +86,8 @@ struct TrainKernel {
   /** Size of a trainer: pointers into its arena. */
   std::size_t trainer_bytes;
   /**
-   * Makes a trainer in `trainer_bytes` bytes of memory and lays out its arena. With `arena` null it only measures
-   * (`arena_bytes`, `parameters`). Both must be 64-byte aligned, the arena zeroed.
+   * Makes a trainer in `trainer_bytes` bytes of memory and lays out its arena. With `arena` null it only
+   * measures (`arena_bytes`, `parameters`). Both must be 64-byte aligned, the arena zeroed.
    */
   void (*create)(const TrainConfig&, void* trainer, void* arena, TrainLayout*);
   /** Which weights the phases after it use; not while a worker runs. */

@@ -1,11 +1,13 @@
 /**
- * @file The trainer: what it knows, what each worker owns, and the steps that the other headers of this folder define.
+ * @file The trainer: what it knows, what each worker owns, and the steps that the other headers of this
+ * folder define.
  *
- * Each worker owns a share of the sequences and carries them through the whole step; gradients are summed afterwards. Rows of
- * a worker's matrices are (step, sequence) pairs: row t * share + i is step t of its sequence i, so that one time step is
- * contiguous. Freestanding: all memory is one arena of the caller.
+ * Each worker owns a share of the sequences and carries them through the whole step; gradients are summed
+ * afterwards. Rows of a worker's matrices are (step, sequence) pairs: row t * share + i is step t of its
+ * sequence i, so that one time step is contiguous. Freestanding: all memory is one arena of the caller.
  *
- * In comments: d is the width, keys the attention's window, rows a worker's sequences times the steps of a segment.
+ * In comments: d is the width, keys the attention's window, rows a worker's sequences times the steps of a
+ * segment.
  */
 #pragma once
 #include "core/arena.h"

@@ -1,4 +1,7 @@
-/** @file Forward, backward and AdamW of the SHA-RNN (docs/model.md, section 1): the phases, and the table of functions. */
+/**
+ * @file Forward, backward and AdamW of the SHA-RNN (docs/model.md, section 1): the phases, and the table of
+ * functions.
+ */
 #include "core/isa.h"
 #include "train/adamw.h"
 #include "train/backward.h"

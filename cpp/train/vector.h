@@ -67,7 +67,10 @@ inline vf exp(vf x) {
 inline vf sigmoid(vf x) { return 1.0f / (1.0f + exp(-x)); }
 inline vf tanh(vf x) { return 2.0f * sigmoid(2.0f * x) - 1.0f; }
 
-/** Natural logarithm of a normal number x > 0, correct to about 1e-16 of it or of 1. No C library in WebAssembly. */
+/**
+ * Natural logarithm of a normal number x > 0, correct to about 1e-16 of it or of 1. No C library in
+ * WebAssembly.
+ */
 inline double log(double x) {
   std::uint64_t u;
   __builtin_memcpy(&u, &x, 8);

@@ -1,9 +1,9 @@
 /**
- * @file The border between JavaScript and C++: engines, networks and mixing coders with arguments of any kind, in any order,
- * closed and mixed up. Each call gives a result or throws; none may end the process.
+ * @file The border between JavaScript and C++: engines, networks and mixing coders with arguments of any
+ * kind, in any order, closed and mixed up. Each call gives a result or throws; none may end the process.
  *
- * The addon's functions that check their arguments are called as they are; the others through the classes that check for
- * them.
+ * The addon's functions that check their arguments are called as they are; the others through the classes
+ * that check for them.
  */
 import { readFileSync } from 'node:fs';
 import { nativeAddon } from '../../dist/engines/native/addon.js';

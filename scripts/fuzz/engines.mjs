@@ -2,7 +2,10 @@
 import { nativeEngine, nativeIsas } from '../../dist/engines/native/engine.js';
 import { selectEngine } from '../../dist/node/engines.js';
 
-/** Fast engines first: the native one, if it runs here, with threads and for every instruction set; WebAssembly. */
+/**
+ * Fast engines first: the native one, if it runs here, with threads and for every instruction set;
+ * WebAssembly.
+ */
 export async function fastEngines() {
   const engines = [];
   try {

@@ -1,4 +1,6 @@
-/** @file Random choices, the same for the same seed and number of a case, and changes to bytes made with them. */
+/**
+ * @file Random choices, the same for the same seed and number of a case, and changes to bytes made with them.
+ */
 
 /** Random numbers of one case. */
 export class Random {

@@ -1,7 +1,7 @@
 /**
- * @file Checkpoints: the header of a safetensors file changed as JSON, offsets and lengths repaired, or bytes changed. A
- * file is refused with a documented code, or what was read is written and read again the same; a whole network of it is
- * quantized to a model, or refused.
+ * @file Checkpoints: the header of a safetensors file changed as JSON, offsets and lengths repaired, or bytes
+ * changed. A file is refused with a documented code, or what was read is written and read again the same; a
+ * whole network of it is quantized to a model, or refused.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** @file Writes fixtures/fuzz/safetensors: headers at the edges of what is allowed, as seeds for `npm run fuzz`. */
+/**
+ * @file Writes fixtures/fuzz/safetensors: headers at the edges of what is allowed, as seeds for
+ * `npm run fuzz`.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs';
 
 const folder = new URL('../../fixtures/fuzz/safetensors/', import.meta.url);

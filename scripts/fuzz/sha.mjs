@@ -1,7 +1,7 @@
 /**
- * @file `.sha` files: fixtures/sha taken apart into records, changed, and put together again with checksums, lengths and
- * model ids repaired, so that changes reach what lies behind these. A file is refused with one of the documented codes or
- * decoded, alike on every engine, whole or in pieces.
+ * @file `.sha` files: fixtures/sha taken apart into records, changed, and put together again with checksums,
+ * lengths and model ids repaired, so that changes reach what lies behind these. A file is refused with one of
+ * the documented codes or decoded, alike on every engine, whole or in pieces.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { decodeBlock } from '../../dist/codec/block/block.js';
@@ -11,7 +11,7 @@ import { ByteReader } from '../../dist/codec/container/byte-reader.js';
 import { checksum } from '../../dist/codec/container/checksum.js';
 import * as container from '../../dist/codec/container/container.js';
 import { copiesRecord } from '../../dist/codec/container/copies.js';
-import { Breath } from '../../dist/codec/event-loop.js';
+import { Pauses } from '../../dist/codec/event-loop.js';
 import { expand } from '../../dist/codec/repeats/expand.js';
 import { History } from '../../dist/codec/repeats/history.js';
 import { decompressChunks, inspect, loadModel } from '../../dist/index.js';
@@ -91,7 +91,7 @@ export async function prepare() {
     let network;
     try {
       if (mode.network) network = engines[0].open(model, streams);
-      return await decodeBlock(payload, length, streams, mode, { network, mixing, breath: new Breath() });
+      return await decodeBlock(payload, length, streams, mode, { network, mixing, pauses: new Pauses() });
     } catch {
       return undefined;
     } finally {
@@ -120,10 +120,12 @@ export async function prepare() {
       )
         return literals;
     }
-    return expand(literals, copies, history, at + literals.length - used, new Breath());
+    return expand(literals, copies, history, at + literals.length - used, new Pauses());
   }
 
-  /** The codes of a network block, whose lengths stand before them; undefined for another one or a broken one. */
+  /**
+   * The codes of a network block, whose lengths stand before them; undefined for another one or a broken one.
+   */
   function codesOf({ mode, payload, streams }) {
     try {
       return mode === 'network' && streams > 1 ? splitCodes(payload, streams) : undefined;

@@ -1,6 +1,6 @@
 /**
- * @file `.sharnn` files: a model's numbers changed, its shape where that is easy, and its bytes; length and checksum
- * repaired. A file is refused with a documented code, or it is a model that every engine runs alike.
+ * @file `.sharnn` files: a model's numbers changed, its shape where that is easy, and its bytes; length and
+ * checksum repaired. A file is refused with a documented code, or it is a model that every engine runs alike.
  */
 import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';

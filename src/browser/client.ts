@@ -61,7 +61,7 @@ class RemoteWorker {
     clearTimeout(this.#end);
     const send = (message: ToWorker) => this.#worker.postMessage(message);
     return new Promise<Jobs[Name]['gives']>((resolve, reject) => {
-      /** An error of the page's own: the worker only hears that there was one. */
+      /** An error of the page's own: the worker is only told that there was one. */
       let own: { error: unknown } | undefined;
       const end = () => {
         this.#receivers.delete(id);
@@ -119,7 +119,10 @@ class RemoteWorker {
 
 const pool = new Set<RemoteWorker>();
 
-/** A worker with nothing to do, else a new one, else the one with the least to do. @throws what `new Worker` throws */
+/**
+ * A worker with nothing to do, else a new one, else the one with the least to do. @throws what `new Worker`
+ * throws
+ */
 function worker(): RemoteWorker {
   const idle = [...pool].find((w) => w.jobs === 0 && !w.broken);
   if (idle) return idle;

@@ -1,6 +1,6 @@
 /**
- * @file `shacomp/decoder` in a page: decompression alone, on the calling thread, a few milliseconds at a time. A page that only
- * opens files takes less of the library with it.
+ * @file `shacomp/decoder` in a page: decompression alone, on the calling thread, a few milliseconds at a
+ * time. A page that only opens files takes less of the library with it.
  */
 import type { Bytes } from '../codec/bytes.js';
 import type { ByteSource } from '../codec/container/byte-reader.js';

@@ -1,7 +1,8 @@
 /**
- * @file The library in a page: what `import ... from 'shacomp'` gives where a bundler or a content network builds for browsers.
- * The same functions as in Node, with models by name, URL or bytes. The work is done in workers; where there can be none (a
- * module from another origin), on the calling thread, a few milliseconds at a time.
+ * @file The library in a page: what `import ... from 'shacomp'` gives where a bundler or a content network
+ * builds for browsers. The same functions as in Node, with models by name, URL or bytes. The work is done in
+ * workers; where there can be none (a module from another origin), on the calling thread, a few milliseconds
+ * at a time.
  */
 import { type Bytes, requireBytes } from '../codec/bytes.js';
 import type { ByteSource, FLUSH, FlushableSource } from '../codec/container/byte-reader.js';
@@ -58,8 +59,8 @@ const toldOf = ({ signal, onProgress }: Pick<CodecOptions, 'signal' | 'onProgres
 
 /**
  * Compresses bytes to a `.sha` file.
- * @throws ShacompError ERR_OPTIONS, ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_ENGINE_UNAVAILABLE, ERR_MEMORY_LIMIT;
- * the signal's reason
+ * @throws ShacompError ERR_OPTIONS, ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_ENGINE_UNAVAILABLE,
+ * ERR_MEMORY_LIMIT; the signal's reason
  */
 export async function compress(data: Bytes, options: CompressOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
   checkCompressOptions(options);
@@ -72,8 +73,8 @@ export async function compress(data: Bytes, options: CompressOptions = {}): Prom
 /**
  * Decompresses the bytes of a `.sha` file.
  * @throws ShacompError ERR_NOT_SHACOMP, ERR_UNSUPPORTED_VERSION, ERR_TRUNCATED, ERR_CORRUPT, ERR_CHECKSUM,
- * ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_ENGINE_UNAVAILABLE, ERR_MEMORY_LIMIT, ERR_OUTPUT_TOO_LARGE, ERR_OPTIONS;
- * the signal's reason
+ * ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_ENGINE_UNAVAILABLE, ERR_MEMORY_LIMIT, ERR_OUTPUT_TOO_LARGE,
+ * ERR_OPTIONS; the signal's reason
  */
 export async function decompress(
   data: Bytes,
@@ -155,7 +156,8 @@ export function decompressChunks(
 }
 
 /**
- * Web streams that compress: `readable.pipeThrough(compressStream())`. FLUSH can be written in the place of bytes.
+ * Web streams that compress: `readable.pipeThrough(compressStream())`. FLUSH can be written in the place of
+ * bytes.
  * @throws ShacompError ERR_OPTIONS
  */
 export function compressStream(options: CompressOptions = {}): ByteTransform<Bytes | typeof FLUSH> {
@@ -172,8 +174,8 @@ export function decompressStream(options: DecompressOptions = {}): ByteTransform
 }
 
 /**
- * Compresses bytes and says what each of them cost: as coded, and in the opinion of the network and of the context models
- * alone.
+ * Compresses bytes and says what each of them cost: as coded, and by the predictions of the network and of
+ * the context models alone.
  * @throws as {@link compress}; ERR_OPTIONS for more than 64 MiB
  */
 export async function explain(data: Bytes, options: ExplainOptions = {}): Promise<Explanation> {

@@ -1,4 +1,7 @@
-/** @file What a worker can be asked to do, and the messages that go to and fro. One worker may have several jobs. */
+/**
+ * @file What a worker can be asked to do, and the messages that go to and fro. One worker may have several
+ * jobs.
+ */
 import type { Bytes } from '../codec/bytes.js';
 import type { ExplainOptions, Explanation, Trial } from '../codec/explain/explain.js';
 import type { CompressOptions, DecompressOptions, Progress } from '../codec/options.js';

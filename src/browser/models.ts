@@ -1,6 +1,7 @@
 /**
- * @file Models in a page: those that ship, fetched on first use, and any other by its URL or its bytes. What was fetched is kept
- * in Cache Storage by its hash, so that it is there without a network, and is never used unless the hash is right.
+ * @file Models in a page: those that ship, fetched on first use, and any other by its URL or its bytes. What
+ * was fetched is kept in Cache Storage by its hash, so that it is there without a network, and is never used
+ * unless the hash is right.
  */
 import { bytesOf } from '../codec/bytes.js';
 import { checkModelSource, DEFAULT_MODEL, type ModelSource } from '../codec/platform.js';
@@ -81,8 +82,9 @@ function once(key: string, load: () => Promise<Model>): Promise<Model> {
 const shipped = ({ id, url }: ShippedModel): Promise<Model> => once(id, () => fetchChecked(url(), id));
 
 /**
- * Loads a model: the name of one that ships, a URL, or the bytes of a `.sharnn` file. A URL that ends in `#id=` and the first digits
- * of the model's hash, 16 at least (`shacomp info` prints them), is checked against it and kept in the cache.
+ * Loads a model: the name of one that ships, a URL, or the bytes of a `.sharnn` file. A URL that ends in
+ * `#id=` and the first digits of the model's hash, 16 at least (`shacomp info` prints them), is checked
+ * against it and kept in the cache.
  * @throws ShacompError ERR_OPTIONS, ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_UNSUPPORTED_VERSION
  */
 export async function loadModel(source: ModelSource = DEFAULT_MODEL): Promise<Model> {
@@ -124,7 +126,8 @@ function urlOf(source: string | URL): URL {
 }
 
 /**
- * The model whose id begins with these bytes: the candidate if it is the one, else one that ships or is in the cache.
+ * The model whose id begins with these bytes: the candidate if it is the one, else one that ships or is in
+ * the cache.
  * @throws ShacompError ERR_MODEL_NOT_FOUND; and for the candidate, as {@link loadModel}
  */
 export async function findModel(prefix: Uint8Array, candidate?: ModelSource): Promise<Model> {

@@ -29,7 +29,7 @@ class Job {
   receive(message: ToWorker): void {
     if ('abort' in message) {
       this.stop.abort();
-      // whoever waits must hear of it
+      // whoever waits must be told
       this.#chunk?.({ failed: true });
       this.#more?.();
     } else if ('more' in message) this.#more?.();

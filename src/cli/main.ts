@@ -1,4 +1,6 @@
-/** @file The command line: finds the command, reads its options, runs it, and turns errors into an exit code. */
+/**
+ * @file The command line: finds the command, reads its options, runs it, and turns errors into an exit code.
+ */
 import { isatty } from 'node:tty';
 import { Command, CommanderError, Option } from 'commander';
 import { ENVIRONMENT } from '../node/env.js';

@@ -1,6 +1,6 @@
 /**
- * @file Every option, declared once: the parser, the help, the tables of docs/cli.md, the man page and the shells' completions
- * are made from this list.
+ * @file Every option, declared once: the parser, the help, the tables of docs/cli.md, the man page and the
+ * shells' completions are made from this list.
  */
 import { InvalidArgumentError } from 'commander';
 import {
@@ -85,7 +85,7 @@ export interface OptionSpec {
   sets?: Partial<Flags>;
   /** added to `verbosity` each time the flag is given */
   verbosity?: 1 | -1;
-  /** left out of the help, because another entry speaks for it */
+  /** left out of the help, because another entry describes it */
   hidden?: boolean;
 }
 
@@ -179,7 +179,7 @@ function weight(text: string, previous: unknown): Weight[] {
 
 const list = (text: string): string[] => text.split(',').filter(Boolean);
 
-/** -2 to -8: the help speaks of them at -1. */
+/** -2 to -8: the help describes them at -1. */
 const middleLevels = Object.fromEntries(
   [2, 3, 4, 5, 6, 7, 8].map((level): [string, OptionSpec] => [
     `level${level}`,
@@ -404,7 +404,7 @@ export interface CommandSpec {
   run(operands: string[], flags: Flags): Promise<void>;
 }
 
-/** Options of everything that speaks while it works. */
+/** Options of every command that reports progress. */
 export const TALK = ['quiet', 'verbose', 'progress', 'noProgress'] as const satisfies OptionName[];
 /** Options of everything that runs a network. */
 export const NETWORK = ['model', 'engine', 'threads', 'memory'] as const satisfies OptionName[];

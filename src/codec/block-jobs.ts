@@ -3,7 +3,7 @@ import type { Model } from '../model/model.js';
 import { decodeBlock } from './block/block.js';
 import { checkMemory } from './block/memory.js';
 import { codedMode } from './block/modes.js';
-import type { Breath } from './event-loop.js';
+import type { Pauses } from './event-loop.js';
 import type { BlockJob, BlockResult, JobProgress, Platform } from './platform.js';
 import { Networks } from './session.js';
 import { BlockEncoder, planFor } from './strategy/choose.js';
@@ -12,12 +12,12 @@ import { levelSettings } from './strategy/levels.js';
 /** Runs jobs, one after the other. */
 export class BlockRunner {
   readonly #networks: Networks;
-  readonly #breath: Breath;
+  readonly #pauses: Pauses;
 
   /** @param engine the name of one that the platform has */
-  constructor(engine: string, threads: number, platform: Platform, breath: Breath) {
+  constructor(engine: string, threads: number, platform: Platform, pauses: Pauses) {
     this.#networks = new Networks({ engine, threads }, platform);
-    this.#breath = breath;
+    this.#pauses = pauses;
   }
 
   /**
@@ -29,7 +29,7 @@ export class BlockRunner {
       const { level, mode, streams, memoryLimit } = job;
       const plan = planFor(levelSettings(level), mode ?? 'auto', streams);
       const allow = (bytes: number) => checkMemory(bytes, memoryLimit);
-      const encoder = new BlockEncoder(plan, this.#networks, this.#breath, allow);
+      const encoder = new BlockEncoder(plan, this.#networks, this.#pauses, allow);
       const coded = await encoder.encode(job.bytes, model, progress);
       if (!coded) return undefined;
       return { mode: coded.mode.name, streams: coded.streams, bytes: coded.payload };
@@ -40,7 +40,7 @@ export class BlockRunner {
       network: mode.network && model ? await this.#networks.open(model, streams) : undefined,
       mixing: mode.profile ? await this.#networks.mixing() : undefined,
       kernels: mode.network ? await this.#networks.kernels() : undefined,
-      breath: this.#breath,
+      pauses: this.#pauses,
       progress,
     });
     return { mode: mode.name, streams, bytes };

@@ -1,11 +1,17 @@
 /** @file Bytes in the forms that JavaScript has for them. */
 import { ShacompError } from '../errors.js';
-import type { Breath } from './event-loop.js';
+import type { Pauses } from './event-loop.js';
 
-/** Bytes: a Uint8Array (a Buffer is one), any other view of a buffer, such as a DataView, or a whole ArrayBuffer. */
+/**
+ * Bytes: a Uint8Array (a Buffer is one), any other view of a buffer, such as a DataView, or a whole
+ * ArrayBuffer.
+ */
 export type Bytes = ArrayBufferView | ArrayBufferLike;
 
-/** Bytes as a Uint8Array that shares their memory; undefined for anything else. @throws ShacompError ERR_OPTIONS if they are gone */
+/**
+ * Bytes as a Uint8Array that shares their memory; undefined for anything else. @throws ShacompError
+ * ERR_OPTIONS if they are gone
+ */
 export function bytesOf(value: unknown): Uint8Array | undefined {
   const view = ArrayBuffer.isView(value);
   // not by instanceof: buffers of other realms (node:vm, test runners) are none of ours
@@ -66,8 +72,8 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
 const SMALL = 65536;
 
 /**
- * Gathers arrays to be joined in the end, so that many small ones cost no more memory than their bytes. Large ones are
- * kept, not copied: they must not change.
+ * Gathers arrays to be joined in the end, so that many small ones cost no more memory than their bytes. Large
+ * ones are kept, not copied: they must not change.
  */
 export class Gathering {
   readonly #parts: Uint8Array<ArrayBuffer>[] = [];
@@ -97,9 +103,9 @@ export class Gathering {
 
   /**
    * All of it; the array itself if there was one. Nothing can be added afterwards.
-   * @throws the reason of the signal that `breath` watches
+   * @throws the reason of the signal that `pauses` watches
    */
-  async join(breath: Breath): Promise<Uint8Array<ArrayBuffer>> {
+  async join(pauses: Pauses): Promise<Uint8Array<ArrayBuffer>> {
     this.#endTail();
     const [first] = this.#parts;
     if (this.#parts.length === 1 && first.length === first.buffer.byteLength) return first;
@@ -108,7 +114,7 @@ export class Gathering {
     for (const part of this.#parts) {
       bytes.set(part, at);
       at += part.length;
-      await breath.take();
+      await pauses.take();
     }
     return bytes;
   }

@@ -16,7 +16,7 @@ import {
   windowRecord,
 } from './container/container.js';
 import { copiesRecord } from './container/copies.js';
-import { Breath } from './event-loop.js';
+import { Pauses } from './event-loop.js';
 import { inOrder } from './in-order.js';
 import { type CompressOptions, checkCompressOptions, windowOf } from './options.js';
 import type { BlockResult, JobProgress, Platform } from './platform.js';
@@ -54,9 +54,9 @@ async function* encodeBlocks(
   const reader = new ByteReader(source, { signal: ended, flushes: true });
   const networks = new Networks(options, platform);
   const blocksAtOnce = new SideBySide(options, platform);
-  // what runs elsewhere does not hear of the signal
+  // the signal does not reach what runs elsewhere
   ended.addEventListener('abort', () => blocksAtOnce.close());
-  const breath = new Breath(ended);
+  const pauses = new Pauses(ended);
   const window = windowOf(options);
   const checksum = platform.crc32 ?? ownChecksum;
   const finder = new RepeatFinder(window, blockSize, leastCopy(plan));
@@ -66,7 +66,7 @@ async function* encodeBlocks(
       options.memoryLimit,
       'raise the limit, or use a lower level, smaller blocks or a smaller window',
     );
-  const encoder = new BlockEncoder(plan, networks, breath, allow);
+  const encoder = new BlockEncoder(plan, networks, pauses, allow);
   const advance = new Advance();
   let model: Model | undefined;
   let demand = 0;
@@ -107,7 +107,7 @@ async function* encodeBlocks(
   /** Reads a block, and gives what codes it; undefined behind the end. */
   const next = async (): Promise<(() => Promise<Part>) | undefined> => {
     if (done) return undefined;
-    await breath.take();
+    await pauses.take();
     const taken = finder.done.length;
     let full = finder.advance();
     sum = checksum(finder.done.subarray(taken), sum);
@@ -123,7 +123,7 @@ async function* encodeBlocks(
       finder.give(piece);
       full = finder.advance();
       sum = checksum(finder.done, sum);
-      await breath.take();
+      await pauses.take();
     }
     const last = !flushed && finder.empty && (await reader.atEnd());
     if (size !== undefined && (last ? reader.offset !== size : reader.offset > size))
@@ -168,7 +168,7 @@ async function* encodeBlocks(
         advance.ended(block);
         bytesIn += expanded;
       }
-      await breath.take();
+      await pauses.take();
       const chunk = concat(parts.splice(0));
       bytesOut += chunk.length;
       tell();
@@ -214,5 +214,5 @@ export async function compress(
   const whole = { size: bytes.length, ...options };
   const blocks = encodeBlocks([bytes], whole, platform, () => 2 * gathered.length);
   for await (const chunk of blocks) gathered.add(chunk);
-  return gathered.join(new Breath(options.signal));
+  return gathered.join(new Pauses(options.signal));
 }

@@ -8,7 +8,7 @@ import { type Bytes, Gathering, requireBytes } from './bytes.js';
 import { ByteReader, type ByteSource } from './container/byte-reader.js';
 import { checksum as ownChecksum } from './container/checksum.js';
 import { type BlockRecord, ContainerReader, type ContainerRecord } from './container/container.js';
-import { Breath, inPieces } from './event-loop.js';
+import { inPieces, Pauses } from './event-loop.js';
 import { inOrder } from './in-order.js';
 import { checkDecompressOptions, type DecompressOptions } from './options.js';
 import type { JobProgress, Platform } from './platform.js';
@@ -38,17 +38,19 @@ async function* decodeBlocks(
   const stop = new AbortController();
   const ended = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const reader = new ByteReader(source, { signal: ended });
-  const breath = new Breath(ended);
-  const container = new ContainerReader(reader, breath);
+  const pauses = new Pauses(ended);
+  const container = new ContainerReader(reader, pauses);
   const models = new ModelFinder(options.model, platform);
   const networks = new Networks(options, platform);
   const blocksAtOnce = new SideBySide(options, platform);
-  // what runs elsewhere does not hear of the signal
+  // the signal does not reach what runs elsewhere
   ended.addEventListener('abort', () => blocksAtOnce.close());
   const checksum = platform.crc32 ?? ownChecksum;
   const advance = new Advance();
   let model: Model | undefined;
-  /** Of the member that is read: its window, original bytes so far, and whether it has more than one block. */
+  /**
+   * Of the member that is read: its window, original bytes so far, and whether it has more than one block.
+   */
   let window = 0;
   let seen = 0;
   let several = false;
@@ -85,7 +87,7 @@ async function* decodeBlocks(
     seen += expanded;
     longest = length;
     const { payload, checksum: expected } = await container.payload();
-    await breath.take();
+    await pauses.take();
     const alone = record.last && !several;
     several = true;
     const end = reader.offset;
@@ -101,7 +103,7 @@ async function* decodeBlocks(
           network: mode.network && used ? await networks.open(used, streams) : undefined,
           mixing,
           kernels,
-          breath,
+          pauses,
           progress,
         });
         return { mode: mode.name, streams, bytes: literals };
@@ -118,7 +120,7 @@ async function* decodeBlocks(
   const next = async (): Promise<(() => Promise<Part>) | undefined> => {
     const part: Part = {};
     for (let record = await container.next(); record; record = await container.next()) {
-      await breath.take();
+      await pauses.take();
       switch (record.kind) {
         case 'member':
           part.member = true;
@@ -153,8 +155,8 @@ async function* decodeBlocks(
       if (part.window !== undefined) history = new History(part.window);
       const { copies, expanded, last } = part.record!;
       let block = part.literals!;
-      if (history && copies.length > 0) block = await expand(block, copies, history, expanded, breath);
-      await inPieces(breath, expanded, (from, to) => {
+      if (history && copies.length > 0) block = await expand(block, copies, history, expanded, pauses);
+      await inPieces(pauses, expanded, (from, to) => {
         sum = checksum(block.subarray(from, to), sum);
         if (!last) history?.append(block.subarray(from, to));
       });
@@ -202,14 +204,15 @@ export async function decompress(
   // twice: what was gathered, and the whole that is made of it in the end
   for await (const block of decodeBlocks([bytes], options, platform, () => 2 * gathered.length))
     gathered.add(block);
-  return gathered.join(new Breath(options.signal));
+  return gathered.join(new Pauses(options.signal));
 }
 
 /**
- * Reads what a `.sha` file is made of, without decoding it: its records in order, blocks without their payload.
+ * Reads what a `.sha` file is made of, without decoding it: its records in order, blocks without their
+ * payload.
  * @param source all of the file, or chunks of it
- * @throws ShacompError ERR_NOT_SHACOMP, ERR_UNSUPPORTED_VERSION, ERR_TRUNCATED, ERR_CORRUPT, ERR_OPTIONS; whatever the
- * source throws
+ * @throws ShacompError ERR_NOT_SHACOMP, ERR_UNSUPPORTED_VERSION, ERR_TRUNCATED, ERR_CORRUPT, ERR_OPTIONS;
+ * whatever the source throws
  */
 export async function* inspect(source: ByteSource): AsyncGenerator<ContainerRecord, void, undefined> {
   const reader = new ByteReader(source);

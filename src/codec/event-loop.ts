@@ -1,4 +1,7 @@
-/** @file Lets the event loop run now and then during long computations, so that signals, timers and aborts work. */
+/**
+ * @file Lets the event loop run now and then during long computations, so that signals, timers and aborts
+ * work.
+ */
 
 /** Longest time in ms that coding means to keep the event loop waiting. */
 export const LONGEST_WAIT = 25;
@@ -26,8 +29,11 @@ const immediate: (resume: () => void) => void =
         port2.postMessage(null);
       };
 
-/** To be asked often; gives a promise to await when it is time to pause, and throws once the signal is aborted. */
-export class Breath {
+/**
+ * To be asked often; gives a promise to await when it is time to pause, and throws once the signal is
+ * aborted.
+ */
+export class Pauses {
   readonly #signal: AbortSignal | undefined;
   #last = performance.now();
 
@@ -47,11 +53,11 @@ export class Breath {
 }
 
 /**
- * Cuts one kind of work into portions that are short on this machine, whatever its speed: each has the size that the one
- * before it suggests. What is computed must not depend on where it is cut.
+ * Cuts one kind of work into portions that are short on this machine, whatever its speed: each has the size
+ * that the one before it suggests. What is computed must not depend on where it is cut.
  */
 export class Portions {
-  readonly #breath: Breath;
+  readonly #pauses: Pauses;
   readonly #streams: number;
   /** Most symbols of a portion. */
   readonly most: number;
@@ -63,8 +69,8 @@ export class Portions {
    * @param streams symbols per step; a portion is whole steps, at least one, except at the end
    * @param most symbols of a portion, about: whole steps, at least one
    */
-  constructor(breath: Breath, streams: number, most: number) {
-    this.#breath = breath;
+  constructor(pauses: Pauses, streams: number, most: number) {
+    this.#pauses = pauses;
     this.#streams = streams;
     this.most = wholeSteps(most, streams);
     this.#size = wholeSteps(Math.min(FIRST_SYMBOLS, most), streams);
@@ -94,7 +100,7 @@ export class Portions {
   end(symbols: number): Promise<void> | undefined {
     const fitting = (symbols * this.#portion) / (performance.now() - this.#start);
     this.#size = Math.min(this.most, wholeSteps(Math.min(2 * this.#size, fitting), this.#streams));
-    return this.#breath.take();
+    return this.#pauses.take();
   }
 }
 
@@ -102,11 +108,12 @@ export class Portions {
 const PIECE = 2 ** 20;
 
 /**
- * Does what must be done with so many bytes in pieces of whole steps, with turns for the event loop between them.
+ * Does what must be done with so many bytes in pieces of whole steps, with turns for the event loop between
+ * them.
  * @throws the signal's reason
  */
 export async function inPieces(
-  breath: Breath,
+  pauses: Pauses,
   length: number,
   work: (from: number, to: number) => void,
   step = 1,
@@ -114,7 +121,7 @@ export async function inPieces(
   const piece = wholeSteps(PIECE, step);
   for (let from = 0; from < length; from += piece) {
     work(from, Math.min(from + piece, length));
-    const pause = breath.take();
+    const pause = pauses.take();
     if (pause) await pause;
   }
 }

@@ -1,8 +1,9 @@
 /** @file Tasks side by side, their results in order. */
 
 /**
- * Runs tasks at the same time, and gives what they give in the order in which they came. Reads no task ahead unless more than
- * one may run: then the next one is read while others run, and what is done is given out without waiting for it.
+ * Runs tasks at the same time, and gives what they give in the order in which they came. Reads no task ahead
+ * unless more than one may run: then the next one is read while others run, and what is done is given out
+ * without waiting for it.
  * @param next the next task, undefined after the last one
  * @param most how many may run at the same time, at least 1
  * @throws what `next` or a task throws, after the results before it

@@ -16,16 +16,20 @@ export interface Progress {
 export interface CodecOptions {
   /** Name, path, bytes or parsed form of the model. When decompressing, tried before the installed ones. */
   model?: ModelSource;
-  /** Engine to code with: `auto` (default), a name that `engines` lists, or an engine itself. All give the same bytes. */
+  /**
+   * Engine to code with: `auto` (default), a name that `engines` lists, or an engine itself. All give the
+   * same bytes.
+   */
   engine?: string | Engine;
   /**
-   * Threads, where there are any; by default one for each processor. Blocks of 256 KiB and more are coded side by side, each in a
-   * thread with memory of its own, as far as `memoryLimit` allows; a file of one block has the threads of the engine.
+   * Threads, where there are any; by default one for each processor. Blocks of 256 KiB and more are coded
+   * side by side, each in a thread with memory of its own, as far as `memoryLimit` allows; a file of one
+   * block has the threads of the engine.
    */
   threads?: number;
   /**
-   * Most bytes of memory to use beside the model and the input: ERR_MEMORY_LIMIT if a block needs more. `compress` and
-   * `decompress` count what they gather of their result as well, and its copy.
+   * Most bytes of memory to use beside the model and the input: ERR_MEMORY_LIMIT if a block needs more.
+   * `compress` and `decompress` count what they gather of their result as well, and its copy.
    */
   memoryLimit?: number;
   /** Aborts the run: it throws the signal's reason. */
@@ -37,21 +41,29 @@ export interface CodecOptions {
 export interface CompressOptions extends CodecOptions {
   /** From 1, the fastest, to 9, the smallest; 6 by default. `docs/levels.md` says what each does. */
   level?: number;
-  /** Bytes per block, 8 KiB to 64 MiB, by default those of the level. Blocks are independent of each other. */
+  /**
+   * Bytes per block, 8 KiB to 64 MiB, by default those of the level. Blocks are independent of each other.
+   */
   blockSize?: number;
-  /** `auto` (default): what the level says, for each block. Any other mode codes all blocks, or stores those that gain nothing. */
+  /**
+   * `auto` (default): what the level says, for each block. Any other mode codes all blocks, or stores those
+   * that gain nothing.
+   */
   mode?: 'auto' | Mode;
   /**
-   * Bytes over which long repeats are looked for, up to 2 GiB; 0 for none. By default 128 MiB, but at most a quarter of
-   * `memoryLimit`, and none if that is below 1 MiB. Decompressing takes as much memory beside what a block needs.
+   * Bytes over which long repeats are looked for, up to 2 GiB; 0 for none. By default 128 MiB, but at most a
+   * quarter of `memoryLimit`, and none if that is below 1 MiB. Decompressing takes as much memory beside what
+   * a block needs.
    */
   window?: number;
   /**
-   * Streams that the network reads side by side in a block, 1 to 4096: many are fast, few make smaller files. By default as the
-   * level finds best. With mixing at most 1024; blocks without the network always have one.
+   * Streams that the network reads side by side in a block, 1 to 4096: many are fast, few make smaller files.
+   * By default as the level finds best. With mixing at most 1024; blocks without the network always have one.
    */
   streams?: number;
-  /** Length of the input in bytes, if known: written to files of several blocks. ERR_OPTIONS if it is wrong. */
+  /**
+   * Length of the input in bytes, if known: written to files of several blocks. ERR_OPTIONS if it is wrong.
+   */
   size?: number;
 }
 

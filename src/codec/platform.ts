@@ -1,4 +1,7 @@
-/** @file What the codec takes from the platform that it runs on: Node has files and an addon, a page has neither. */
+/**
+ * @file What the codec takes from the platform that it runs on: Node has files and an addon, a page has
+ * neither.
+ */
 import type { Engine } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
 import type { Model } from '../model/model.js';
@@ -8,7 +11,10 @@ import type { CodedFormat, Mode } from './container/format.js';
 /** The model that is loaded where none is named. */
 export const DEFAULT_MODEL = 'lite';
 
-/** What names a model: a name or the path of a file, a file URL, the bytes of a `.sharnn` file, or a loaded model. */
+/**
+ * What names a model: a name or the path of a file, a file URL, the bytes of a `.sharnn` file, or a loaded
+ * model.
+ */
 export type ModelSource = string | URL | Bytes | Model;
 
 /** @throws ShacompError ERR_OPTIONS unless a model can be named so */
@@ -58,8 +64,8 @@ export interface BlockWorkers {
 
 export interface Platform {
   /**
-   * Workers with engines like the given one, of one thread each; undefined where there are none, or where an engine's bits could
-   * not be made by another one. Nothing is started before the first job.
+   * Workers with engines like the given one, of one thread each; undefined where there are none, or where an
+   * engine's bits could not be made by another one. Nothing is started before the first job.
    */
   blockWorkers?(options: { engine: string | Engine; threads?: number }): BlockWorkers | undefined;
   /** CRC-32 as `src/crc32.ts` computes it, where the platform has a faster one. */

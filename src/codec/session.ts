@@ -1,4 +1,6 @@
-/** @file What one run keeps from block to block: the engine, the open network, and the models that it found. */
+/**
+ * @file What one run keeps from block to block: the engine, the open network, and the models that it found.
+ */
 import type { Engine, MixKernels, Network, StreamKernels } from '../engines/engine.js';
 import { shortId } from '../model/id.js';
 import type { Model } from '../model/model.js';

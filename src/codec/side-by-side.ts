@@ -66,7 +66,8 @@ export class SideBySide {
   }
 
   /**
-   * Runs a job in a worker, when there is memory for it beside those that run; without one that runs, at once.
+   * Runs a job in a worker, when there is memory for it beside those that run; without one that runs, at
+   * once.
    * @param needs bytes of memory that it takes, and that are taken beside all jobs
    * @param here does the same on this thread, for where there is no worker
    * @throws what the job throws

@@ -1,4 +1,7 @@
-/** @file Compression and decompression as streams of the web, and what all streams are made of: see `compressStream`. */
+/**
+ * @file Compression and decompression as streams of the web, and what all streams are made of: see
+ * `compressStream`.
+ */
 import type { Bytes } from './bytes.js';
 import { compressChunks } from './compress.js';
 import type { ByteSource, FLUSH, FlushableSource } from './container/byte-reader.js';
@@ -24,7 +27,10 @@ export class Feed<T> implements AsyncIterableIterator<T> {
   #ended = false;
   #failure: { error: unknown } | undefined;
 
-  /** Hands a value on. Resolves when the reader asks for the next one: it has done with this one. One at a time. */
+  /**
+   * Hands a value on. Resolves when the reader asks for the next one: it has done with this one. One at a
+   * time.
+   */
   put(value: T): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#written = { value, settle: { resolve, reject } };

@@ -13,7 +13,10 @@ export function checkStreams(streams: number): void {
     throw refused(`streams must be a whole number from 1 to ${MAX_STREAMS}, not ${streams}`);
 }
 
-/** @throws ShacompError ERR_OPTIONS if the arrays are others or too short for `steps` steps of `streams` streams */
+/**
+ * @throws ShacompError ERR_OPTIONS if the arrays are others or too short for `steps` steps of `streams`
+ * streams
+ */
 export function checkRun(streams: number, bytes: Uint8Array, steps: number, frequencies: Uint32Array): void {
   // callers without types: the addon would take any object's memory for theirs
   if (!(bytes instanceof Uint8Array) || !(frequencies instanceof Uint32Array))
@@ -52,6 +55,9 @@ export function checkRoom(symbols: Uint8Array, count: number): void {
 export const mixingOutOfRange = () =>
   refused('mixing coder: profile, block length or number of streams out of range');
 
-/** What a mixing coder throws that is asked for what it cannot do: closed, of another engine, or not a decoder. */
+/**
+ * What a mixing coder throws that is asked for what it cannot do: closed, of another engine, or not a
+ * decoder.
+ */
 export const notACoder = (needed: 'an open coder' | 'an open decoder') =>
   refused(`mixing coder: needs ${needed} of this engine`);

@@ -1,6 +1,6 @@
 /**
- * @file The one interface through which the codec sees an engine: a network that predicts, and a coder that mixes.
- * Types only. All engines give the same bits.
+ * @file The one interface through which the codec sees an engine: a network that predicts, and a coder that
+ * mixes. Types only. All engines give the same bits.
  */
 import type { Architecture } from '../model/architecture.js';
 import type { Model } from '../model/model.js';
@@ -21,7 +21,10 @@ export interface Engine {
   open(model: Model, streams: number): Network;
   /** The mixing coder. An engine without one of its own is lent another engine's: see `lendMixing`. */
   readonly mixing: MixKernels;
-  /** Coding of blocks of the network alone, where the engine can do it whole; else the codec has the network predict step by step. */
+  /**
+   * Coding of blocks of the network alone, where the engine can do it whole; else the codec has the network
+   * predict step by step.
+   */
   readonly streams?: StreamKernels;
 }
 
@@ -29,8 +32,8 @@ export interface Engine {
 export type Predictor = Omit<Engine, 'mixing'>;
 
 /**
- * S streams of one network, advancing together. `step` and `run` may return a promise (engines whose results come
- * back asynchronously, such as GPUs); callers await only then.
+ * S streams of one network, advancing together. `step` and `run` may return a promise (engines whose results
+ * come back asynchronously, such as GPUs); callers await only then.
  */
 export interface Network {
   readonly streams: number;
@@ -53,19 +56,19 @@ export interface Network {
 }
 
 /**
- * Coding of blocks whose streams are independent (docs/format.md, section 1.3): the network and a range coder for every stream stay
- * with the engine, on its threads or on its device, for as many steps as are asked for at once. The codes are those of the
- * network's `run` or `step` and a range coder per stream.
+ * Coding of blocks whose streams are independent (docs/format.md, section 1.3): the network and a range coder
+ * for every stream stay with the engine, on its threads or on its device, for as many steps as are asked for
+ * at once. The codes are those of the network's `run` or `step` and a range coder per stream.
  */
 export interface StreamKernels {
   /**
-   * Bytes that coding a block takes beside the open network, wherever the engine has them; its copies of the block and of the
-   * codes included.
+   * Bytes that coding a block takes beside the open network, wherever the engine has them; its copies of the
+   * block and of the codes included.
    */
   streamBytes(length: number, streams: number): number;
   /**
-   * Begins to encode a block from the cold state, in as many streams as the network has. The network must not be used for
-   * anything else until the coder is closed, nor closed before.
+   * Begins to encode a block from the cold state, in as many streams as the network has. The network must not
+   * be used for anything else until the coder is closed, nor closed before.
    * @returns undefined if the network is another engine's
    * @throws ShacompError ERR_MEMORY_LIMIT
    */
@@ -73,8 +76,8 @@ export interface StreamKernels {
   /**
    * Begins to decode a block, as {@link encodeStreams}.
    * @param codes of all streams. Any codes decode to something
-   * @param length bytes of the block: at least as many as there are streams. Memory should be taken as it is needed: the length may
-   * be a lie of the file
+   * @param length bytes of the block: at least as many as there are streams. Memory should be taken as it is
+   * needed: the length may be a lie of the file
    */
   decodeStreams(
     network: Network,
@@ -83,17 +86,22 @@ export interface StreamKernels {
   ): StreamCoder<Uint8Array<ArrayBuffer>> | undefined;
 }
 
-/** A block that is being coded. One call at a time; results may be promises, which must be awaited before `close`. */
+/**
+ * A block that is being coded. One call at a time; results may be promises, which must be awaited before
+ * `close`.
+ */
 export interface StreamCoder<Result> {
   /**
    * Codes the next `steps` bytes of every stream; at most as many steps as the longest stream has bytes left.
-   * @returns encoding, the bytes of all codes so far that no carry can change any more (docs/format.md, section 1.4), the same number
-   * on every engine; decoding, the bytes of code used so far, Infinity once it is known that no encoder writes these codes
+   * @returns encoding, the bytes of all codes so far that no carry can change any more (docs/format.md,
+   * section 1.4), the same number on every engine; decoding, the bytes of code used so far, Infinity once it
+   * is known that no encoder writes these codes
    */
   advance(steps: number): number | Promise<number>;
   /**
    * The result, once all steps are done: the codes of all streams; or the block, in its own order.
-   * @returns undefined if the codes are together longer than the block; or are not exactly those of what was decoded
+   * @returns undefined if the codes are together longer than the block; or are not exactly those of what was
+   * decoded
    */
   finish(): Result | undefined | Promise<Result | undefined>;
   /** Frees what the coder has. It must not be used afterwards. */
@@ -105,22 +113,26 @@ export type MixHandle = object;
 
 /**
  * The mixing coder of an engine. Symbols come in coding order: symbol i of a block of S streams belongs to
- * stream i mod S, streams are contiguous slices, the longer ones first. Profiles are the numbers of `MIX_PROFILES`.
+ * stream i mod S, streams are contiguous slices, the longer ones first. Profiles are the numbers of
+ * `MIX_PROFILES`.
  */
 export interface MixKernels {
-  /** Bytes of memory that a coder needs, 0 where an argument is out of range. Grows with the block, bounded. */
+  /**
+   * Bytes of memory that a coder needs, 0 where an argument is out of range. Grows with the block, bounded.
+   */
   mixBytes(profile: number, length: number, streams: number): number;
   /** Opens an encoder or, with a payload (which is copied), a decoder. */
   mixOpen(profile: number, length: number, streams: number, payload?: Uint8Array): MixHandle;
   /**
-   * Readies a piece of the coder's memory, some milliseconds of work. To be called before the first symbol until all is
-   * ready; otherwise the first symbols take the time for what is left.
+   * Readies a piece of the coder's memory, some milliseconds of work. To be called before the first symbol
+   * until all is ready; otherwise the first symbols take the time for what is left.
    * @returns whether all is ready
    */
   mixPrepare?(coder: MixHandle): boolean;
   /**
    * @param frequencies symbols.length x 256 of the network, each in [1, 2^22], sums below 2^30; or none
-   * @param odds receives for each symbol the probabilities Q16, each in [1, 65535], that its 8 bits had, the highest bit first
+   * @param odds receives for each symbol the probabilities Q16, each in [1, 65535], that its 8 bits had, the
+   * highest bit first
    * @returns bytes of payload so far, Infinity once they are more than the block's length
    */
   mixEncode(coder: MixHandle, symbols: Uint8Array, frequencies?: Uint32Array, odds?: Uint16Array): number;
@@ -134,14 +146,15 @@ export interface MixKernels {
   /** Whether a decoder's payload is exactly the one that an encoder makes of what was decoded so far. */
   mixEnds(coder: MixHandle): boolean;
   /**
-   * Has a network predict and codes what it predicts, both at the same time, where the engine can: the bits are
-   * those of the network's `run` or `step` and {@link mixEncode} or {@link mixDecode} in turns.
+   * Has a network predict and codes what it predicts, both at the same time, where the engine can: the bits
+   * are those of the network's `run` or `step` and {@link mixEncode} or {@link mixDecode} in turns.
    * @param network of any engine
-   * @param rows the network's first input, a byte per stream, and behind it `count` symbols: what an encoder reads and a
-   * decoder writes
+   * @param rows the network's first input, a byte per stream, and behind it `count` symbols: what an encoder
+   * reads and a decoder writes
    * @param count symbols; whole steps, except at the end of the block
    * @param frequencies room for the frequencies of at least one step
-   * @returns as `mixEncode` or `mixDecode`; undefined, and nothing is done, if the network is another engine's
+   * @returns as `mixEncode` or `mixDecode`; undefined, and nothing is done, if the network is another
+   * engine's
    */
   mixSteps?(
     coder: MixHandle,

@@ -16,8 +16,9 @@ export interface EngineResources {
 export interface Entry<Thing, Resources = EngineResources> {
   readonly name: string;
   /**
-   * Makes it. What may be missing is loaded here, so that it cannot hinder the others; our own modules are imported by
-   * this file, since Node may remember for ever that an import failed once (for lack of file descriptors, for instance).
+   * Makes it. What may be missing is loaded here, so that it cannot hinder the others; our own modules are
+   * imported by this file, since Node may remember for ever that an import failed once (for lack of file
+   * descriptors, for instance).
    * @throws ShacompError ERR_ENGINE_UNAVAILABLE with the reason if it does not run here
    */
   load(resources: Resources): Promise<Thing>;

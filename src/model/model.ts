@@ -3,7 +3,10 @@ import type { Architecture } from './architecture.js';
 
 declare const loaded: unique symbol;
 
-/** A model that was loaded: to be handed to the codec. Only the library makes one, of the bytes of a `.sharnn` file. */
+/**
+ * A model that was loaded: to be handed to the codec. Only the library makes one, of the bytes of a `.sharnn`
+ * file.
+ */
 export interface Model {
   /** as its file says */
   readonly name: string;

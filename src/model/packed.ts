@@ -1,6 +1,7 @@
 /**
- * @file How a model file holds its weights: each matrix in a prefix code of its own (Huffman 1952), which brings weights of
- * 7 bits to about 6. The code is canonical: its lengths alone give it (docs/format.md, section 2.1).
+ * @file How a model file holds its weights: each matrix in a prefix code of its own (Huffman 1952), which
+ * brings weights of 7 bits to about 6. The code is canonical: its lengths alone give it (docs/format.md,
+ * section 2.1).
  */
 
 /** A code word has at most so many bits: the decoder's table, 4096 entries, stays in the first cache. */
@@ -13,7 +14,9 @@ const LENGTHS = 128;
 /** Fewest bytes that `count` packed weights take: no code word is shorter than a bit. */
 export const leastPacked = (count: number): number => LENGTHS + Math.ceil(count / 8);
 
-/** Most bytes that an encoder makes of `count` weights: where codes of 8 bits are no worse, it takes these. */
+/**
+ * Most bytes that an encoder makes of `count` weights: where codes of 8 bits are no worse, it takes these.
+ */
 export const mostPacked = (count: number): number => LENGTHS + count;
 
 /** Lengths of the code words of values that occur so often, 0 for those that do not occur. */
@@ -37,7 +40,10 @@ function codeLengths(counts: Uint32Array): Uint8Array {
   }
 }
 
-/** Code word of each value: shorter ones first, then by value; undefined if the lengths are no complete prefix code. */
+/**
+ * Code word of each value: shorter ones first, then by value; undefined if the lengths are no complete prefix
+ * code.
+ */
 function codeWords(lengths: Uint8Array): Uint16Array | undefined {
   const words = new Uint16Array(VALUES);
   let word = 0;

@@ -14,7 +14,10 @@ export interface IntegerMatrix {
   shift: number;
 }
 
-/** Elementwise gain and bias of a norm: `n * gain`, rounded and shifted right by `shift` (1..15), plus `bias` (Q.10). */
+/**
+ * Elementwise gain and bias of a norm: `n * gain`, rounded and shifted right by `shift` (1..15), plus `bias`
+ * (Q.10).
+ */
 export interface Affine {
   gain: Int16Array;
   bias: Int32Array;
@@ -41,7 +44,10 @@ export interface IntegerAttention {
 
 /** One block of the network. */
 export interface IntegerLayer {
-  /** int16[d], Q0.15: normalized values (Q5.10) to the LSTM's int8 input; empty in the first layer, whose input is a table */
+  /**
+   * int16[d], Q0.15: normalized values (Q5.10) to the LSTM's int8 input; empty in the first layer, whose
+   * input is a table
+   */
   startScale: Int16Array;
   /** [4d][d], gates i, f, g, o */
   inputWeight: IntegerMatrix;
@@ -64,7 +70,10 @@ export interface IntegerLayer {
 export interface IntegerModel extends Model {
   /** int8[256][d]: the first layer's normalized input for every byte */
   input: Int8Array;
-  /** int16[d], Q0.15: normalized values (Q5.10) to that table. Engines do not need it; training that starts from a model does. */
+  /**
+   * int16[d], Q0.15: normalized values (Q5.10) to that table. Engines do not need it; training that starts
+   * from a model does.
+   */
   inputScale: Int16Array;
   layers: IntegerLayer[];
   /** int16[d], Q0.15: normalized values (Q5.10) to the softmax layer's int8 input */
@@ -439,8 +448,8 @@ export function parseOwnModel(bytes: Uint8Array<ArrayBuffer>, hash: Sha256 = sha
 const images = new WeakMap<IntegerModel, Uint8Array<ArrayBuffer>>();
 
 /**
- * A model as kernels outside JavaScript read it, and trust it: header and fields of its file, the weights not packed. Not to be
- * changed.
+ * A model as kernels outside JavaScript read it, and trust it: header and fields of its file, the weights not
+ * packed. Not to be changed.
  * @throws ShacompError ERR_MODEL_INVALID if it is an object that was not parsed
  */
 export function modelImage(model: IntegerModel): Uint8Array<ArrayBuffer> {

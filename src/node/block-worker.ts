@@ -1,7 +1,7 @@
 /** @file The thread of a worker: runs the jobs that it is sent, one after the other. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { BlockRunner } from '../codec/block-jobs.js';
-import { Breath } from '../codec/event-loop.js';
+import { Pauses } from '../codec/event-loop.js';
 import type { BlockJob } from '../codec/platform.js';
 import { ShacompError } from '../errors.js';
 import type { Model } from '../model/model.js';
@@ -13,7 +13,7 @@ const port = parentPort!;
 /** Shortest time in ms between two messages of progress. */
 const PROGRESS = 50;
 
-const runner = new BlockRunner(workerData as string, 1, NODE, new Breath());
+const runner = new BlockRunner(workerData as string, 1, NODE, new Pauses());
 const models = new Map<string, Model>();
 
 async function work(job: BlockJob, model: ToBlockWorker['model']): Promise<FromBlockWorker> {

@@ -140,7 +140,10 @@ class BlockThreads implements BlockWorkers {
   }
 }
 
-/** As `Platform.blockWorkers`; of as many threads as are asked for, by default SHACOMP_THREADS, else one for each processor. */
+/**
+ * As `Platform.blockWorkers`; of as many threads as are asked for, by default SHACOMP_THREADS, else one for
+ * each processor.
+ */
 export function blockWorkers({
   engine,
   threads,

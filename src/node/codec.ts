@@ -14,11 +14,11 @@ import { NODE as PLATFORM } from './platform.js';
 export const NODE: Platform = { ...PLATFORM, blockWorkers };
 
 /**
- * Compresses a source of chunks to a `.sha` file, chunk by chunk, one chunk per block. Memory is bounded by the block
- * size. The result depends on the bytes, the model, the level, the mode and the block size alone, and on where the source
- * has FLUSH in it: not on the chunks, engine or threads.
- * @throws ShacompError ERR_OPTIONS, ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_ENGINE_UNAVAILABLE, ERR_MEMORY_LIMIT;
- * the signal's reason; whatever the source throws
+ * Compresses a source of chunks to a `.sha` file, chunk by chunk, one chunk per block. Memory is bounded by
+ * the block size. The result depends on the bytes, the model, the level, the mode and the block size alone,
+ * and on where the source has FLUSH in it: not on the chunks, engine or threads.
+ * @throws ShacompError ERR_OPTIONS, ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_ENGINE_UNAVAILABLE,
+ * ERR_MEMORY_LIMIT; the signal's reason; whatever the source throws
  */
 export const compressChunks = (source: FlushableSource, options?: CompressOptions) =>
   compressor.compressChunks(source, options, NODE);
@@ -30,11 +30,11 @@ export const compressChunks = (source: FlushableSource, options?: CompressOption
 export const compress = (data: Bytes, options?: CompressOptions) => compressor.compress(data, options, NODE);
 
 /**
- * Decompresses a source of chunks, block by block: a block is given out once its checksum has matched. Members that
- * follow each other decode to the bytes of one after the other.
+ * Decompresses a source of chunks, block by block: a block is given out once its checksum has matched.
+ * Members that follow each other decode to the bytes of one after the other.
  * @throws ShacompError ERR_NOT_SHACOMP, ERR_UNSUPPORTED_VERSION, ERR_TRUNCATED, ERR_CORRUPT, ERR_CHECKSUM,
- * ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_ENGINE_UNAVAILABLE, ERR_MEMORY_LIMIT, ERR_OUTPUT_TOO_LARGE, ERR_OPTIONS;
- * the signal's reason; whatever the source throws
+ * ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_ENGINE_UNAVAILABLE, ERR_MEMORY_LIMIT, ERR_OUTPUT_TOO_LARGE,
+ * ERR_OPTIONS; the signal's reason; whatever the source throws
  */
 export const decompressChunks = (source: ByteSource, options?: DecompressOptions) =>
   decompressor.decompressChunks(source, options, NODE);
@@ -47,8 +47,8 @@ export const decompress = (data: Bytes, options?: DecompressOptions) =>
   decompressor.decompress(data, options, NODE);
 
 /**
- * Web streams that compress: `readable.pipeThrough(compressStream())`. {@link FLUSH} can be written in the place of bytes.
- * `cancel()` and `abort()` stop the work at once. Errors as {@link compressChunks}.
+ * Web streams that compress: `readable.pipeThrough(compressStream())`. {@link FLUSH} can be written in the
+ * place of bytes. `cancel()` and `abort()` stop the work at once. Errors as {@link compressChunks}.
  * @throws ShacompError ERR_OPTIONS
  */
 export const compressStream = (options?: CompressOptions): streams.ByteTransform<Bytes | typeof FLUSH> =>
@@ -62,8 +62,9 @@ export const decompressStream = (options?: DecompressOptions): streams.ByteTrans
   streams.decompressStream(options, NODE);
 
 /**
- * Compresses bytes and says what each of them cost: as coded, and in the opinion of the network and of the context models
- * alone. The costs of a block sum up to its payload, but for what the range coder loses: less than 0.01 % and 5 bytes.
+ * Compresses bytes and says what each of them cost: as coded, and by the predictions of the network and of
+ * the context models alone. The costs of a block sum up to its payload, but for what the range coder loses:
+ * less than 0.01 % and 5 bytes.
  * @throws as {@link compressChunks}; ERR_OPTIONS for more than 64 MiB
  */
 export const explain = (data: Bytes, options?: explainer.ExplainOptions) =>

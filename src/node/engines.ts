@@ -26,7 +26,10 @@ const CPU_ENGINES: readonly Entry<Engine>[] = [
   ...ENGINES,
 ];
 
-/** In the order in which 'auto' tries them. The GPU pays for large networks and many streams alone, so it is asked for. */
+/**
+ * In the order in which 'auto' tries them. The GPU pays for large networks and many streams alone, so it is
+ * asked for.
+ */
 const NODE_ENGINES: readonly Entry<Engine>[] = [
   ...CPU_ENGINES,
   {
@@ -45,8 +48,8 @@ const resources = ({ threads }: EngineOptions): EngineResources => ({
 });
 
 /**
- * The engine of that name; 'auto' is the environment variable SHACOMP_ENGINE if set, else the fastest engine that
- * runs here.
+ * The engine of that name; 'auto' is the environment variable SHACOMP_ENGINE if set, else the fastest engine
+ * that runs here.
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE with the reason, ERR_OPTIONS if no engine is called so
  */
 export async function selectEngine(name = 'auto', options: EngineOptions = {}): Promise<Engine> {

@@ -1,4 +1,7 @@
-/** @file The environment variables, declared once: the help, docs/cli.md and `shacomp info` are made from this list. */
+/**
+ * @file The environment variables, declared once: the help, docs/cli.md and `shacomp info` are made from this
+ * list.
+ */
 
 interface Variable {
   name: string;

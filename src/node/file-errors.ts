@@ -2,7 +2,10 @@
 import { getSystemErrorMap } from 'node:util';
 import { ShacompError } from '../errors.js';
 
-/** What a system error says, without code, call and path: "no such file or directory"; undefined for any other error. */
+/**
+ * What a system error says, without code, call and path: "no such file or directory"; undefined for any other
+ * error.
+ */
 export function systemReason(error: unknown): string | undefined {
   const errno = (error as NodeJS.ErrnoException | undefined)?.errno;
   return typeof errno === 'number' ? getSystemErrorMap().get(errno)?.[1] : undefined;

@@ -45,8 +45,8 @@ export function modelFolders(): string[] {
 }
 
 /**
- * Remembers by path what was made of files, until they change; the latest few. Failures are not remembered: the next
- * attempt may succeed.
+ * Remembers by path what was made of files, until they change; the latest few. Failures are not remembered:
+ * the next attempt may succeed.
  */
 class FileCache<T> {
   readonly #entries = new Map<string, { stamp: string; value: Promise<T> }>();
@@ -107,7 +107,8 @@ const facts = new FileCache<ModelFacts>(1000, (path) =>
 
 /**
  * Reads and parses a model file, past all that is remembered.
- * @throws ShacompError ERR_MODEL_INVALID, ERR_UNSUPPORTED_VERSION; Error unless it is a regular file; system errors
+ * @throws ShacompError ERR_MODEL_INVALID, ERR_UNSUPPORTED_VERSION; Error unless it is a regular file; system
+ * errors
  */
 export const readModelFile = (path: string): Promise<IntegerModel> =>
   withRegularFile(path, async ({ size, read }) => {

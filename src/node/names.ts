@@ -1,7 +1,7 @@
 /**
- * @file File names that are not UTF-8. On POSIX a name is bytes; Node.js replaces what is no UTF-8 by U+FFFD, which may be
- * the name of another file. Here such a byte b is kept as the lone surrogate U+DC00 + b, which no UTF-8 text holds
- * (PEP 383, "surrogateescape"), so that names stay strings and nothing is lost.
+ * @file File names that are not UTF-8. On POSIX a name is bytes; Node.js replaces what is no UTF-8 by U+FFFD,
+ * which may be the name of another file. Here such a byte b is kept as the lone surrogate U+DC00 + b, which
+ * no UTF-8 text holds (PEP 383, "surrogateescape"), so that names stay strings and nothing is lost.
  */
 import { isUtf8 } from 'node:buffer';
 

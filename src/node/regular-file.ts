@@ -1,4 +1,7 @@
-/** @file Regular files, opened so that nothing else can be read in their place: a pipe would hang, a device never end. */
+/**
+ * @file Regular files, opened so that nothing else can be read in their place: a pipe would hang, a device
+ * never end.
+ */
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { systemName } from './names.js';
@@ -25,7 +28,8 @@ export interface RegularFile {
  * @throws Error for anything else: folders, pipes, devices; system errors
  */
 export async function withRegularFile<T>(path: string, use: (file: RegularFile) => Promise<T>): Promise<T> {
-  // before it is opened, since that alone can do something to a device; and after, since it may be another one now
+  // before it is opened, since that alone can do something to a device; and after, since it may be another
+  // one now
   check(await stat(systemName(path)));
   const handle = await open(systemName(path), READ);
   try {

@@ -1,4 +1,7 @@
-/** @file Bytes to a regular file so that zeros take no space where the file system can have holes: as zstd and xz do. */
+/**
+ * @file Bytes to a regular file so that zeros take no space where the file system can have holes: as zstd and
+ * xz do.
+ */
 import type { FileHandle } from 'node:fs/promises';
 import { writeFully } from './write-fully.js';
 

@@ -9,8 +9,9 @@ import { NODE } from './codec.js';
 /** A Node stream that compresses. */
 export interface Compressor extends Duplex {
   /**
-   * As `flush` of zlib's streams: queued behind what was written, it ends a block, so that everything before can be
-   * decompressed from what has come out. Blocks that end early cost some 15 bytes each and compress less.
+   * As `flush` of zlib's streams: queued behind what was written, it ends a block, so that everything before
+   * can be decompressed from what has come out. Blocks that end early cost some 15 bytes each and compress
+   * less.
    * @param kind taken for zlib's sake: there is one kind
    * @param callback called once it has come out
    */
@@ -57,7 +58,7 @@ class CoderStream<Source> extends Duplex {
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
     this.#feed.put(chunk === FLUSH_BYTES ? FLUSH : chunk).then(
-      // readers hear of what was pushed in the next tick
+      // readers see what was pushed in the next tick
       () => process.nextTick(done),
       // destroyed without an error, it is none that this was not written
       () => done(this.errored),
@@ -100,8 +101,8 @@ class CompressorStream extends CoderStream<FlushableSource> implements Compresso
 }
 
 /**
- * Node stream that compresses what is written to it, as `zlib.createGzip` does: bytes, or strings in any encoding.
- * `destroy()` stops the work at once. Emits errors as {@link compressChunks} throws them.
+ * Node stream that compresses what is written to it, as `zlib.createGzip` does: bytes, or strings in any
+ * encoding. `destroy()` stops the work at once. Emits errors as {@link compressChunks} throws them.
  * @throws ShacompError ERR_OPTIONS
  */
 export const createCompress = (options?: CompressOptions): Compressor =>

@@ -1,4 +1,7 @@
-/** @file The process that has the GPU: loads npm's `webgpu` and runs networks for the process that started it (webgpu.ts). */
+/**
+ * @file The process that has the GPU: loads npm's `webgpu` and runs networks for the process that started it
+ * (webgpu.ts).
+ */
 
 import { findAdapter, gpuUnavailable } from '../engines/webgpu/device.js';
 import { type WebGpuPredictor, webgpuPredictor } from '../engines/webgpu/engine.js';

@@ -1,6 +1,6 @@
 /**
- * @file The WebGPU engine in Node: npm's `webgpu`, in a process of its own that does nothing else. Where that process or its
- * device ends, the CPU carries on with the same bytes.
+ * @file The WebGPU engine in Node: npm's `webgpu`, in a process of its own that does nothing else. Where that
+ * process or its device ends, the CPU carries on with the same bytes.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -378,7 +378,9 @@ class GuardedNetwork implements CodingNetwork {
     }).catch(() => {});
   }
 
-  /** Does something in turn: on the GPU, or if that fails on the CPU, which then goes on with all that comes. */
+  /**
+   * Does something in turn: on the GPU, or if that fails on the CPU, which then goes on with all that comes.
+   */
   private attempt<T>(
     onGpu: (gpu: GpuProcess) => Promise<T>,
     onCpu: (spare: Network) => Promise<T>,

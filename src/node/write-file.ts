@@ -1,4 +1,7 @@
-/** @file Files that appear whole or not at all: written beside their place, brought to the disk, then given their name. */
+/**
+ * @file Files that appear whole or not at all: written beside their place, brought to the disk, then given
+ * their name.
+ */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/promises';
@@ -29,7 +32,10 @@ export interface NewFile {
   readonly handle: FileHandle;
   /** Writes all of these bytes at the end. @throws system errors */
   write(bytes: Uint8Array): Promise<void>;
-  /** All is written: gives it its length, if it ends with a hole. To be called before times are set. @throws system errors */
+  /**
+   * All is written: gives it its length, if it ends with a hole. To be called before times are set. @throws
+   * system errors
+   */
   end(): Promise<void>;
   /** Brings it to the disk, ended. @throws system errors */
   finish(): Promise<void>;
@@ -96,7 +102,10 @@ export async function newFile(
   };
 }
 
-/** Gives a complete file its name. Where it must not overwrite, a link does so without a gap between test and act. */
+/**
+ * Gives a complete file its name. Where it must not overwrite, a link does so without a gap between test and
+ * act.
+ */
 async function giveName(temporary: string, path: string, overwrite: boolean): Promise<void> {
   const [from, to] = [systemName(temporary), systemName(path)];
   if (overwrite) return rename(from, to);

@@ -1,6 +1,6 @@
 /**
- * @file Checkpoints: a safetensors file of the parameters, and beside it (`<name>.state.safetensors`) what a run needs to go on
- * as if it had not stopped.
+ * @file Checkpoints: a safetensors file of the parameters, and beside it (`<name>.state.safetensors`) what a
+ * run needs to go on as if it had not stopped.
  */
 import { ShacompError } from '../errors.js';
 import { type Architecture, elements, parameters } from '../model/architecture.js';
@@ -116,8 +116,8 @@ export async function writeState(path: string, network: TrainingNetwork, progres
 
 /**
  * Puts the network where a stopped run left it. The network changes only if the whole file is good.
- * @throws ShacompError ERR_CHECKPOINT_INVALID if the run was of another shape, batch, segment length or number format;
- *   ERR_FILE
+ * @throws ShacompError ERR_CHECKPOINT_INVALID if the run was of another shape, batch, segment length or
+ *   number format; ERR_FILE
  */
 export async function resume(path: string, network: TrainingNetwork): Promise<Progress> {
   const file = statePath(path);

@@ -1,17 +1,24 @@
 /**
- * @file Rounding a matrix so that the errors of its weights cancel in its products: GPTQ (Frantar et al. 2022, arXiv:2210.17323),
- * after Optimal Brain Surgeon (Hassibi and Stork 1993).
+ * @file Rounding a matrix so that the errors of its weights cancel in its products: GPTQ (Frantar et al.
+ * 2022, arXiv:2210.17323), after Optimal Brain Surgeon (Hassibi and Stork 1993).
  *
- * A row's weights are rounded one after the other. With the second moment H of the inputs, the squared error of the product is
- * e H e^T; what a weight loses is made good, as far as the inputs go together, by those that come after it.
+ * A row's weights are rounded one after the other. With the second moment H of the inputs, the squared error
+ * of the product is e H e^T; what a weight loses is made good, as far as the inputs go together, by those
+ * that come after it.
  */
 
-/** Share of the mean second moment that is added to all, against inputs that hardly vary on the calibration text. */
+/**
+ * Share of the mean second moment that is added to all, against inputs that hardly vary on the calibration
+ * text.
+ */
 const DAMPING = 0.01;
 
 /** What one second moment does to the rounding of any matrix that reads those inputs. */
 export class Compensation {
-  /** columns from the largest second moment to the smallest: what is rounded last has the fewest to make good for it */
+  /**
+   * columns from the largest second moment to the smallest: what is rounded last has the fewest to make good
+   * for it
+   */
   private readonly order: Int32Array;
   /** U, upper triangular, U^T U the inverse of the moment in that order */
   private readonly factor: Float64Array[];
@@ -23,7 +30,8 @@ export class Compensation {
     this.power = Float64Array.from({ length: d }, (_, k) => moment[k * d + k]);
     const damping = (DAMPING * this.power.reduce((a, b) => a + b)) / d + 1e-6;
     this.order = Int32Array.from({ length: d }, (_, k) => k).sort((a, b) => this.power[b] - this.power[a]);
-    // With J the reversal of the order: J H J = L L^T gives U = J L^-1 J, lower triangular inverted, then read backwards.
+    // With J the reversal of the order: J H J = L L^T gives U = J L^-1 J, lower triangular inverted, then
+    // read backwards.
     const at = (i: number, j: number) => this.order[d - 1 - i] * d + this.order[d - 1 - j];
     const lower = cholesky(d, (i, j) => moment[at(i, j)] + (i === j ? damping : 0));
     const inverse = inverted(lower);

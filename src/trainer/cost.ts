@@ -1,4 +1,4 @@
-/** @file What a float network thinks a text costs. */
+/** @file What a text costs by a float network's predictions. */
 import { setImmediate } from 'node:timers/promises';
 import { type Architecture, INITIAL_BYTE } from '../model/architecture.js';
 import { fill } from './checkpoint.js';
@@ -16,8 +16,8 @@ export interface Cost {
 }
 
 /**
- * What the network thinks the text of every held-out file costs; every piece starts cold. The state of a training run is left
- * alone.
+ * What the text of every held-out file costs by the network's predictions; every piece starts cold. The state
+ * of a training run is left alone.
  * @param heldOut pieces that are whole segments long
  * @param ema with the averaged weights
  * @returns by path; null if `signal` fired
@@ -66,8 +66,8 @@ export function wholeSegments(text: Uint8Array): Uint8Array {
 }
 
 /**
- * Bits that a float network gives to a text, cut into streams as `crossEntropy` cuts it for the integer network: what a
- * quantized network is measured against.
+ * Bits that a float network gives to a text, cut into streams as `crossEntropy` cuts it for the integer
+ * network: what a quantized network is measured against.
  * @param text from {@link wholeSegments}
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE where nothing trains here
  */

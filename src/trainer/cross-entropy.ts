@@ -1,7 +1,7 @@
 /** @file What a network's predictions cost, without coding. */
 import { predictRows } from '../codec/block/predict.js';
 import type { SymbolSink } from '../codec/block/symbol-coder.js';
-import { Breath } from '../codec/event-loop.js';
+import { Pauses } from '../codec/event-loop.js';
 import type { Engine } from '../engines/engine.js';
 import { SYMBOLS } from '../model/architecture.js';
 import type { Model } from '../model/model.js';
@@ -31,7 +31,7 @@ export async function crossEntropy(engine: Engine, model: Model, text: Uint8Arra
   const network = engine.open(model, streams);
   const sum = new CrossEntropy();
   try {
-    await predictRows({ block: text, streams, network, breath: new Breath() }, sum);
+    await predictRows({ block: text, streams, network, pauses: new Pauses() }, sum);
     return sum.bits;
   } finally {
     network.close();

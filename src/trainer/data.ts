@@ -17,8 +17,8 @@ export interface TextSource {
 }
 
 /**
- * Part of a file. It is opened for every read, so that any number of files can be trained on; the operating system keeps
- * what fits.
+ * Part of a file. It is opened for every read, so that any number of files can be trained on; the operating
+ * system keeps what fits.
  */
 export class TextFile {
   private constructor(
@@ -75,7 +75,9 @@ function withFile<T>(path: string, use: (fd: number) => T): T {
   }
 }
 
-/** Mean lengths of the pieces that streams read: most long, some short, so that cold starts are trained too. */
+/**
+ * Mean lengths of the pieces that streams read: most long, some short, so that cold starts are trained too.
+ */
 const LONG = 48 * 1024;
 const SHORT = 3 * 1024;
 const SHORT_SHARE = 0.5;
@@ -103,8 +105,8 @@ export interface SamplerState {
 }
 
 /**
- * B streams that read contiguous text. When its piece ends, a stream is reset and jumps to a random line of a random file. The same
- * seed gives the same segments.
+ * B streams that read contiguous text. When its piece ends, a stream is reset and jumps to a random line of a
+ * random file. The same seed gives the same segments.
  */
 export class Sampler {
   private readonly random: Random;
@@ -216,8 +218,8 @@ export interface HeldOut {
 }
 
 /**
- * Takes about `bytes` bytes of each file as `count` equal pieces spread over it, whole segments long. Files shorter than a
- * segment are left out.
+ * Takes about `bytes` bytes of each file as `count` equal pieces spread over it, whole segments long. Files
+ * shorter than a segment are left out.
  */
 export function heldOutPieces(
   files: readonly TextFile[],

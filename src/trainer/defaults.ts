@@ -1,10 +1,15 @@
-/** @file What a training run does where it is not told otherwise: trainer, command line and help take it from here. */
+/**
+ * @file What a training run does where it is not told otherwise: trainer, command line and help take it from
+ * here.
+ */
 import type { Schedule } from './schedule.js';
 
 /** Share of every input, its end, that is measured and not trained on, where no held-out files are given. */
 export const HELD_OUT_SHARE = 0.02;
 
-/** Highest learning rate of the command line where a run begins with trained weights: they are moved gently. */
+/**
+ * Highest learning rate of the command line where a run begins with trained weights: they are moved gently.
+ */
 export const FINE_TUNING_RATE = 1e-3;
 
 /** Defaults of `TrainOptions`, which says what they are. */

@@ -1,10 +1,12 @@
 /**
- * @file The float network of an integer model: to train on from a `.sharnn` file, without the checkpoint it was made of.
+ * @file The float network of an integer model: to train on from a `.sharnn` file, without the checkpoint it
+ * was made of.
  *
- * What `quantize.ts` folded stays folded where a norm's gain of 1 says the same. Two foldings have to be undone, since the
- * float network uses a parameter twice: the embedding is the first layer's input and the softmax's matrix, and a position of
- * the memory is key and value. The gates' openness and the scale of what is only normalized cannot be known from
- * the integer model; they are chosen such that the gates are neither shut nor fully open.
+ * What `quantize.ts` folded stays folded where a norm's gain of 1 says the same. Two foldings have to be
+ * undone, since the float network uses a parameter twice: the embedding is the first layer's input and the
+ * softmax's matrix, and a position of the memory is key and value. The gates' openness and the scale of what
+ * is only normalized cannot be known from the integer model; they are chosen such that the gates are neither
+ * shut nor fully open.
  */
 import { type Architecture, elements, parameters, SYMBOLS } from '../model/architecture.js';
 import type { Affine, IntegerAttention, IntegerMatrix, IntegerModel } from '../model/sharnn.js';
@@ -20,7 +22,10 @@ const ROUNDS = 30;
 
 const logit = (p: number) => Math.log(p / (1 - p));
 
-/** W[r][k] of a matrix whose rescaled product counts `unit(r)` to 1, for an input of which one unit of the int8 is step[k]. */
+/**
+ * W[r][k] of a matrix whose rescaled product counts `unit(r)` to 1, for an input of which one unit of the
+ * int8 is step[k].
+ */
 function weights(m: IntegerMatrix, step: Float64Array, unit: (row: number) => number): Float64Array {
   const d = step.length;
   return Float64Array.from(m.weight, (w, i) => {
@@ -111,9 +116,9 @@ export function dequantize(model: IntegerModel): { arch: Architecture; values: M
 /**
  * The embedding E and the final norm's gain g, of E's normalized rows and of E diag(g).
  *
- * With row s of E = deviation(s) · normal(s) + mean(s), every entry gives g(k) · E(s,k) = folded(s,k): linear in g for given rows and
- * in a row's deviation and mean for a given g. Alternating least squares solve it up to a common factor, which g takes up
- * so that the rows have unit deviation on average.
+ * With row s of E = deviation(s) · normal(s) + mean(s), every entry gives g(k) · E(s,k) = folded(s,k): linear
+ * in g for given rows and in a row's deviation and mean for a given g. Alternating least squares solve it up
+ * to a common factor, which g takes up so that the rows have unit deviation on average.
  */
 function untie(normal: Float64Array, folded: Float64Array, d: number) {
   const deviation = new Float64Array(SYMBOLS).fill(1);

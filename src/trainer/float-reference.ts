@@ -1,9 +1,10 @@
 /**
  * @file The float network (docs/model.md, section 1) with its gradients, in plain float64.
  *
- * This file must stay readable and free of tricks: the C++ trainer and the PyTorch program are checked against it.
- * Each building block works on one sequence and returns its output together with a function that takes the
- * gradient of the output, adds to the gradients of the block's parameters and returns the gradient of the input.
+ * This file must stay readable and free of tricks: the C++ trainer and the PyTorch program are checked
+ * against it. Each building block works on one sequence and returns its output together with a function that
+ * takes the gradient of the output, adds to the gradients of the block's parameters and returns the gradient
+ * of the input.
  */
 import { type Architecture, elements, INITIAL_BYTE, parameters, SYMBOLS } from '../model/architecture.js';
 
@@ -24,7 +25,9 @@ export interface LayerState {
 /** State of B sequences: [B][layers]. */
 export type FloatState = LayerState[][];
 
-/** One segment of T steps of B sequences. Bytes are step-major: position t of sequence b is at [t * B + b]. */
+/**
+ * One segment of T steps of B sequences. Bytes are step-major: position t of sequence b is at [t * B + b].
+ */
 export interface Segment {
   B: number;
   T: number;
@@ -72,9 +75,9 @@ export function inputsOf(text: Uint8Array): Uint8Array {
 /**
  * Logits and loss of a segment.
  *
- * A query sees the last `arch.window` positions, itself included, of those that are in memory: the positions of this
- * segment and at most `carry` from before it. `carry = window - 1` (the default) is what the codec's network does;
- * trainers carry `window - T`, so that the window never ends inside a segment.
+ * A query sees the last `arch.window` positions, itself included, of those that are in memory: the positions
+ * of this segment and at most `carry` from before it. `carry = window - 1` (the default) is what the codec's
+ * network does; trainers carry `window - T`, so that the window never ends inside a segment.
  */
 export function forward(
   arch: Architecture,

@@ -1,12 +1,14 @@
 /**
- * @file Growing: a larger network that computes what a smaller one does, to train on from instead of from random weights.
+ * @file Growing: a larger network that computes what a smaller one does, to train on from instead of from
+ * random weights.
  *
- * Width grows by doubling (Net2Net, Chen et al. 2016, arXiv:1511.05641, section 2.3): every unit stands twice, and each weight
- * that reads it is divided between the copies, unevenly, so that their gradients differ and the copies part. Vectors of width
- * 2d hold the copies one after the other: unit k is at k and d + k.
+ * Width grows by doubling (Net2Net, Chen et al. 2016, arXiv:1511.05641, section 2.3): every unit stands
+ * twice, and each weight that reads it is divided between the copies, unevenly, so that their gradients
+ * differ and the copies part. Vectors of width 2d hold the copies one after the other: unit k is at k and d +
+ * k.
  *
- * Depth grows by layers that pass their input on. A block's output is a function of its LSTM's h alone, which is bounded: so
- * they can only be nearly the identity (see `passingLayer`).
+ * Depth grows by layers that pass their input on. A block's output is a function of its LSTM's h alone, which
+ * is bounded: so they can only be nearly the identity (see `passingLayer`).
  */
 import { ShacompError } from '../errors.js';
 import { type Architecture, elements, parameters } from '../model/architecture.js';
@@ -14,7 +16,10 @@ import { Random } from './random.js';
 
 type Values = ReadonlyMap<string, Float32Array>;
 
-/** Scale of a passing layer's cell input: small enough for tanh(x) = x, large enough for a first step not to drown it. */
+/**
+ * Scale of a passing layer's cell input: small enough for tanh(x) = x, large enough for a first step not to
+ * drown it.
+ */
 const PASSING_SCALE = 1 / 32;
 /** Bias of a passing layer's forget gate: sigmoid(-6) = 0.0025 of the cell is left after a step. */
 const PASSING_FORGET = -6;
@@ -24,8 +29,9 @@ const PASSING_VALUE = -6;
 /**
  * The parameters of a network of shape `to` that computes what `values` of shape `from` do.
  *
- * Wider networks are equal, but for rounding; deeper ones nearly so. A longer window lets queries see more positions
- * than before. Layers are added before the old ones or after them, such that the old layers keep their attention.
+ * Wider networks are equal, but for rounding; deeper ones nearly so. A longer window lets queries see more
+ * positions than before. Layers are added before the old ones or after them, such that the old layers keep
+ * their attention.
  *
  * @param seed of the uneven division
  * @throws ShacompError ERR_OPTIONS if there is no way from one shape to the other
@@ -81,7 +87,8 @@ function doubled(arch: Architecture, values: Values, random: Random): Map<string
         const source = isEmbedding ? row : unitOf(row, d);
         for (let k = 0; k < d; k++) {
           const weight = old[source * d + k];
-          // The embedding is the softmax's matrix too: both copies keep the whole weight, and the final norm is halved.
+          // The embedding is the softmax's matrix too: both copies keep the whole weight, and the final norm
+          // is halved.
           const share = isEmbedding ? 1 : random.uniform();
           value[row * 2 * d + k] = share * weight;
           value[row * 2 * d + d + k] = isEmbedding ? weight : (1 - share) * weight;
@@ -94,17 +101,25 @@ function doubled(arch: Architecture, values: Values, random: Random): Map<string
   return grown;
 }
 
-/** Row of the old tensor that row `row` of the doubled one copies: both consist of groups of d and 2d rows (gates, chunks). */
+/**
+ * Row of the old tensor that row `row` of the doubled one copies: both consist of groups of d and 2d rows
+ * (gates, chunks).
+ */
 const unitOf = (row: number, d: number): number => Math.floor(row / (2 * d)) * d + (row % d);
 
-/** What a vector is multiplied by: sums over units are twice as large, and scores are divided by sqrt(2d) instead of sqrt(d). */
+/**
+ * What a vector is multiplied by: sums over units are twice as large, and scores are divided by sqrt(2d)
+ * instead of sqrt(d).
+ */
 function factorOf(name: string): number {
   if (name.startsWith('norm_final.')) return 0.5;
   if (name.includes('.attention.norm_query.')) return Math.SQRT1_2;
   return 1;
 }
 
-/** Places the layers of `values` at `first`, and passing layers around them. `arch` and `to` have one width. */
+/**
+ * Places the layers of `values` at `first`, and passing layers around them. `arch` and `to` have one width.
+ */
 function deepened(
   arch: Architecture,
   values: Values,
@@ -123,9 +138,9 @@ function deepened(
 }
 
 /**
- * A parameter of a layer whose output is, after the norm that reads it, its input: the cell's input is the layer's times
- * PASSING_SCALE, input and output gates are constant (a norm follows: their size does not matter), the cell forgets, and the boom
- * layer and the attention give nothing.
+ * A parameter of a layer whose output is, after the norm that reads it, its input: the cell's input is the
+ * layer's times PASSING_SCALE, input and output gates are constant (a norm follows: their size does not
+ * matter), the cell forgets, and the boom layer and the attention give nothing.
  */
 function passingLayer(name: string, shape: number[], d: number): Float32Array {
   const value = new Float32Array(elements(shape));

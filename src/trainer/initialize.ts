@@ -3,8 +3,8 @@ import { type Architecture, elements, parameters } from '../model/architecture.j
 import { Random } from './random.js';
 
 /**
- * Fills a flat vector in the order of `parameters(arch)`. Norm gains are 1, biases and attention gates 0, the forget gate's
- * bias 1 (Jozefowicz 2015); LSTM matrices are uniform in ±1/sqrt(d), the others normal.
+ * Fills a flat vector in the order of `parameters(arch)`. Norm gains are 1, biases and attention gates 0, the
+ * forget gate's bias 1 (Jozefowicz 2015); LSTM matrices are uniform in ±1/sqrt(d), the others normal.
  */
 export function initialize(arch: Architecture, weights: Float32Array, seed: number): void {
   const random = new Random(seed);

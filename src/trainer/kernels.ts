@@ -1,4 +1,7 @@
-/** @file What the training kernels offer, natively (native.ts) and in WebAssembly (wasm.ts). Both are the same C++. */
+/**
+ * @file What the training kernels offer, natively (native.ts) and in WebAssembly (wasm.ts). Both are the same
+ * C++.
+ */
 
 /** Shape of one training run. */
 export interface TrainConfig {

@@ -70,7 +70,8 @@ export const trainingIsas = (): string[] => nativeAddon<TrainAddon>().trainKerne
 /**
  * The addon's training kernels.
  * @param isa instruction set; default: SHACOMP_ISA if the trainer has it, else the best one
- * @throws ShacompError ERR_ENGINE_UNAVAILABLE if the addon does not run here; ERR_OPTIONS as {@link chooseIsa}
+ * @throws ShacompError ERR_ENGINE_UNAVAILABLE if the addon does not run here; ERR_OPTIONS as {@link
+ * chooseIsa}
  */
 export function nativeTraining(isa?: string): TrainKernels {
   const addon = nativeAddon<TrainAddon & IsaLists>();

@@ -129,8 +129,8 @@ export class TrainingNetwork implements Vectors {
   }
 
   /**
-   * Forward, backward and one AdamW step; the state of the sequences is carried to the next segment. With a gradient of a norm
-   * that is not below {@link LARGEST_NORM} the weights stay as they are.
+   * Forward, backward and one AdamW step; the state of the sequences is carried to the next segment. With a
+   * gradient of a norm that is not below {@link LARGEST_NORM} the weights stay as they are.
    */
   step(segment: Segment, { time, ...update }: OptimizerStep): StepResult {
     const correction = (beta: number) => 1 / (1 - beta ** time);
@@ -142,7 +142,8 @@ export class TrainingNetwork implements Vectors {
   }
 
   /**
-   * Forward only, with a state of its own; raises `ranges`. Returns the loss of each sequence in nats (the array is reused).
+   * Forward only, with a state of its own; raises `ranges`. Returns the loss of each sequence in nats (the
+   * array is reused).
    * @param ema with the averaged weights
    * @param prepare the weights have changed since the last call, or this is the first since a step
    */

@@ -1,11 +1,12 @@
 /**
  * @file Turns a float checkpoint into the integer model (docs/model.md, section 3).
  *
- * Weights become int8 with one scale per output row. The gain and bias of a norm that only feeds a matrix are folded into
- * that matrix, the paper's attention gates into the query and the value, so that the integer network has fewer steps than
- * the float one. An int8 activation has a step per channel, as large as the channel needs on calibration text: a few channels of a
- * trained network are several times as large as the others (Dettmers et al. 2022, arXiv:2208.07339). The steps go into the
- * columns of the matrix that reads it, as in SmoothQuant (Xiao et al. 2022, arXiv:2211.10438).
+ * Weights become int8 with one scale per output row. The gain and bias of a norm that only feeds a matrix are
+ * folded into that matrix, the paper's attention gates into the query and the value, so that the integer
+ * network has fewer steps than the float one. An int8 activation has a step per channel, as large as the
+ * channel needs on calibration text: a few channels of a trained network are several times as large as the
+ * others (Dettmers et al. 2022, arXiv:2208.07339). The steps go into the columns of the matrix that reads it,
+ * as in SmoothQuant (Xiao et al. 2022, arXiv:2211.10438).
  *
  * Constants are never clipped: one that does not fit is an error.
  */
@@ -30,7 +31,10 @@ import { BOOM_UNIT, gainUnit, gateUnit, LOGIT_UNIT, Q10, STATE_UNIT, stepsOf } f
 export type FloatParameters = ReadonlyMap<string, Float32Array>;
 
 export interface QuantizeOptions {
-  /** Bits of a weight: 8 (up to 127 in magnitude), 7 (63, the default) or 6 (31). Fewer are faster where there is no VNNI. */
+  /**
+   * Bits of a weight: 8 (up to 127 in magnitude), 7 (63, the default) or 6 (31). Fewer are faster where there
+   * is no VNNI.
+   */
   bits?: 6 | 7 | 8;
 }
 
@@ -73,7 +77,10 @@ function stepsFor(ranges: Float32Array, margin = MARGIN): Steps {
   return { scale, step: stepsOf(scale) };
 }
 
-/** Second moment of an int8 input, from that of the float one: its channels in their steps, and what rounding it adds. */
+/**
+ * Second moment of an int8 input, from that of the float one: its channels in their steps, and what rounding
+ * it adds.
+ */
 function inSteps(moment: Float32Array, step: Float64Array): Float64Array {
   const d = step.length;
   return Float64Array.from(moment, (m, i) => {
@@ -83,7 +90,8 @@ function inSteps(moment: Float32Array, step: Float64Array): Float64Array {
 }
 
 /**
- * The step of a row of weights: of some that let the largest pass the limit by up to twice, the one with the least squared error.
+ * The step of a row of weights: of some that let the largest pass the limit by up to twice, the one with the
+ * least squared error.
  * @param power of each weight's input
  */
 function bestStep(row: Float64Array, power: Float64Array, limit: number): number {
@@ -151,8 +159,8 @@ class Parameters {
   }
 
   /**
-   * Rounds a matrix [rows][d] of an int8 input, so that the rescaled product of row r has the value of the float
-   * product times `unit(r)`.
+   * Rounds a matrix [rows][d] of an int8 input, so that the rescaled product of row r has the value of the
+   * float product times `unit(r)`.
    * @param weight of the float input
    * @param step of the int8 input's channels
    * @param moment of the float input; without it every weight is rounded by itself
@@ -200,8 +208,8 @@ const toBias = (what: string, bias: ArrayLike<number>, unit: (i: number) => numb
   Int32Array.from({ length: bias.length }, (_, i) => rounded(bias[i] * unit(i), BIAS_LIMIT, what));
 
 /**
- * Gain and bias of an input with `inputBits` fractional bits, for a result in Q.10: the gain gets as many fractional bits
- * as its largest value leaves in an int16.
+ * Gain and bias of an input with `inputBits` fractional bits, for a result in Q.10: the gain gets as many
+ * fractional bits as its largest value leaves in an int16.
  */
 function toAffine(what: string, gain: ArrayLike<number>, bias: ArrayLike<number>, inputBits: number): Affine {
   // shift = inputBits + fractional bits of the gain - 10
@@ -351,7 +359,8 @@ function tableMoment(table: Int8Array, step: Float64Array, shares: Float64Array)
 /**
  * Rounds a checkpoint to integers.
  * @param ranges how large its activations become (`activationRanges`)
- * @throws ShacompError ERR_CHECKPOINT_INVALID if a parameter is missing, misshapen or not finite, or does not fit the format
+ * @throws ShacompError ERR_CHECKPOINT_INVALID if a parameter is missing, misshapen or not finite, or does not
+ * fit the format
  */
 export function quantize(
   arch: Architecture,
@@ -400,7 +409,10 @@ export function quantize(
   );
 }
 
-/** How many channels or sums go beyond what a model was calibrated for, by site: what is clipped on other text. */
+/**
+ * How many channels or sums go beyond what a model was calibrated for, by site: what is clipped on other
+ * text.
+ */
 export function beyond(calibrated: ActivationRanges, met: ActivationRanges): Map<string, number> {
   const found = new Map<string, number>();
   const note = (site: string, room: ArrayLike<number>, most: ArrayLike<number>) => {

@@ -1,4 +1,6 @@
-/** @file How large the float network's activations become on some text: what the quantizer fits its ranges to. */
+/**
+ * @file How large the float network's activations become on some text: what the quantizer fits its ranges to.
+ */
 import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { ShacompError } from '../errors.js';
@@ -35,7 +37,10 @@ export interface ActivationRanges {
   moments?: Moments;
 }
 
-/** Mean of x xᵀ over positions, [d][d], of the inputs x of products: normalized vectors without gain and bias, and the LSTM's state. */
+/**
+ * Mean of x xᵀ over positions, [d][d], of the inputs x of products: normalized vectors without gain and bias,
+ * and the LSTM's state.
+ */
 export interface Moments {
   layers: {
     /** zeros in the first layer, whose input is a table */
@@ -97,9 +102,12 @@ function momentsOf(arch: Architecture, all: Float32Array, counts: Float64Array):
 }
 
 /**
- * Runs the float network over some texts side by side, each from the cold state, and notes how large its activations become.
- * @param texts long enough to fill the memory; whole segments of 64 bytes are used, and shorter texts begin again until the longest is over
- * @throws ShacompError ERR_ENGINE_UNAVAILABLE where nothing trains, ERR_OPTIONS if a text is shorter than a segment
+ * Runs the float network over some texts side by side, each from the cold state, and notes how large its
+ * activations become.
+ * @param texts long enough to fill the memory; whole segments of 64 bytes are used, and shorter texts begin
+ * again until the longest is over
+ * @throws ShacompError ERR_ENGINE_UNAVAILABLE where nothing trains, ERR_OPTIONS if a text is shorter than a
+ * segment
  */
 export async function activationRanges(
   arch: Architecture,

@@ -45,10 +45,11 @@ export const total = (parts: readonly Bits[]): Bits =>
   );
 
 /**
- * Costs of some texts, each as one stream from the cold state, in both networks. Text beyond whole segments of 64 bytes is left out.
+ * Costs of some texts, each as one stream from the cold state, in both networks. Text beyond whole segments
+ * of 64 bytes is left out.
  *
- * The float network sees up to 63 positions fewer at the start of a segment than the integer one, whose window never shrinks
- * (docs/training.md, section 2): a small negative loss is no mistake.
+ * The float network sees up to 63 positions fewer at the start of a segment than the integer one, whose
+ * window never shrinks (docs/training.md, section 2): a small negative loss is no mistake.
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE where nothing trains
  */
 export async function roundingLoss(

@@ -1,9 +1,9 @@
 /**
  * @file Reads and writes safetensors files: named tensors behind a JSON header.
  *
- * 8 bytes: length of the header (u64, little-endian); the header; the tensors' little-endian data, without gaps. The header maps
- * names to { dtype, shape, data_offsets: [begin, end) after the header }, and __metadata__ to a map of strings.
- * https://huggingface.co/docs/safetensors
+ * 8 bytes: length of the header (u64, little-endian); the header; the tensors' little-endian data, without
+ * gaps. The header maps names to { dtype, shape, data_offsets: [begin, end) after the header }, and
+ * __metadata__ to a map of strings. https://huggingface.co/docs/safetensors
  */
 import { endianness } from 'node:os';
 import { ShacompError } from '../errors.js';

@@ -10,7 +10,8 @@ export interface Schedule {
 }
 
 /**
- * @param progress share of the run that is done, by time or by steps; outside [0, 1] it counts as the nearer end
+ * @param progress share of the run that is done, by time or by steps; outside [0, 1] it counts as the nearer
+ * end
  */
 export function rateAt({ peak, warmup, decay }: Schedule, progress: number): number {
   const p = Math.max(0, Math.min(1, progress));

@@ -8,7 +8,8 @@ import { dequantize } from './dequantize.js';
 const isCheckpoint = (source: string) => source.endsWith('.safetensors');
 
 /**
- * Reads a `.safetensors` checkpoint, or a model by its path or name (`loadModel`), whose rounded weights become floats.
+ * Reads a `.safetensors` checkpoint, or a model by its path or name (`loadModel`), whose rounded weights
+ * become floats.
  * @throws ShacompError ERR_FILE, ERR_CHECKPOINT_INVALID, and as `loadModel`
  */
 export async function readStart(source: string): Promise<Pick<Checkpoint, 'arch' | 'values'>> {

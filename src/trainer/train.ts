@@ -26,7 +26,10 @@ export interface TrainOptions {
   heldOut?: string[];
   /** checkpoint to write (.safetensors); the state of the run lies beside it */
   output: string;
-  /** checkpoint or model ({@link readStart}) to start from instead of random weights; a smaller network is grown into `arch` */
+  /**
+   * checkpoint or model ({@link readStart}) to start from instead of random weights; a smaller network is
+   * grown into `arch`
+   */
   from?: string;
   /** go on with the run whose state lies beside `output`, if there is one */
   resume?: boolean;
@@ -48,7 +51,10 @@ export interface TrainOptions {
   rate?: number;
   warmup?: number;
   decay?: Schedule['decay'];
-  /** AdamW: decay of matrices (0.01), largest norm of a gradient (1; 0: any), decays of the moments (0.9, 0.99) */
+  /**
+   * AdamW: decay of matrices (0.01), largest norm of a gradient (1; 0: any), decays of the moments (0.9,
+   * 0.99)
+   */
   weightDecay?: number;
   clip?: number;
   beta1?: number;
@@ -113,8 +119,9 @@ const RANGES = {
 
 /**
  * Trains until the time or the steps are over, or `signal` fires, and writes the checkpoint.
- * @throws ShacompError ERR_OPTIONS, ERR_FILE, ERR_CHECKPOINT_INVALID, ERR_ENGINE_UNAVAILABLE, ERR_MEMORY_LIMIT;
- *   ERR_TRAINING_DIVERGED if the loss becomes infinite or no number (what was saved before stays)
+ * @throws ShacompError ERR_OPTIONS, ERR_FILE, ERR_CHECKPOINT_INVALID, ERR_ENGINE_UNAVAILABLE,
+ *   ERR_MEMORY_LIMIT; ERR_TRAINING_DIVERGED if the loss becomes infinite or no number (what was saved before
+ *   stays)
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const set = { ...TRAIN_DEFAULTS, ...defined(options) };
@@ -256,8 +263,8 @@ class Run {
   }
 
   /**
-   * Measures the averaged weights, which the checkpoint then holds; at the end of the run the last ones as well, and the
-   * better of the two are kept.
+   * Measures the averaged weights, which the checkpoint then holds; at the end of the run the last ones as
+   * well, and the better of the two are kept.
    */
   private async evaluate(final = false): Promise<void> {
     if (this.heldOut.length === 0) return;

@@ -1,6 +1,6 @@
 /**
- * @file What one unit of the integer network's numbers stands for (docs/model.md, section 3): `quantize.ts` makes them by this, and
- * `dequantize.ts` reads them.
+ * @file What one unit of the integer network's numbers stands for (docs/model.md, section 3): `quantize.ts`
+ * makes them by this, and `dequantize.ts` reads them.
  */
 
 /** Of an int8 activation's channels: its scale is Q0.15 and maps values in Q5.10. */

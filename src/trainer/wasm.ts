@@ -1,4 +1,7 @@
-/** @file The training kernels in WebAssembly, for machines where the addon does not run: one thread, float32 products. */
+/**
+ * @file The training kernels in WebAssembly, for machines where the addon does not run: one thread, float32
+ * products.
+ */
 import { type HeapExports, WasmHeap } from '../engines/wasm/memory.js';
 import { wasmModule } from '../node/wasm-module.js';
 import { type Segment, type TrainConfig, type TrainKernels, UPDATE, updateNumbers } from './kernels.js';

@@ -1,4 +1,7 @@
-/** @file The command line and names: those that are not UTF-8 are their files' own, and none of them commands a terminal. */
+/**
+ * @file The command line and names: those that are not UTF-8 are their files' own, and none of them commands
+ * a terminal.
+ */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { losslessWords } from '../../src/cli/arguments.js';
@@ -10,7 +13,9 @@ import { lettersModel, sampleText } from '../helpers/letters-model.js';
 const folder = eachInFolder();
 const linux = process.platform === 'linux';
 
-/** `x` and a byte that is no UTF-8, in hexadecimal as {@link names} gives it; and what Node.js makes of it. */
+/**
+ * `x` and a byte that is no UTF-8, in hexadecimal as {@link names} gives it; and what Node.js makes of it.
+ */
 const LATIN = Buffer.from('78e9', 'hex');
 const REPLACED = 'x\ufffd';
 /** The same name as a word of a shell command. */

@@ -125,7 +125,7 @@ describe('test', () => {
 });
 
 describe('eval', () => {
-  it('prints what the model thinks and what is coded, which agree within 0.1 %', async () => {
+  it('prints the cost by predictions and the coded size, which agree within 0.1 %', async () => {
     const f = folder();
     const long = sampleText(60_000);
     f.write('a', long);

@@ -1,4 +1,6 @@
-/** @file Threads of the command line: the same files whatever their number, an end that waits for none, holes. */
+/**
+ * @file Threads of the command line: the same files whatever their number, an end that waits for none, holes.
+ */
 import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';

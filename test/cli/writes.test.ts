@@ -1,4 +1,6 @@
-/** @file Every write of the command line is complete or an error: full disks, closed descriptors, slow pipes. */
+/**
+ * @file Every write of the command line is complete or an error: full disks, closed descriptors, slow pipes.
+ */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';

@@ -1,12 +1,12 @@
 /**
- * @file How long coding holds the event loop, on a clock that counts the work done instead of the time: every symbol takes
- * so many milliseconds, and nothing else takes any.
+ * @file How long coding holds the event loop, on a clock that counts the work done instead of the time: every
+ * symbol takes so many milliseconds, and nothing else takes any.
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { modelCost } from '../../src/cli/commands/eval.js';
 import { decodeBlock, encodeBlock } from '../../src/codec/block/block.js';
 import { codedMode } from '../../src/codec/block/modes.js';
-import { Breath, LONGEST_WAIT } from '../../src/codec/event-loop.js';
+import { LONGEST_WAIT, Pauses } from '../../src/codec/event-loop.js';
 import { SLICES, Trial } from '../../src/codec/strategy/trial.js';
 import type { Engine, MixKernels, Network } from '../../src/engines/engine.js';
 import { crossEntropy } from '../../src/trainer/cross-entropy.js';
@@ -52,7 +52,10 @@ function slowEngine(cost: number): Engine {
   };
 }
 
-/** A mixing coder that halves everything and takes `cost` ms per symbol, and 250 ms before the first; it decodes zeros. */
+/**
+ * A mixing coder that halves everything and takes `cost` ms per symbol, and 250 ms before the first; it
+ * decodes zeros.
+ */
 function slowMixing(cost: number): MixKernels {
   let size = 0;
   let prepared = 0;
@@ -117,7 +120,7 @@ const loops: [string, (cost: number) => Promise<unknown>][] = [
   [
     'the trial of a block',
     async (cost) => {
-      const tools = { mixing: slowMixing(cost / 2), breath: new Breath() };
+      const tools = { mixing: slowMixing(cost / 2), pauses: new Pauses() };
       const open = async () => slowEngine(cost / 2).open(model, SLICES);
       const trial = new Trial(likelyBytes(200_000), { ...tools, open });
       await trial.saving();
@@ -140,7 +143,7 @@ const loops: [string, (cost: number) => Promise<unknown>][] = [
 
 async function encode(mode: 'network' | 'mixing-fast' | 'network-mixing-fast', cost: number) {
   const network = mode.startsWith('network') ? slowEngine(cost).open(model, 1) : undefined;
-  const tools = { network, mixing: slowMixing(cost), breath: new Breath() };
+  const tools = { network, mixing: slowMixing(cost), pauses: new Pauses() };
   return encodeBlock(block, 1, codedMode(mode), tools);
 }
 
@@ -148,7 +151,7 @@ async function decode(mode: 'network' | 'mixing-fast' | 'network-mixing-fast', c
   // the network mode needs a payload that is one; the other coder is content with any
   const payload = (await encode('network', 0))!;
   const network = mode.startsWith('network') ? slowEngine(cost).open(model, 1) : undefined;
-  const tools = { network, mixing: slowMixing(cost), breath: new Breath() };
+  const tools = { network, mixing: slowMixing(cost), pauses: new Pauses() };
   return decodeBlock(payload, block.length, 1, codedMode(mode), tools);
 }
 
@@ -168,7 +171,7 @@ it('a machine that becomes slower by half from one moment to the next does not e
     return run(bytes, steps, frequencies);
   };
   const longest = await longestWait(() =>
-    encodeBlock(block, 8, codedMode('network'), { network: slower, breath: new Breath() }),
+    encodeBlock(block, 8, codedMode('network'), { network: slower, pauses: new Pauses() }),
   );
   expect(longest).toBeLessThanOrEqual(LONGEST_WAIT);
 });
@@ -190,7 +193,7 @@ it('where work is cut does not show in what comes out', async () => {
       payloads.push(
         await encodeBlock(bytes, 1, codedMode('network'), {
           network: slowEngine(cost).open(model, 1),
-          breath: new Breath(),
+          pauses: new Pauses(),
         }),
       );
     for (const payload of payloads) expect(payload).toEqual(payloads[0]);
@@ -210,7 +213,7 @@ it('results that come later are waited for in large portions, however long they 
     },
   };
   await longestWait(() =>
-    encodeBlock(block, 8, codedMode('network'), { network: remote, breath: new Breath() }),
+    encodeBlock(block, 8, codedMode('network'), { network: remote, pauses: new Pauses() }),
   );
   expect(Math.max(...calls)).toBe(4096);
 });

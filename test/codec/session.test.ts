@@ -1,4 +1,7 @@
-/** @file What a run holds: its network is opened when needed, kept while it fits, and closed however the run ends. */
+/**
+ * @file What a run holds: its network is opened when needed, kept while it fits, and closed however the run
+ * ends.
+ */
 import { describe, expect, it } from 'vitest';
 import { Networks } from '../../src/codec/session.js';
 import { compress, compressChunks, decompress, decompressChunks } from '../../src/index.js';

@@ -7,7 +7,7 @@ import {
   decompressChunks as decompressChunksOn,
   decompress as decompressOn,
 } from '../../src/codec/decompress.js';
-import { Breath } from '../../src/codec/event-loop.js';
+import { Pauses } from '../../src/codec/event-loop.js';
 import { inOrder } from '../../src/codec/in-order.js';
 import type { BlockWorkers, Platform } from '../../src/codec/platform.js';
 import { ShacompError } from '../../src/errors.js';
@@ -37,7 +37,7 @@ function platform(count: number, fail?: () => void) {
         fail?.();
         // others may begin, and end before
         await wait(seen.jobs % 2 === 0 ? 1 : 15);
-        return await new BlockRunner('wasm', 1, NODE, new Breath()).run(job, model, progress);
+        return await new BlockRunner('wasm', 1, NODE, new Pauses()).run(job, model, progress);
       } finally {
         seen.running--;
       }

@@ -81,7 +81,7 @@ describe('chunks', () => {
     await expect(decompress('text' as unknown as Uint8Array)).rejects.toMatchObject({ code: 'ERR_OPTIONS' });
   });
 
-  it('stop where the source throws, and the source hears when reading stops', async () => {
+  it('stop where the source throws, and the source is told when reading stops', async () => {
     let closed = 0;
     async function* failing() {
       try {

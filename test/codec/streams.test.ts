@@ -319,7 +319,10 @@ describe('flush()', () => {
     return Buffer.concat(parts);
   }
 
-  /** The first bytes that a live decoder gives for the start of a compressed stream. Waits for ever if they do not come. */
+  /**
+   * The first bytes that a live decoder gives for the start of a compressed stream. Waits for ever if they do
+   * not come.
+   */
   async function firstBytes(decoder: Duplex, bytes: Uint8Array, length: number): Promise<Buffer> {
     const parts: Buffer[] = [];
     decoder.write(bytes);

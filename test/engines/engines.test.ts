@@ -40,7 +40,10 @@ const extremes = (['signs', 'ones'] as const).flatMap((extreme) =>
     })),
   ),
 );
-/** Weights of 8, 7 and 6 bits: each has product kernels of its own. Widths with every number of 64 columns to 1024. */
+/**
+ * Weights of 8, 7 and 6 bits: each has product kernels of its own. Widths with every number of 64 columns to
+ * 1024.
+ */
 const narrow = [127, 63, 31].flatMap((limit) => [
   ...[64, 320, 512].map((width) => ({
     name: `random weights up to ${limit}, width ${width}`,
@@ -62,7 +65,10 @@ const narrow = [127, 63, 31].flatMap((limit) => [
     })),
   ),
 ]);
-/** One byte again and again: positions that are all alike weigh 255 each, and their sums pass 2^24 where the window is longer than 512. */
+/**
+ * One byte again and again: positions that are all alike weigh 255 each, and their sums pass 2^24 where the
+ * window is longer than 512.
+ */
 const alike = [510, 512, 513, 1030].map(
   (window) =>
     new Case(

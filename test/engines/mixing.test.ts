@@ -1,4 +1,7 @@
-/** @file The mixing coder's promises: round trips, bounded reactions to damaged payloads, redundant input, limits. */
+/**
+ * @file The mixing coder's promises: round trips, bounded reactions to damaged payloads, redundant input,
+ * limits.
+ */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { MixKernels } from '../../src/engines/engine.js';

@@ -1,10 +1,13 @@
-/** @file Blocks whose streams are independent, by the engines that code them whole: the same codes, the same refusals. */
+/**
+ * @file Blocks whose streams are independent, by the engines that code them whole: the same codes, the same
+ * refusals.
+ */
 import { describe, expect, it } from 'vitest';
 import { decodeBlock, encodeBlock } from '../../src/codec/block/block.js';
 import { codedMode } from '../../src/codec/block/modes.js';
 import { stepCount } from '../../src/codec/block/slices.js';
 import { joinCodes } from '../../src/codec/block/stream-table.js';
-import { Breath } from '../../src/codec/event-loop.js';
+import { Pauses } from '../../src/codec/event-loop.js';
 import type { Engine } from '../../src/engines/engine.js';
 import { referenceEngine } from '../../src/engines/reference/engine.js';
 import { allEngines } from '../helpers/conformance.js';
@@ -51,12 +54,12 @@ describe.skipIf(able.length === 0).each(able)('streams coded by $label', ({ engi
   it('leave nothing behind in the network: the next block, and lockstep, begin anew', async () => {
     const block = sampleText(300);
     const network = engine.open(letters, 4);
-    const breath = new Breath();
-    const tools = { network, kernels: engine.streams, breath };
+    const pauses = new Pauses();
+    const tools = { network, kernels: engine.streams, pauses };
     const mode = codedMode('network');
     const first = await encodeBlock(block, 4, mode, tools);
     expect(await encodeBlock(block, 4, mode, tools)).toEqual(first);
-    expect(await encodeBlock(block, 4, mode, { network, breath })).toEqual(first);
+    expect(await encodeBlock(block, 4, mode, { network, pauses })).toEqual(first);
     expect(Buffer.compare(await decodeBlock(first!, 300, 4, mode, tools), block)).toBe(0);
     network.close();
   });

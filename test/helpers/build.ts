@@ -1,4 +1,7 @@
-/** @file Runs before all tests: builds dist/ if it is older than src/, because the command line is tested as built. */
+/**
+ * @file Runs before all tests: builds dist/ if it is older than src/, because the command line is tested as
+ * built.
+ */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';

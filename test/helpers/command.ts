@@ -1,4 +1,6 @@
-/** @file Runs a command of the command line in this process, so that parts of it can be replaced or watched. */
+/**
+ * @file Runs a command of the command line in this process, so that parts of it can be replaced or watched.
+ */
 import { vi } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands.js';
 import { build } from '../../src/cli/main.js';
@@ -46,7 +48,10 @@ export async function parse(words: string[], command = ''): Promise<{ operands: 
   return found!;
 }
 
-/** Runs a line; gives what it printed on standard error. Errors of single files are in there, others are thrown. */
+/**
+ * Runs a line; gives what it printed on standard error. Errors of single files are in there, others are
+ * thrown.
+ */
 export async function runHere(words: string[], command = ''): Promise<string> {
   Object.assign(system, { printed: '', results: 0 });
   await build(specOf(command)).parseAsync(words, { from: 'user' });

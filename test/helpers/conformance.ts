@@ -21,7 +21,9 @@ export const allEngines = async (): Promise<Candidate[]> => [
   ...(await candidates()),
 ];
 
-/** Every engine but the reference, native and WebAssembly once per instruction set of this processor or host. */
+/**
+ * Every engine but the reference, native and WebAssembly once per instruction set of this processor or host.
+ */
 export async function candidates(): Promise<Candidate[]> {
   const list: Candidate[] = [{ label: 'wasm', engine: await wasmEngine(await wasmModule('plain')) }];
   if (hasRelaxedSimd())

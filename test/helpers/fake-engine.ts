@@ -1,11 +1,17 @@
-/** @file A small deterministic network for tests of the codec: its frequencies come from a hash of the last byte. */
+/**
+ * @file A small deterministic network for tests of the codec: its frequencies come from a hash of the last
+ * byte.
+ */
 import { createHash } from 'node:crypto';
 import type { Engine, MixKernels, Network } from '../../src/engines/engine.js';
 import { referenceMixing } from '../../src/engines/reference/mixer.js';
 import { INITIAL_BYTE } from '../../src/model/architecture.js';
 import type { IntegerModel } from '../../src/model/sharnn.js';
 
-/** How many steps the fake network's state goes through before it repeats: it depends on more than the last byte. */
+/**
+ * How many steps the fake network's state goes through before it repeats: it depends on more than the last
+ * byte.
+ */
 const PHASES = 4;
 
 function hash(x: number): number {

@@ -1,4 +1,7 @@
-/** @file Stands for the process with the GPU: the reference on its other end, and ends as its environment says. */
+/**
+ * @file Stands for the process with the GPU: the reference on its other end, and ends as its environment
+ * says.
+ */
 import { decodeSymbol, symbolOdds } from '../../dist/codec/block/network-coder.js';
 import { openReferenceNetwork } from '../../dist/engines/reference/network.js';
 import { parseModel } from '../../dist/model/sharnn.js';

@@ -1,4 +1,6 @@
-/** @file A tiny model that knows how often letters occur: enough to make text smaller without any training. */
+/**
+ * @file A tiny model that knows how often letters occur: enough to make text smaller without any training.
+ */
 import { encodeModel, type IntegerModel, parseModel } from '../../src/model/sharnn.js';
 import { randomModel } from './random-model.js';
 
@@ -32,14 +34,17 @@ const SHARES: Record<string, number> = {
   '.': 10,
 }; // prettier-ignore
 
-/** A random network of the tiny preset whose output leans to English letters. The same seed gives the same bytes. */
+/**
+ * A random network of the tiny preset whose output leans to English letters. The same seed gives the same
+ * bytes.
+ */
 export function lettersModel(seed = 1): IntegerModel {
   const model = randomModel({ seed });
   const outputBias = Int32Array.from({ length: 256 }, (_, byte) => {
     const share = (SHARES[String.fromCharCode(byte)] ?? (byte >= 32 && byte < 127 ? 0.5 : 0.02)) / 1000;
     return Math.round(4096 * Math.log2(share));
   });
-  // the network's own opinion stays audible, and small
+  // the network's own prediction keeps some weight
   const output = { ...model.output, multiplier: model.output.multiplier.map((m) => m >> 5) };
   return parseModel(encodeModel({ ...model, name: 'letters', output, outputBias }));
 }

@@ -1,4 +1,6 @@
-/** @file Random integer models for tests: any shape, ordinary or extreme numbers, reproducible from a seed. */
+/**
+ * @file Random integer models for tests: any shape, ordinary or extreme numbers, reproducible from a seed.
+ */
 import { type Architecture, PRESETS, type PresetName, SYMBOLS } from '../../src/model/architecture.js';
 import {
   type Affine,
@@ -19,8 +21,8 @@ export interface RandomModelOptions {
    * - none (default): numbers of the size that training gives, so that every stage sees lively values
    * - 'signs': every weight is +limit or -limit at random, every other number at either end of its range
    * - 'ones': every weight is +limit, gains, biases and multipliers are the largest, shifts the smallest
-   * - 'hostile': whatever a file may say: each array is the largest, smallest, random, sparse, small or mixed numbers, each
-   *   shift any that is allowed
+   * - 'hostile': whatever a file may say: each array is the largest, smallest, random, sparse, small or mixed
+   *   numbers, each shift any that is allowed
    */
   extreme?: 'signs' | 'ones' | 'hostile';
   /** Largest magnitude of the matrices' weights: 127 (default), 63 for 7 bits, 31 for 6. */
@@ -140,7 +142,8 @@ export function randomModel(options: RandomModelOptions): IntegerModel {
     },
     score: {
       multiplier: extreme === 'hostile' ? hostile(1, 0, 32767)[0] : extreme ? 32767 : between(16384, 32767),
-      // differences of a few times the scores' deviation should be a few bits: a fair share of weights is not 0
+      // differences of a few times the scores' deviation should be a few bits: a fair share of weights is not
+      // 0
       shift: extreme
         ? extreme === 'ones'
           ? 9

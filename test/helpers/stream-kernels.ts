@@ -1,14 +1,19 @@
-/** @file What the coding of independent streams must give, on any engine that has it: the codes of the generic way. */
+/**
+ * @file What the coding of independent streams must give, on any engine that has it: the codes of the generic
+ * way.
+ */
 import { expect } from 'vitest';
 import { NetworkDecoder, NetworkEncoder } from '../../src/codec/block/network-coder.js';
 import { predictRows } from '../../src/codec/block/predict.js';
 import { stepCount } from '../../src/codec/block/slices.js';
 import { splitCodes } from '../../src/codec/block/stream-table.js';
-import { Breath } from '../../src/codec/event-loop.js';
+import { Pauses } from '../../src/codec/event-loop.js';
 import type { Engine } from '../../src/engines/engine.js';
 import type { IntegerModel } from '../../src/model/sharnn.js';
 
-/** A payload made step by step, and how many bytes of code no carry can change any more after so many steps. */
+/**
+ * A payload made step by step, and how many bytes of code no carry can change any more after so many steps.
+ */
 export async function expectedCodes(
   engine: Engine,
   model: IntegerModel,
@@ -19,14 +24,15 @@ export async function expectedCodes(
   const network = engine.open(model, streams);
   // a payload that would be too long is wanted as well
   const encoder = new NetworkEncoder(32 * block.length + 64, streams);
-  await predictRows({ block, streams, to: steps, network, breath: new Breath() }, encoder);
+  await predictRows({ block, streams, to: steps, network, pauses: new Pauses() }, encoder);
   network.close();
   const coded = encoder.length;
   return { coded, codes: splitCodes(encoder.finish()!, streams) };
 }
 
 /**
- * Codes a block and decodes it again with an engine's kernels, in calls of so many steps, and compares all with the expected.
+ * Codes a block and decodes it again with an engine's kernels, in calls of so many steps, and compares all
+ * with the expected.
  * @param judge the engine that says what is expected, in the generic way
  */
 export async function checkStreams(

@@ -2,7 +2,10 @@
 import type { MixKernels } from '../../src/engines/engine.js';
 
 export interface StubOptions {
-  /** bytes of payload per symbol: without the network, and where its frequencies are given, after so many symbols */
+  /**
+   * bytes of payload per symbol: without the network, and where its frequencies are given, after so many
+   * symbols
+   */
   plain?: number;
   network?: number | ((done: number) => number);
 }

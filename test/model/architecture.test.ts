@@ -24,8 +24,8 @@ describe('architecture', () => {
     expect(() => checkArchitecture(PRESETS[name])).not.toThrow();
   });
 
-  // The paper prints 52 M and 54 M. Counted here: every matrix, norm and gate, one bias vector per LSTM, the embedding
-  // shared with the softmax once, the value gate collapsed to one vector.
+  // The paper prints 52 M and 54 M. Counted here: every matrix, norm and gate, one bias vector per LSTM, the
+  // embedding shared with the softmax once, the value gate collapsed to one vector.
   it.each([
     ['paper-single', 52e6, 51_712_256],
     ['paper', 54e6, 54_888_704],

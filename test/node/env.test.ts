@@ -1,4 +1,6 @@
-/** @file The environment variables: declared once, the same in the program, its help, its report and its page. */
+/**
+ * @file The environment variables: declared once, the same in the program, its help, its report and its page.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';

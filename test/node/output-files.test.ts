@@ -1,4 +1,7 @@
-/** @file Outputs: what lies in the folder at every moment, what is on the disk before it has a name, what is never lost. */
+/**
+ * @file Outputs: what lies in the folder at every moment, what is on the disk before it has a name, what is
+ * never lost.
+ */
 import {
   chmodSync,
   existsSync,

@@ -1,4 +1,7 @@
-/** @file The averaged weights of a run: how they follow the last ones, and which of the two a run leaves behind. */
+/**
+ * @file The averaged weights of a run: how they follow the last ones, and which of the two a run leaves
+ * behind.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

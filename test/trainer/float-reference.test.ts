@@ -46,8 +46,8 @@ describe('float reference', () => {
   const params = randomParameters(1);
   const first = forward(arch, params, randomSegment(2, 3, 5), initialState(arch, 3));
 
-  // The second segment starts from a carried state and resets one sequence. With T = 5 and a window of 7 the window
-  // ends inside the segment if all is carried, and never does if window - T positions are.
+  // The second segment starts from a carried state and resets one sequence. With T = 5 and a window of 7 the
+  // window ends inside the segment if all is carried, and never does if window - T positions are.
   describe.each([
     ['carrying window - 1 positions', arch.window - 1],
     ['carrying window - T positions', arch.window - 5],

@@ -8,7 +8,10 @@ import { TrainingNetwork, tensorsOf } from '../../src/trainer/network.js';
 import { wasmTraining } from '../../src/trainer/wasm.js';
 import { randomSource } from '../helpers/random-model.js';
 
-/** Relative error of a gradient tensor: float32 sums; bfloat16 has 8 bits, and errors add up through the layers. */
+/**
+ * Relative error of a gradient tensor: float32 sums; bfloat16 has 8 bits, and errors add up through the
+ * layers.
+ */
 const FLOAT_TOLERANCE = 3e-5;
 const BF16_TOLERANCE = 3e-2;
 

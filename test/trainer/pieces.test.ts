@@ -1,4 +1,7 @@
-/** @file How long the pieces are that a sampler reads: most bytes in long ones, as many cold starts in short ones. */
+/**
+ * @file How long the pieces are that a sampler reads: most bytes in long ones, as many cold starts in short
+ * ones.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

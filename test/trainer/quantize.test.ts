@@ -32,7 +32,10 @@ function randomParameters(arch: Architecture, seed: number, sharpness = 1): Map<
   );
 }
 
-/** Kullback-Leibler divergence, bits per byte, of the integer network's distributions from the float network's. */
+/**
+ * Kullback-Leibler divergence, bits per byte, of the integer network's distributions from the float
+ * network's.
+ */
 function divergence(
   arch: Architecture,
   params: Map<string, Float32Array>,
@@ -64,7 +67,8 @@ function divergence(
 describe('quantized network against the float network', () => {
   const oneLayer: Architecture = { ...PRESETS.tiny, layers: 1 };
 
-  // With weights of this size the divergence is a few thousandths of a bit, the noise of 8-bit numbers. A fold that is wrong, a scale that is off by a factor of two or a swapped gate costs 0.1 bit or more.
+  // With weights of this size the divergence is a few thousandths of a bit, the noise of 8-bit numbers. A
+  // fold that is wrong, a scale that is off by a factor of two or a swapped gate costs 0.1 bit or more.
   it.each<[string, Architecture, number]>([
     ['the tiny preset', PRESETS.tiny, 1],
     ['one layer', oneLayer, 1],

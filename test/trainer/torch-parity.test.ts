@@ -1,6 +1,7 @@
 /**
- * The PyTorch program (training/torch) against this project's own code. The fixtures are its output (training/torch/parity.py);
- * reading them needs no PyTorch. Where a Python with PyTorch is installed its own tests run too.
+ * The PyTorch program (training/torch) against this project's own code. The fixtures are its output
+ * (training/torch/parity.py); reading them needs no PyTorch. Where a Python with PyTorch is installed its own
+ * tests run too.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -118,7 +119,10 @@ describe('PyTorch fixtures', () => {
     referenceEngine.open(model, B).run(inputs, T, frequencies);
     const exact = forward(arch, params, { B, T, inputs, targets: inputs }, initialState(arch, B)).logits;
 
-    /** Of every stream: divergence, bits per byte, of the integer network from the distribution of some logits. */
+    /**
+     * Of every stream: divergence, bits per byte, of the integer network from the distribution of some
+     * logits.
+     */
     const divergences = (logits: ArrayLike<number>, t: number) =>
       Array.from({ length: B }, (_, b) => {
         const at = (t * B + b) * SYMBOLS;
@@ -126,8 +130,9 @@ describe('PyTorch fixtures', () => {
         return divergence(normal(p), normal(frequencies.subarray(at, at + SYMBOLS)));
       });
 
-    // A number that falls on the other side of a rounding boundary makes the two differ, and this happens in most streams.
-    // Where it does not happen they are equal, which they never are if any rounding that matters is left out.
+    // A number that falls on the other side of a rounding boundary makes the two differ, and this happens in
+    // most streams. Where it does not happen they are equal, which they never are if any rounding that
+    // matters is left out.
     it.each([0, 1])('computes what the integer network does, unlike the float network: step %i', (t) => {
       const equal = (bits: number) => bits < 1e-5;
       const float = divergences(exact, t);

@@ -30,8 +30,8 @@ def parse_corpus(arguments: list) -> list:
     return files
 
 
-# Mean lengths of the pieces that streams read: most long, some short, so that cold starts are trained too. These and
-# the line search are those of src/trainer/data.ts.
+# Mean lengths of the pieces that streams read: most long, some short, so that cold starts are trained too.
+# These and the line search are those of src/trainer/data.ts.
 LONG, SHORT, SHORT_SHARE = 48 * 1024, 3 * 1024, 0.5
 LINE_SEARCH = 4096
 

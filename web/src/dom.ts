@@ -2,7 +2,10 @@
 
 type Attributes = Record<string, string | number | boolean | undefined>;
 
-/** An element with attributes and children. An attribute of `false` or `undefined` is left out; of `true`, empty. */
+/**
+ * An element with attributes and children. An attribute of `false` or `undefined` is left out; of `true`,
+ * empty.
+ */
 export function el<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Attributes = {},

@@ -1,4 +1,7 @@
-/** @file An explanation to look at: the heat map with its controls, and what it adds up to. One view for page and report. */
+/**
+ * @file An explanation to look at: the heat map with its controls, and what it adds up to. One view for page
+ * and report.
+ */
 import { LIKELIEST } from '../../src/codec/explain/costs.js';
 import { type Explanation, type Totals, totals } from '../../src/codec/explain/explain.js';
 import {

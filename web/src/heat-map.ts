@@ -1,6 +1,6 @@
 /**
- * @file Text, or rows of hexadecimal, coloured by what each character cost. The text stays text: it can be selected and
- * searched. One character has the cursor, which the mouse and the arrow keys move.
+ * @file Text, or rows of hexadecimal, coloured by what each character cost. The text stays text: it can be
+ * selected and searched. One character has the cursor, which the mouse and the arrow keys move.
  */
 import { type Explanation, sumOf } from '../../src/codec/explain/explain.js';
 import { characterLength, isText, winner } from '../../src/codec/explain/summary.js';

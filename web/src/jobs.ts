@@ -1,4 +1,7 @@
-/** @file Files dropped on the page: compressed or decompressed in a worker, checked, measured beside what the browser has. */
+/**
+ * @file Files dropped on the page: compressed or decompressed in a worker, checked, measured beside what the
+ * browser has.
+ */
 import {
   type CompressOptions,
   compress,

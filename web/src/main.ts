@@ -67,7 +67,7 @@ async function explainText(): Promise<void> {
   const all = encoder.encode(text.value);
   const bytes = all.subarray(0, MOST_TEXT);
   const start = performance.now();
-  textStatus.textContent = 'Thinking …';
+  textStatus.textContent = 'Computing …';
   try {
     const explanation = await explain(bytes, { level: DEFAULT_LEVEL, signal });
     if (signal.aborted) return;

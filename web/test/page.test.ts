@@ -1,4 +1,7 @@
-/** @file The page in Chromium: files both ways, damage, cancel, typing, the numbers of the heat map, use without a connection. */
+/**
+ * @file The page in Chromium: files both ways, damage, cancel, typing, the numbers of the heat map, use
+ * without a connection.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
@@ -123,7 +126,8 @@ describe.skipIf(!chromiumPath)('the page', () => {
       results.push(`${name} ${here}`);
     }
     expect(results.filter((text) => text.includes(' ok ')).length).toBeGreaterThan(3);
-    // the page's own functions are behind its controls: it is given the model and the files as a visitor gives them
+    // the page's own functions are behind its controls: it is given the model and the files as a visitor
+    // gives them
     await page.selectOption('#model', '*');
     await page.setInputFiles('#model-file', {
       name: 'tiny.sharnn',

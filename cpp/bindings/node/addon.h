@@ -1,4 +1,7 @@
-/** @file What the parts of the native addon share: errors with codes, arguments that are checked, exports that never throw. */
+/**
+ * @file What the parts of the native addon share: errors with codes, arguments that are checked, exports that
+ * never throw.
+ */
 #pragma once
 
 #include <node_api.h>
@@ -42,7 +45,10 @@ napi_value guarded(napi_env env, napi_callback_info info) noexcept {
   }
 }
 
-/** Adds a function to the addon's exports; none is added in another way, since no exception of C++ may leave one. */
+/**
+ * Adds a function to the addon's exports; none is added in another way, since no exception of C++ may leave
+ * one.
+ */
 template <napi_callback function>
 void add_export(napi_env env, napi_value exports, const char* name) noexcept {
   napi_value value = nullptr;
@@ -50,7 +56,9 @@ void add_export(napi_env env, napi_value exports, const char* name) noexcept {
     napi_set_named_property(env, exports, name, value);
 }
 
-/** An ArrayBuffer, zeroed; null if there is no memory for it (napi_create_arraybuffer would end the process). */
+/**
+ * An ArrayBuffer, zeroed; null if there is no memory for it (napi_create_arraybuffer would end the process).
+ */
 inline napi_value new_array_buffer(napi_env env, size_t size, void** data) noexcept {
   napi_value global, constructor, length, buffer = nullptr;
   size_t actual = 0;
@@ -68,7 +76,10 @@ inline napi_value number(napi_env env, double value) {
   return out;
 }
 
-/** Whether a value carries the tag: it is what its maker says, and nothing else that JavaScript could hand over. */
+/**
+ * Whether a value carries the tag: it is what its maker says, and nothing else that JavaScript could hand
+ * over.
+ */
 inline bool has_tag(napi_env env, napi_value value, const napi_type_tag& tag) {
   bool has = false;
   return napi_check_object_type_tag(env, value, &tag, &has) == napi_ok && has;

@@ -139,8 +139,8 @@ napi_value mix_open_js(napi_env env, napi_callback_info info) {
 }
 
 /**
- * mixPrepare(coder): has the system give the next piece of the memory, before symbols reach for all of it at random;
- * whether all is there.
+ * mixPrepare(coder): has the system give the next piece of the memory, before symbols reach for all of it at
+ * random; whether all is there.
  */
 napi_value mix_prepare_js(napi_env env, napi_callback_info info) {
   Arguments<1> a(env, info);
@@ -162,7 +162,10 @@ bool symbols_and_frequencies(const Arguments<4>& a, size_t at, size_t count, con
   return *frequencies && length / 256 >= count;
 }
 
-/** mixEncode(coder, symbols, frequencies?, odds?): bytes of output so far, Infinity once it is longer than the block. */
+/**
+ * mixEncode(coder, symbols, frequencies?, odds?): bytes of output so far, Infinity once it is longer than the
+ * block.
+ */
 napi_value mix_encode_js(napi_env env, napi_callback_info info) {
   Arguments<4> a(env, info);
   MixHandle* h = mix_handle(env, a.value[0]);
@@ -201,7 +204,10 @@ napi_value mix_finish_js(napi_env env, napi_callback_info info) {
   return out;
 }
 
-/** mixDecode(coder, symbols, count, frequencies?): fills symbols[0..count); returns bytes of payload used so far, Infinity once it is damaged. */
+/**
+ * mixDecode(coder, symbols, count, frequencies?): fills symbols[0..count); returns bytes of payload used so
+ * far, Infinity once it is damaged.
+ */
 napi_value mix_decode_js(napi_env env, napi_callback_info info) {
   Arguments<4> a(env, info);
   MixHandle* h = mix_handle(env, a.value[0]);
@@ -216,7 +222,9 @@ napi_value mix_decode_js(napi_env env, napi_callback_info info) {
   return decoded_position(env, *h);
 }
 
-/** mixEnds(coder): whether a decoder's payload is exactly what an encoder makes of the bytes decoded so far. */
+/**
+ * mixEnds(coder): whether a decoder's payload is exactly what an encoder makes of the bytes decoded so far.
+ */
 napi_value mix_ends_js(napi_env env, napi_callback_info info) {
   Arguments<1> a(env, info);
   MixHandle* h = mix_handle(env, a.value[0]);

@@ -43,7 +43,10 @@ void report(napi_env env, int64_t bytes) {
   napi_adjust_external_memory(env, bytes, &total);
 }
 
-/** Makes a C++ object, which holds `object->size` bytes, a value of JavaScript; null, with an exception, if that fails. */
+/**
+ * Makes a C++ object, which holds `object->size` bytes, a value of JavaScript; null, with an exception, if
+ * that fails.
+ */
 template <class T>
 napi_value wrap(napi_env env, std::unique_ptr<T> object) {
   napi_value external = nullptr;
@@ -84,8 +87,8 @@ napi_value pack_model(napi_env env, napi_callback_info info) {
 int useful_threads(int streams, int threads) { return std::min(threads, streams + 1); }
 
 /**
- * networkBytes(isa, width, layers, boom, window, attention, streams, threads): memory of an open network, the packed model
- * not counted. Throws ERR_OPTIONS.
+ * networkBytes(isa, width, layers, boom, window, attention, streams, threads): memory of an open network, the
+ * packed model not counted. Throws ERR_OPTIONS.
  */
 napi_value network_bytes(napi_env env, napi_callback_info info) {
   const Arguments<8> arguments(env, info);
@@ -152,7 +155,10 @@ napi_value run_network(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-/** closeNetwork(network): frees its memory, and threads that nobody else needs, now instead of at garbage collection. */
+/**
+ * closeNetwork(network): frees its memory, and threads that nobody else needs, now instead of at garbage
+ * collection.
+ */
 napi_value close_network(napi_env env, napi_callback_info info) {
   Network& network = *Arguments<1>(env, info).external<Network>(0);
   if (network.busy) return at_work(env);

@@ -27,20 +27,21 @@ struct Network {
   Memory state;
   std::vector<Memory> scratch;  // one per thread
   std::shared_ptr<ThreadPool> pool;
-  size_t size;        // bytes of state and scratch
-  Pace pace;          // of steps that are coded at once, since the last reset
-  bool busy = false;  // another thread works with it (streams.cc)
+  size_t size;              // bytes of state and scratch
+  ThreadGovernor governor;  // of steps that are coded at once, since the last reset
+  bool busy = false;        // another thread works with it (streams.cc)
 
   /** Cold state of all streams. */
   void reset() {
     position = {};
-    pace = {};
+    governor = {};
     model->kernels->reset_state(model->memory.get(), state.get(), streams);
   }
 
   /**
-   * Runs streams [first, first + count) for some steps, the first of them `from` steps after the position, which stays.
-   * Arrays as in NetworkKernels::run. Calls for different streams may run at the same time, on different threads.
+   * Runs streams [first, first + count) for some steps, the first of them `from` steps after the position,
+   * which stays. Arrays as in NetworkKernels::run. Calls for different streams may run at the same time, on
+   * different threads.
    */
   void run(int first, int count, int from, int steps, const uint8_t* bytes, uint32_t* frequencies,
            size_t thread) {

@@ -13,13 +13,16 @@ namespace shacomp {
 
 namespace {
 
-/** Rows that an encoder's network predicts at a time: more are not faster, and what is coded meanwhile gets stale. */
+/**
+ * Rows that an encoder's network predicts at a time: more are not faster, and what is coded meanwhile gets
+ * stale.
+ */
 constexpr int kRows = 32;
 
 /** Rounds that it may be ahead: enough to bridge a thread's awakening, few enough for the caches. */
 constexpr int kRoundsAhead = 4;
 
-/** Symbols of a piece on which one thread's pace is measured. */
+/** Symbols of a piece on which the speed of one thread is measured. */
 constexpr size_t kPaceSymbols = 64;
 
 /** How a call is cut into what threads do at a time. */
@@ -33,8 +36,8 @@ struct Cut {
 /**
  * @param room steps whose frequencies can be kept
  *
- * A group for each thread, whatever the profile: where the network takes longest, all predict; where the coder does, it hardly
- * waits, because a group is predicted faster than the others are coded.
+ * A group for each thread, whatever the profile: where the network takes longest, all predict; where the
+ * coder does, it hardly waits, because a group is predicted faster than the others are coded.
  */
 Cut cut(int streams, int threads, bool decodes, int room) {
   const StreamGroups groups{streams, std::min(streams, threads)};
@@ -59,7 +62,7 @@ struct Steps {
     const size_t streams = coder.streams;
     const Cut c = cut(network.streams, threads, decodes(), room);
     const int steps = static_cast<int>((count + streams - 1) / streams);
-    const auto opinions = [&](int step) { return frequencies + step % c.ahead * streams * kSymbols; };
+    const auto predictions = [&](int step) { return frequencies + step % c.ahead * streams * kSymbols; };
     const auto code_group = [&](int group, int step) {
       const size_t first = static_cast<size_t>(c.groups.first(group));
       const size_t at = step * streams + first;
@@ -67,15 +70,15 @@ struct Steps {
       const size_t n = std::min(static_cast<size_t>(c.groups.size(group)), count - at);
       uint8_t* const symbols = rows + streams + at;
       if (decodes())
-        mix_decode(coder.mix, symbols, n, opinions(step) + first * kSymbols);
+        mix_decode(coder.mix, symbols, n, predictions(step) + first * kSymbols);
       else
-        mix_encode(coder.mix, symbols, n, opinions(step) + first * kSymbols);
+        mix_encode(coder.mix, symbols, n, predictions(step) + first * kSymbols);
     };
     Pipeline pipeline(c.groups.groups, steps, c.ahead, c.round);
     network.pool->parallel_for(static_cast<size_t>(c.threads), [&](size_t thread) {
       const auto predict = [&](int group, int step, int n) {
         network.run(c.groups.first(group), c.groups.size(group), step, n, rows + step * streams,
-                    opinions(step), thread);
+                    predictions(step), thread);
       };
       pipeline.work(predict, code_group);
     });
@@ -89,23 +92,23 @@ struct Steps {
         cut(network.streams, static_cast<int>(network.scratch.size()), decodes(), room).threads;
     for (size_t done = 0, n; done < count; done += n) {
       n = count - done;
-      if (threads > 1 && network.pace.measuring())
+      if (threads > 1 && network.governor.measuring())
         n = std::min(n, std::max<size_t>(1, kPaceSymbols / coder.streams) * coder.streams);
       const auto start = Clock::now();
-      code(rows + done, n, network.pace.together() ? threads : 1);
+      code(rows + done, n, network.governor.together() ? threads : 1);
       if (threads > 1)
-        network.pace.took(std::chrono::duration<double>(Clock::now() - start).count() /
-                          static_cast<double>(n));
+        network.governor.took(std::chrono::duration<double>(Clock::now() - start).count() /
+                              static_cast<double>(n));
     }
   }
 };
 
 /**
- * mixSteps(coder, network, rows: Uint8Array, count, frequencies: Uint32Array, threads?): predicts and codes `count` symbols, whole
- * steps but for the block's end. rows is one row of S bytes and then the symbols: row t is the network's input of step t, row
- * t + 1 what is coded in it, read by an encoder and written by a decoder. frequencies is room for at least one step.
- * `threads` of the network's work, whatever their pace; for tests and benchmarks. Returns what mixEncode or mixDecode would. Throws
- * ERR_OPTIONS.
+ * mixSteps(coder, network, rows: Uint8Array, count, frequencies: Uint32Array, threads?): predicts and codes
+ * `count` symbols, whole steps but for the block's end. rows is one row of S bytes and then the symbols: row
+ * t is the network's input of step t, row t + 1 what is coded in it, read by an encoder and written by a
+ * decoder. frequencies is room for at least one step. `threads` of the network's work, whatever their speed;
+ * for tests and benchmarks. Returns what mixEncode or mixDecode would. Throws ERR_OPTIONS.
  */
 napi_value mix_steps_js(napi_env env, napi_callback_info info) {
   const Arguments<6> a(env, info);

@@ -1,6 +1,6 @@
 /**
- * @file Node-API face of blocks whose streams are independent, for src/engines/native/streams.ts: they are coded by the pool's threads while
- * JavaScript goes on. Arguments but handles are checked there.
+ * @file Node-API face of blocks whose streams are independent, for src/engines/native/streams.ts: they are
+ * coded by the pool's threads while JavaScript goes on. Arguments but handles are checked there.
  */
 #include <node_api.h>
 
@@ -78,8 +78,8 @@ napi_value encode_streams(napi_env env, napi_callback_info info) {
 }
 
 /**
- * decodeStreams(network, codes: Uint8Array, lengths: Uint32Array, length): coder of a block of `length` bytes. Throws ERR_MEMORY_LIMIT,
- * ERR_OPTIONS.
+ * decodeStreams(network, codes: Uint8Array, lengths: Uint32Array, length): coder of a block of `length`
+ * bytes. Throws ERR_MEMORY_LIMIT, ERR_OPTIONS.
  */
 napi_value decode_streams(napi_env env, napi_callback_info info) {
   const Arguments<4> a(env, info);
@@ -135,7 +135,10 @@ struct Advance {
   }
 };
 
-/** advanceStreams(coder, steps): Promise<number>, as StreamCoder.advance. Throws ERR_OPTIONS; rejects with ERR_MEMORY_LIMIT. */
+/**
+ * advanceStreams(coder, steps): Promise<number>, as StreamCoder.advance. Throws ERR_OPTIONS; rejects with
+ * ERR_MEMORY_LIMIT.
+ */
 napi_value advance_streams(napi_env env, napi_callback_info info) {
   const Arguments<2> a(env, info);
   StreamCoder* const coder = idle_coder(env, a.value[0]);
@@ -164,8 +167,9 @@ napi_value advance_streams(napi_env env, napi_callback_info info) {
 }
 
 /**
- * finishStreams(coder, lengths?: Uint32Array): the codes, one behind the other, and their lengths; or the decoded block; an ArrayBuffer, or
- * undefined if the codes are together longer than the block or do not end as an encoder ends them.
+ * finishStreams(coder, lengths?: Uint32Array): the codes, one behind the other, and their lengths; or the
+ * decoded block; an ArrayBuffer, or undefined if the codes are together longer than the block or do not end
+ * as an encoder ends them.
  */
 napi_value finish_streams(napi_env env, napi_callback_info info) {
   const Arguments<2> a(env, info);

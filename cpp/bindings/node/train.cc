@@ -118,8 +118,8 @@ napi_value bytes(napi_env env, napi_callback_info info) {
 }
 
 /**
- * trainCreate(isa, config): { session, arena, bf16, parameters, weights, gradient, m, v, ema, state, stateBytes, ranges,
- * rangesLength, moments, momentsLength }, with byte offsets in the ArrayBuffer `arena`.
+ * trainCreate(isa, config): { session, arena, bf16, parameters, weights, gradient, m, v, ema, state,
+ * stateBytes, ranges, rangesLength, moments, momentsLength }, with byte offsets in the ArrayBuffer `arena`.
  */
 napi_value create(napi_env env, napi_callback_info info) {
   auto owned = std::make_unique<Session>();
@@ -178,8 +178,8 @@ bool read_batch(const Arguments<N>& a, const Session* s, TrainBatch& batch) {
 }
 
 /**
- * trainStep(session, inputs, targets, resets, update): { loss, norm }, the loss in nats per byte. The update is a Float32Array in
- * the order of struct Update; with a rate < 0 only the gradient is computed.
+ * trainStep(session, inputs, targets, resets, update): { loss, norm }, the loss in nats per byte. The update
+ * is a Float32Array in the order of struct Update; with a rate < 0 only the gradient is computed.
  */
 napi_value step(napi_env env, napi_callback_info info) {
   const Arguments<5> a(env, info);
@@ -201,7 +201,10 @@ napi_value step(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/** trainEvaluate(session, inputs, targets, resets, losses, ema, prepare): loss in nats of every sequence into losses. */
+/**
+ * trainEvaluate(session, inputs, targets, resets, losses, ema, prepare): loss in nats of every sequence into
+ * losses.
+ */
 napi_value evaluate(napi_env env, napi_callback_info info) {
   const Arguments<7> a(env, info);
   Session* s = a.external<Session>(0);
@@ -218,7 +221,9 @@ napi_value evaluate(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-/** trainBenchmark(isa, bf16, repeats): operations done by the bare inner loop of the products, on this thread. */
+/**
+ * trainBenchmark(isa, bf16, repeats): operations done by the bare inner loop of the products, on this thread.
+ */
 napi_value benchmark(napi_env env, napi_callback_info info) {
   const Arguments<3> a(env, info);
   const TrainKernel* kernel = named(supported(a.boolean(1)), a.string(0));

@@ -1,4 +1,7 @@
-/** @file The mixing coder for src/engines/wasm/mixer.ts. Memory is handed in by JavaScript, which asks for sizes first. */
+/**
+ * @file The mixing coder for src/engines/wasm/mixer.ts. Memory is handed in by JavaScript, which asks for
+ * sizes first.
+ */
 #include "mix/mix.h"
 #include "bindings/wasm/export.h"
 

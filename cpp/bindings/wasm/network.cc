@@ -1,4 +1,7 @@
-/** @file The network for src/engines/wasm/engine.ts. Memory is handed in by JavaScript, which asks for sizes first. */
+/**
+ * @file The network for src/engines/wasm/engine.ts. Memory is handed in by JavaScript, which asks for sizes
+ * first.
+ */
 #include "network/network.h"
 #include "bindings/wasm/export.h"
 #include "core/arena.h"

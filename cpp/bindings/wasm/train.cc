@@ -1,6 +1,6 @@
 /**
- * @file The training kernels for src/trainer/wasm.ts: one thread, float32 products. Memory is handed in by JavaScript, which
- * asks for sizes first and checks what it passes.
+ * @file The training kernels for src/trainer/wasm.ts: one thread, float32 products. Memory is handed in by
+ * JavaScript, which asks for sizes first and checks what it passes.
  */
 #include "train/train.h"
 #include "bindings/wasm/export.h"

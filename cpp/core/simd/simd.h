@@ -1,20 +1,17 @@
 /**
  * @file Integer vectors of the instruction set that this file is compiled for.
  *
- * Every header offers the same types and operations, so that the network is written once (network/network.isa.cc).
- * The headers are included inside the instruction set's namespace. AVX-VNNI works on the vectors of AVX2, and relaxed SIMD of
- * WebAssembly on those of SIMD128: they add byte products alone, which network/products/ takes.
+ * Every header offers the same types and operations, so that the network is written once
+ * (network/network.isa.cc). The headers are included inside the instruction set's namespace. AVX-VNNI works
+ * on the vectors of AVX2, and relaxed SIMD of WebAssembly on those of SIMD128: they add byte products alone,
+ * which network/products/ takes.
  *
- * I32, I16         kLanes32 and 2*kLanes32 lanes; + - & << >> (arithmetic), min, max, load, store, set
- * store_bytes      int16 lanes in [-128, 127] as bytes
- * mul16            product of lanes that hold int16 values
- * high_times       (a >> 16) * m, low_times (a & 0xffff) * m, low_times_high ((a & 0xffff) * m) >>> 16, 0 <= m < 2^15
- * mul15            (a*b + 2^14) >> 15 of int16
- * with_sign        s < 0 ? -a : a
- * low, high        the halves of an I16, widened; narrow: two I32 to one I16, saturated to [-32768, 32767]
- * sum_pairs        lanes whose total is the sum of all int16 lanes
- * sum_squares      lanes whose total is the sum of (a*a >>> q), a unsigned
- * Table, lookup    16 int16 by index 0..15
+ * I32, I16 kLanes32 and 2*kLanes32 lanes; + - & << >> (arithmetic), min, max, load, store, set store_bytes
+ * int16 lanes in [-128, 127] as bytes mul16 product of lanes that hold int16 values high_times (a >> 16) * m,
+ * low_times (a & 0xffff) * m, low_times_high ((a & 0xffff) * m) >>> 16, 0 <= m < 2^15 mul15 (a*b + 2^14) >>
+ * 15 of int16 with_sign s < 0 ? -a : a low, high the halves of an I16, widened; narrow: two I32 to one I16,
+ * saturated to [-32768, 32767] sum_pairs lanes whose total is the sum of all int16 lanes sum_squares lanes
+ * whose total is the sum of (a*a >>> q), a unsigned Table, lookup 16 int16 by index 0..15
  */
 #pragma once
 #include <cstddef>

@@ -1,6 +1,6 @@
 /**
- * @file Products on 256 bits: vpdpbusd with AVX-VNNI, else vpmaddubsw, which multiplies unsigned by signed bytes and adds two
- * products in int16: exact while no such sum passes 32767.
+ * @file Products on 256 bits: vpdpbusd with AVX-VNNI, else vpmaddubsw, which multiplies unsigned by signed
+ * bytes and adds two products in int16: exact while no such sum passes 32767.
  */
 #pragma once
 
@@ -50,7 +50,8 @@ struct Rows256 {
 
 #if defined(SHACOMP_ISA_avxvnni)
 
-// Without AVX-VNNI among the compiler's flags: the same instruction as AVX-512 encodes it, for tests on such processors.
+// Without AVX-VNNI among the compiler's flags: the same instruction as AVX-512 encodes it, for tests on such
+// processors.
 INLINE I32 dpbusd(I32 sum, __m256i bytes, __m256i signed_bytes) {
 #if defined(__AVXVNNI__)
   return {_mm256_dpbusd_avx_epi32(sum.v, bytes, signed_bytes)};
@@ -98,10 +99,11 @@ INLINE int32_t sum_of_bytes(const Operand* x, int n) {
 }
 
 /**
- * Narrow weights, stored with kOffset added, so that they are 1..2*kOffset-1, and two vectors' pairs added in int16 before they
- * are widened. With 6 bits (kOffset 32) four products are at most 4*63*127 = 32004. With 7 bits (kOffset 64, products up to
- * 127*127) they fit unless nearly all operands are large and of one sign: columns where they might not are found beforehand
- * (`prepare`), and each vector's pairs, at most 2*127*127, are widened by themselves there.
+ * Narrow weights, stored with kOffset added, so that they are 1..2*kOffset-1, and two vectors' pairs added in
+ * int16 before they are widened. With 6 bits (kOffset 32) four products are at most 4*63*127 = 32004. With 7
+ * bits (kOffset 64, products up to 127*127) they fit unless nearly all operands are large and of one sign:
+ * columns where they might not are found beforehand (`prepare`), and each vector's pairs, at most 2*127*127,
+ * are widened by themselves there.
  */
 template <int kWeightOffset>
 struct Narrow {
@@ -154,8 +156,9 @@ struct Narrow {
 };
 
 /**
- * All of [-127, 127]: |x| times w with the sign of x. Where x is negative, w's complement -w-1 stands for -w, and the sums
- * start at the sum of those |x| (flipping bits is cheaper than vpsignb). A pair is at most 2*127*128 = 32512.
+ * All of [-127, 127]: |x| times w with the sign of x. Where x is negative, w's complement -w-1 stands for -w,
+ * and the sums start at the sum of those |x| (flipping bits is cheaper than vpsignb). A pair is at most
+ * 2*127*128 = 32512.
  */
 struct Whole : Rows256 {
   static constexpr char kName[] = "vpmaddubsw, 8 bits";

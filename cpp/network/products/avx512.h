@@ -1,4 +1,7 @@
-/** @file Products on 512 bits: vpdpbusd, unsigned by signed bytes, exact for all of them. The weights are the signed ones. */
+/**
+ * @file Products on 512 bits: vpdpbusd, unsigned by signed bytes, exact for all of them. The weights are the
+ * signed ones.
+ */
 #pragma once
 
 using Operand = uint8_t;

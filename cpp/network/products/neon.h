@@ -49,9 +49,9 @@ using MemoryKernel = Sdot;
 #else
 
 /**
- * int16 lanes take two products per vector of weights before they are widened: as many vectors as leave them below 2^15.
- * One: 2*127*127 = 32258. Two, 7 bits: 4*63*127 = 32004. Four, 6 bits: 8*31*127 = 31496.
- * A vector is 4 rows of 4 columns: columns 0 and 1 of all rows come first, then 2 and 3.
+ * int16 lanes take two products per vector of weights before they are widened: as many vectors as leave them
+ * below 2^15. One: 2*127*127 = 32258. Two, 7 bits: 4*63*127 = 32004. Four, 6 bits: 8*31*127 = 31496. A vector
+ * is 4 rows of 4 columns: columns 0 and 1 of all rows come first, then 2 and 3.
  */
 template <int kVectors>
 struct Smlal {

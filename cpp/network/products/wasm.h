@@ -1,4 +1,6 @@
-/** @file WebAssembly products: i32x4.dot_i16x8_s, or with relaxed SIMD i32x4.relaxed_dot_i8x16_i7x16_add_s. */
+/**
+ * @file WebAssembly products: i32x4.dot_i16x8_s, or with relaxed SIMD i32x4.relaxed_dot_i8x16_i7x16_add_s.
+ */
 #pragma once
 
 constexpr int kOperandOffset = 0;
@@ -9,8 +11,9 @@ constexpr int kFewestSums = 8;
 
 using Operand = int8_t;
 
-// Relaxed products are of signed bytes and bytes 0..127, two added in int16: what hosts may do differently (saturate there or
-// wrap around, take bytes above 127 as signed or unsigned) does not arise, as two are at most 2*127*128.
+// Relaxed products are of signed bytes and bytes 0..127, two added in int16: what hosts may do differently
+// (saturate there or wrap around, take bytes above 127 as signed or unsigned) does not arise, as two are at
+// most 2*127*128.
 
 /** Adds four products to each lane. */
 INLINE v128_t relaxed_dot4(v128_t signed8, v128_t unsigned7, v128_t sum) {
@@ -23,8 +26,9 @@ INLINE v128_t relaxed_dot2(v128_t signed8, v128_t unsigned7) {
 INLINE I32 plus_pairs(I32 sum, v128_t pairs) { return sum + I32{wasm_i32x4_extadd_pairwise_i16x8(pairs)}; }
 
 /**
- * Whether the host makes one instruction of relaxed_dot4 (vpdpbusd, sdot) and not five around pmaddubsw. Operands out of their
- * range tell them apart: the first adds 4*127*255, the second 4*127*-1, the last twice what it saturates at 32767.
+ * Whether the host makes one instruction of relaxed_dot4 (vpdpbusd, sdot) and not five around pmaddubsw.
+ * Operands out of their range tell them apart: the first adds 4*127*255, the second 4*127*-1, the last twice
+ * what it saturates at 32767.
  */
 static bool host_fuses() {
   volatile int8_t first = 127;
@@ -64,8 +68,9 @@ struct Fused {
 };
 
 /**
- * The same weights where it is not: the pairs of two vectors are added in int16 before they are widened. Four products up to
- * 127*127 fit unless nearly all operands are large and of one sign; where they might not, each vector is widened by itself.
+ * The same weights where it is not: the pairs of two vectors are added in int16 before they are widened. Four
+ * products up to 127*127 fit unless nearly all operands are large and of one sign; where they might not, each
+ * vector is widened by itself.
  */
 struct Paired {
   static constexpr char kName[] = "relaxed_dot (i16x8), 7 bits";
@@ -136,8 +141,8 @@ struct Widened {
 };
 
 /**
- * For the memory, all of [-127, 127]: |x| times w with the sign of x. Where x is negative, w's complement -w-1 stands for -w,
- * and the sums start at the sum of those |x|.
+ * For the memory, all of [-127, 127]: |x| times w with the sign of x. Where x is negative, w's complement
+ * -w-1 stands for -w, and the sums start at the sum of those |x|.
  */
 struct Signs {
   static constexpr char kName[] = "relaxed_dot, 8 bits";

@@ -82,7 +82,10 @@ export async function bench(files: string[], flags: Flags): Promise<void> {
   }
 }
 
-/** Compresses and decompresses for at least `least` seconds each, keeps the best times, and compares the bytes. */
+/**
+ * Compresses and decompresses for at least `least` seconds each, keeps the best times, and compares the
+ * bytes.
+ */
 async function measure(compressor: Compressor, data: Uint8Array, least: number): Promise<Measurement> {
   const [compressed, compressSeconds] = await best(() => compressor.compress(data), least);
   const [restored, decompressSeconds] = await best(() => compressor.decompress(compressed), least);

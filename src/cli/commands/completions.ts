@@ -1,4 +1,7 @@
-/** @file The command `completions`: what a shell needs to complete the words of this program, made of their declarations. */
+/**
+ * @file The command `completions`: what a shell needs to complete the words of this program, made of their
+ * declarations.
+ */
 import { type CommandSpec, OPTIONS, type OptionSpec } from '../options.js';
 import { UserError } from '../terminal/messages.js';
 import { result } from '../terminal/results.js';

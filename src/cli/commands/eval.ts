@@ -1,6 +1,8 @@
-/** @file The command `eval`: what the model thinks a file costs beside what coding it really takes. */
+/**
+ * @file The command `eval`: what a file costs by the model's predictions, beside what coding it really takes.
+ */
 import { predictRows } from '../../codec/block/predict.js';
-import { Breath } from '../../codec/event-loop.js';
+import { Pauses } from '../../codec/event-loop.js';
 import {
   exactly,
   levelSettings,
@@ -111,8 +113,8 @@ export async function evaluate(operandFiles: string[], flags: Flags): Promise<vo
 }
 
 /**
- * Bits the model gives to bytes cut as the codec cuts them, into blocks and streams: the sum of -log2 of the probability
- * of every byte.
+ * Bits the model gives to bytes cut as the codec cuts them, into blocks and streams: the sum of -log2 of the
+ * probability of every byte.
  */
 export async function modelCost(
   engine: Engine,
@@ -122,7 +124,7 @@ export async function modelCost(
   progress: (done: number) => void,
 ): Promise<number> {
   const sum = new CrossEntropy();
-  const breath = new Breath();
+  const pauses = new Pauses();
   let network: Network | undefined;
   try {
     for (let start = 0; start < bytes.length; start += blockSize) {
@@ -133,7 +135,7 @@ export async function modelCost(
         network = engine.open(model, streams);
       }
       network.reset();
-      await predictRows({ block, streams, network, breath }, sum, (done) => {
+      await predictRows({ block, streams, network, pauses }, sum, (done) => {
         progress(start + done);
         return true;
       });

@@ -249,7 +249,10 @@ function asJson({ name, explanation: e, cutFrom, trials, advice }: Found) {
   };
 }
 
-/** A row for every byte: offset, byte, bits as coded, of the contexts, of the network, who won, likeliest bytes. */
+/**
+ * A row for every byte: offset, byte, bits as coded, of the contexts, of the network, who won, likeliest
+ * bytes.
+ */
 async function writeTsv(e: Explanation): Promise<void> {
   const columns = ['offset', 'byte', 'coded', 'contexts', 'network', 'won', 'likeliest'];
   let text = `${columns.join('\t')}\n`;

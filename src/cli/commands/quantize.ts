@@ -14,7 +14,9 @@ import { bothBytes } from '../terminal/format.js';
 import { detail, note, UserError } from '../terminal/messages.js';
 import { Progress } from '../terminal/progress.js';
 
-/** Text that ranges are fitted to: pieces that start cold and are long enough to fill the memory of a model. */
+/**
+ * Text that ranges are fitted to: pieces that start cold and are long enough to fill the memory of a model.
+ */
 const CALIBRATION_BYTES = 2 ** 19;
 const CALIBRATION_PIECES = 32;
 /** Most text of a file that the loss is measured on, as one stream. */

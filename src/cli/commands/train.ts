@@ -124,8 +124,8 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
 }
 
 /**
- * The inputs with the weights asked for. A weight's name is an input as it was given, a file's name, or a folder that inputs are in;
- * the last one that fits counts.
+ * The inputs with the weights asked for. A weight's name is an input as it was given, a file's name, or a
+ * folder that inputs are in; the last one that fits counts.
  */
 function weigh(inputs: string[], weights: readonly Weight[] = []): TextSource[] {
   const sources = inputs.map((path): TextSource => ({ path }));

@@ -1,4 +1,7 @@
-/** @file What `shacomp train` shows of a run while it goes on: a curve in the terminal, and with --report a page. */
+/**
+ * @file What `shacomp train` shows of a run while it goes on: a curve in the terminal, and with --report a
+ * page.
+ */
 import { pack, type TrainingCurve } from '../../codec/explain/packed.js';
 import { explain } from '../../index.js';
 import { reportPage } from '../../node/report.js';

@@ -112,8 +112,8 @@ interface ArithmeticCoding {
 }
 
 /**
- * An arithmetic coder with the frequencies of the file's bytes and no other model: what a model is worth. A package of npm;
- * undefined where it is not installed.
+ * An arithmetic coder with the frequencies of the file's bytes and no other model: what a model is worth. A
+ * package of npm; undefined where it is not installed.
  */
 export async function arithmeticCoding(): Promise<Compressor | undefined> {
   const name = 'arithmetic-coding';

@@ -19,8 +19,8 @@ const PATIENCE = 2000;
 const isBusy = (error: unknown) => (error as NodeJS.ErrnoException).code === 'EAGAIN';
 
 /**
- * Writes a message before it returns, so that it comes in order with all others. What cannot be written is lost: there
- * is nowhere to say so.
+ * Writes a message before it returns, so that it comes in order with all others. What cannot be written is
+ * lost: there is nowhere to say so.
  */
 export function writeMessage(text: string): void {
   const bytes = Buffer.from(text);
@@ -37,7 +37,10 @@ export function writeMessage(text: string): void {
   }
 }
 
-/** Everything from where the descriptor stands. A chunk is valid until the next one is asked for. @throws system errors */
+/**
+ * Everything from where the descriptor stands. A chunk is valid until the next one is asked for. @throws
+ * system errors
+ */
 export async function* readAll(fd: number, chunkSize: number): AsyncGenerator<Uint8Array> {
   const buffer = Buffer.allocUnsafe(chunkSize);
   for (let wait = WAIT.first; ; ) {
@@ -61,10 +64,10 @@ export function isStream(fd: number): boolean {
 }
 
 /**
- * Whether a standard descriptor was closed when the program was started (`>&-`). Node.js opens /dev/null in its place,
- * for reading and writing, before any JavaScript runs. Some programs give their children the very same, Python's DEVNULL
- * and Node's 'ignore' among them, but no shell does. So the nearest ancestor that has something else there decides: a
- * shell has closed it. Known on Linux only; elsewhere false.
+ * Whether a standard descriptor was closed when the program was started (`>&-`). Node.js opens /dev/null in
+ * its place, for reading and writing, before any JavaScript runs. Some programs give their children the very
+ * same, Python's DEVNULL and Node's 'ignore' among them, but no shell does. So the nearest ancestor that has
+ * something else there decides: a shell has closed it. Known on Linux only; elsewhere false.
  */
 export function wasClosed(fd: number): boolean {
   if (process.platform !== 'linux') return false;
@@ -81,9 +84,10 @@ export function wasClosed(fd: number): boolean {
 const SHELL = /^(?:(?:ba|da|k|mk|z|c|tc|fi|a|ya)?sh|busybox)$/;
 
 /**
- * Whether hangups were to be ignored when the program was started. Node.js takes that back before any JavaScript runs, so
- * it is told by what ignores them in shells: a parent that does (Linux), or `nohup`, which shells put into `_`, and which
- * leaves a standard input that was a terminal as /dev/null for writing alone (GNU, on Linux).
+ * Whether hangups were to be ignored when the program was started. Node.js takes that back before any
+ * JavaScript runs, so it is told by what ignores them in shells: a parent that does (Linux), or `nohup`,
+ * which shells put into `_`, and which leaves a standard input that was a terminal as /dev/null for writing
+ * alone (GNU, on Linux).
  */
 export function ignoresHangup(): boolean {
   if (basename(process.env['_'] ?? '') === 'nohup') return true;
@@ -106,7 +110,10 @@ function whatIs(pid: number, fd: number): 'null' | 'other' | 'closed' | 'unknown
   }
 }
 
-/** How a process has /dev/null open as this descriptor; undefined if that is something else. @throws system errors */
+/**
+ * How a process has /dev/null open as this descriptor; undefined if that is something else. @throws system
+ * errors
+ */
 function nullMode(pid: number, fd: number): number | undefined {
   if (readlinkSync(`/proc/${pid}/fd/${fd}`) !== '/dev/null') return undefined;
   const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1'));

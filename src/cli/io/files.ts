@@ -1,4 +1,7 @@
-/** @file All file input and output: inputs of every kind, outputs that appear only when complete, folders, metadata. */
+/**
+ * @file All file input and output: inputs of every kind, outputs that appear only when complete, folders,
+ * metadata.
+ */
 import type { BigIntStats } from 'node:fs';
 import { constants, type FileHandle, lstat, mkdir, open, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -63,7 +66,10 @@ export async function openInput(path: string): Promise<Input> {
   };
 }
 
-/** As much of a file as there was when it was opened: one that grows is cut there. @throws system errors, UserError */
+/**
+ * As much of a file as there was when it was opened: one that grows is cut there. @throws system errors,
+ * UserError
+ */
 async function* readFile(fd: number, size: number): AsyncGenerator<Uint8Array> {
   let left = size;
   for await (const chunk of readAll(fd, CHUNK)) {
@@ -133,8 +139,8 @@ export function standardOutput(): Output {
 }
 
 /**
- * Opens a file for writing: a temporary file beside it that takes its name when complete. What is not a regular file
- * (a device, a pipe) is written to as it is.
+ * Opens a file for writing: a temporary file beside it that takes its name when complete. What is not a
+ * regular file (a device, a pipe) is written to as it is.
  * @param overwrite whether a file that is there may be replaced
  * @param options.sparse whether zeros may become holes, where it is a regular file
  * @throws system errors, UserError
@@ -231,9 +237,9 @@ async function copyMetadata(source: BigIntStats | undefined, handle: FileHandle)
 }
 
 /**
- * Gives a file the times of its source; its time of change is that one or as little later as can be, so that `make` does
- * not find it outdated. Node.js takes seconds as a double and libuv cuts them to microseconds; some file systems keep
- * whole seconds, or every second one.
+ * Gives a file the times of its source; its time of change is that one or as little later as can be, so that
+ * `make` does not find it outdated. Node.js takes seconds as a double and libuv cuts them to microseconds;
+ * some file systems keep whole seconds, or every second one.
  */
 async function setTimes(handle: FileHandle, source: BigIntStats): Promise<void> {
   const wanted = Number(source.mtimeNs) / 1e9;

@@ -1,4 +1,6 @@
-/** @file What compress, decompress and test share: which files they take, where outputs go, what is refused. */
+/**
+ * @file What compress, decompress and test share: which files they take, where outputs go, what is refused.
+ */
 import { lstat, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';

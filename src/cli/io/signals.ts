@@ -87,8 +87,8 @@ export function onProgressRequest(answer: (() => void) | undefined): void {
 }
 
 /**
- * Runs something that wants to save its work when interrupted: the first signal aborts its AbortSignal, with a
- * {@link SignalInterrupt} as the reason; the second ends the process.
+ * Runs something that wants to save its work when interrupted: the first signal aborts its AbortSignal, with
+ * a {@link SignalInterrupt} as the reason; the second ends the process.
  */
 export async function interruptibly<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();

@@ -57,8 +57,8 @@ export async function verifyWritten(readBack: AsyncIterable<Uint8Array>, written
 }
 
 /**
- * Hands compressed chunks on, each once it has been decompressed: for outputs that cannot be read back. Their blocks
- * carry checksums of the original; the end is compared with `plain`.
+ * Hands compressed chunks on, each once it has been decompressed: for outputs that cannot be read back. Their
+ * blocks carry checksums of the original; the end is compared with `plain`.
  * @throws UserError as {@link verifyCompressed}
  */
 export async function* verifiedChunks<T extends Uint8Array>(

@@ -26,8 +26,8 @@ export interface Expansion {
 }
 
 /**
- * The operands with folders replaced by the files in them, in order of name; folders are warned about without -r. Files
- * that a killed run of this program left unfinished are not taken.
+ * The operands with folders replaced by the files in them, in order of name; folders are warned about without
+ * -r. Files that a killed run of this program left unfinished are not taken.
  */
 export async function* expand(paths: readonly string[], expansion: Expansion): AsyncGenerator<Found> {
   for (const path of paths) {

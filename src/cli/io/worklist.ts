@@ -1,4 +1,7 @@
-/** @file The files of one run, in order: so that no output replaces what is yet to be read, or what was just written. */
+/**
+ * @file The files of one run, in order: so that no output replaces what is yet to be read, or what was just
+ * written.
+ */
 import type { BigIntStats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { systemName } from '../../node/names.js';
@@ -24,8 +27,8 @@ export class Worklist {
   }
 
   /**
-   * Why the file at `target` must not be replaced by the output of `input`: it is an input whose turn is yet to come, or
-   * the output of another one; undefined if it may be.
+   * Why the file at `target` must not be replaced by the output of `input`: it is an input whose turn is yet
+   * to come, or the output of another one; undefined if it may be.
    */
   async claim(target: string, input: string): Promise<string | undefined> {
     const key = await identity(target);

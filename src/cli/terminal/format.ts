@@ -37,7 +37,9 @@ export function count(n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? '' : 's'}`;
 }
 
-/** Lines of a table with aligned columns: the columns named in `left` to the left, the others to the right. */
+/**
+ * Lines of a table with aligned columns: the columns named in `left` to the left, the others to the right.
+ */
 export function table(rows: readonly (readonly string[])[], left: readonly number[] = [0]): string {
   const widths: number[] = [];
   for (const row of rows)

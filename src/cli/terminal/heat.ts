@@ -8,7 +8,8 @@ import { printable } from './printable.js';
 
 /** Steps of cost, in bits: a character belongs to the last step that it reaches. */
 const STEPS = [
-  // background and letters of the 256 colours: from light to dark blue, then orange, which all eyes tell apart
+  // background and letters of the 256 colours: from light to dark blue, then orange, which all eyes tell
+  // apart
   { from: 0, colour: '' },
   { from: 1, colour: '48;5;153;38;5;16' },
   { from: 2, colour: '48;5;75;38;5;16' },

@@ -53,7 +53,10 @@ export function resultJson(value: unknown): Promise<void> {
   return writeResult(Buffer.from(`${printableJson(JSON.stringify(value, null, 2))}\n`));
 }
 
-/** Has what was written on the disk: some file systems say only then that they are full. @throws StandardOutputError */
+/**
+ * Has what was written on the disk: some file systems say only then that they are full. @throws
+ * StandardOutputError
+ */
 export function finishResults(): void {
   if (!written || !fstatSync(STDOUT).isFile()) return;
   try {

@@ -1,7 +1,7 @@
 /** @file Codes one block: drives the network's lockstep streams and the mode's symbol coder. */
 import type { MixKernels, Network, StreamKernels } from '../../engines/engine.js';
 import { INITIAL_BYTE, SYMBOLS } from '../../model/architecture.js';
-import { type Breath, inPieces, Portions } from '../event-loop.js';
+import { inPieces, type Pauses, Portions } from '../event-loop.js';
 import type { CodedMode } from './modes.js';
 import { PLAIN_SYMBOLS, predictRows } from './predict.js';
 import { type BlockProgress, Growth } from './progress.js';
@@ -15,13 +15,15 @@ const DECODED_SYMBOLS = 512;
 
 /** What coding takes beside the block. */
 export interface BlockTools {
-  /** As many streams as the block has, in any state (they are reset); undefined in modes without a network. */
+  /**
+   * As many streams as the block has, in any state (they are reset); undefined in modes without a network.
+   */
   network?: Network;
   /** Undefined in modes without mixing. */
   mixing?: MixKernels;
   /** Used in modes without mixing, where the engine has them. */
   kernels?: StreamKernels;
-  breath: Breath;
+  pauses: Pauses;
   progress?: BlockProgress;
 }
 
@@ -33,19 +35,19 @@ export async function encodeBlock(
   block: Uint8Array,
   streams: number,
   mode: CodedMode,
-  { network, mixing, kernels, breath, progress }: BlockTools,
+  { network, mixing, kernels, pauses, progress }: BlockTools,
 ): Promise<Uint8Array | undefined> {
   const { length } = block;
   if (network && !mode.profile) {
     const coder = kernels?.encodeStreams(network, block);
-    if (coder) return encodeStreams(coder, length, streams, breath, progress);
+    if (coder) return encodeStreams(coder, length, streams, pauses, progress);
   }
   const coder = mode.encoder({ length, streams, mixing });
   try {
-    await prepare(coder, breath);
+    await prepare(coder, pauses);
     network?.reset();
     const growth = new Growth(streams);
-    const done = await predictRows({ block, streams, network, breath }, coder, (symbols) => {
+    const done = await predictRows({ block, streams, network, pauses }, coder, (symbols) => {
       if (coder.length > length || growth.hopeless(symbols, coder.length)) return false;
       progress?.(symbols, coder.length);
       return true;
@@ -67,23 +69,23 @@ export async function decodeBlock(
   length: number,
   streams: number,
   mode: CodedMode,
-  { network, mixing, kernels, breath, progress }: BlockTools,
+  { network, mixing, kernels, pauses, progress }: BlockTools,
 ): Promise<Uint8Array<ArrayBuffer>> {
   if (network && kernels && !mode.profile) {
     const codes = splitCodes(payload, streams);
     const coder = kernels.decodeStreams(network, codes, length);
     const table = payload.length - codes.reduce((sum, code) => sum + code.length, 0);
     if (coder)
-      return decodeStreams(coder, length, streams, breath, (done, used) => progress?.(done, table + used));
+      return decodeStreams(coder, length, streams, pauses, (done, used) => progress?.(done, table + used));
   }
   const coder = mode.decoder(payload, { length, streams, mixing });
   try {
-    await prepare(coder, breath);
+    await prepare(coder, pauses);
     const frequencies = new Uint32Array(network ? streams * SYMBOLS : 0);
     // as codingRows() makes them: what the streams are fed first, then the symbols
     let rows = new Uint8Array(streams + Math.min(length, 65536)).fill(INITIAL_BYTE, 0, streams);
     network?.reset();
-    const portions = new Portions(breath, streams, network ? DECODED_SYMBOLS : PLAIN_SYMBOLS);
+    const portions = new Portions(pauses, streams, network ? DECODED_SYMBOLS : PLAIN_SYMBOLS);
     for (let done = 0; done < length; ) {
       const count = portions.begin(length - done);
       if (streams + done + count > rows.length) {
@@ -101,7 +103,7 @@ export async function decodeBlock(
     const block = new Uint8Array(length);
     const place = (from: number, to: number) =>
       placeSymbols(block, streams, rows.subarray(streams + from, streams + to), from / streams);
-    await inPieces(breath, length, place, streams);
+    await inPieces(pauses, length, place, streams);
     return block;
   } finally {
     coder.close?.();
@@ -109,9 +111,9 @@ export async function decodeBlock(
 }
 
 /** Readies a coder's memory, with turns for the event loop. */
-export async function prepare(coder: Preparable, breath: Breath): Promise<void> {
+export async function prepare(coder: Preparable, pauses: Pauses): Promise<void> {
   while (coder.prepare?.() === false) {
-    const pause = breath.take();
+    const pause = pauses.take();
     if (pause) await pause;
   }
 }

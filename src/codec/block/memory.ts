@@ -35,8 +35,9 @@ export interface BlockDemand {
 }
 
 /**
- * Bytes needed to decode (or, with batches of frequencies, encode) a block beside the model itself: network, frequencies,
- * payload (of which mixing has a copy), mixing tables, and the block twice, in coding order and in its own.
+ * Bytes needed to decode (or, with batches of frequencies, encode) a block beside the model itself: network,
+ * frequencies, payload (of which mixing has a copy), mixing tables, and the block twice, in coding order and
+ * in its own.
  */
 export function blockMemory(block: BlockDemand, encoding = false): number {
   const { length, codedLength, streams, mode, network = 0 } = block;

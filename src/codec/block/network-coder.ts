@@ -1,7 +1,7 @@
 /**
- * @file Codes a byte from the network's 256 frequencies as 8 binary decisions, most significant bit first. Each
- * decision halves the range of possible bytes; its probability is the ratio of the sums of frequencies. Every stream has a
- * range coder of its own, so that streams depend on nothing of each other.
+ * @file Codes a byte from the network's 256 frequencies as 8 binary decisions, most significant bit first.
+ * Each decision halves the range of possible bytes; its probability is the ratio of the sums of frequencies.
+ * Every stream has a range coder of its own, so that streams depend on nothing of each other.
  */
 import { PROBABILITY_ONE, RangeDecoder, RangeEncoder } from '../../range-coder.js';
 import { joinCodes, splitCodes } from './stream-table.js';

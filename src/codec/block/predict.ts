@@ -1,7 +1,9 @@
-/** @file The one loop that runs a network over a block whose symbols are known: to encode, to try, to measure. */
+/**
+ * @file The one loop that runs a network over a block whose symbols are known: to encode, to try, to measure.
+ */
 import type { Network } from '../../engines/engine.js';
 import { SYMBOLS } from '../../model/architecture.js';
-import { type Breath, Portions, wholeSteps } from '../event-loop.js';
+import { type Pauses, Portions, wholeSteps } from '../event-loop.js';
 import { codingRows, stepCount } from './slices.js';
 import type { SymbolSink } from './symbol-coder.js';
 
@@ -20,18 +22,18 @@ export interface Rows {
   to?: number;
   /** of as many streams, at the state before the first step; undefined where nothing predicts */
   network?: Network;
-  breath: Breath;
+  pauses: Pauses;
 }
 
 /**
- * Predicts the symbols of a block and hands them on with their frequencies, a batch of steps after the other. Batches are
- * always the same; they are cut into portions that are short on this machine.
+ * Predicts the symbols of a block and hands them on with their frequencies, a batch of steps after the other.
+ * Batches are always the same; they are cut into portions that are short on this machine.
  * @param after called after each batch with the number of symbols done; false ends the loop
  * @returns whether all symbols were done
- * @throws the reason of the signal that `breath` watches
+ * @throws the reason of the signal that `pauses` watches
  */
 export async function predictRows(
-  { block, streams, from = 0, to = stepCount(block.length, streams), network, breath }: Rows,
+  { block, streams, from = 0, to = stepCount(block.length, streams), network, pauses }: Rows,
   sink: SymbolSink,
   after: (done: number) => boolean = () => true,
 ): Promise<boolean> {
@@ -39,7 +41,7 @@ export async function predictRows(
   const most = network ? BATCH_SYMBOLS : PLAIN_SYMBOLS;
   const batch = Math.min(wholeSteps(most, streams), (to - from) * streams);
   const frequencies = network && new Uint32Array(batch * SYMBOLS);
-  const portions = new Portions(breath, streams, most);
+  const portions = new Portions(pauses, streams, most);
   for (let start = 0; start < count; start += batch) {
     const end = Math.min(start + batch, count);
     const first = from + start / streams;

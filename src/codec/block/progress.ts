@@ -5,10 +5,16 @@ import { BATCH_SYMBOLS } from './predict.js';
 /** What a block coder tells while it works: symbols done and payload bytes written or read. */
 export type BlockProgress = (symbols: number, payload: number) => void;
 
-/** Batches after which a block that has grown so far is given up, and again after twice as many: hopeless data costs little time. */
+/**
+ * Batches after which a block that has grown so far is given up, and again after twice as many: hopeless data
+ * costs little time.
+ */
 const GIVE_UP_AFTER = 16;
 
-/** Looks now and then whether a block grows. At whole batches, always the same ones, so that no engine decides otherwise. */
+/**
+ * Looks now and then whether a block grows. At whole batches, always the same ones, so that no engine decides
+ * otherwise.
+ */
 export class Growth {
   /** Symbols after which to look next. */
   next: number;

@@ -6,15 +6,18 @@ export function stepCount(length: number, streams: number): number {
   return Math.ceil(length / streams);
 }
 
-/** Where stream k begins: slices are contiguous, their lengths differ by at most 1 and the longer ones come first. */
+/**
+ * Where stream k begins: slices are contiguous, their lengths differ by at most 1 and the longer ones come
+ * first.
+ */
 export function streamStart(length: number, streams: number, k: number): number {
   return k * Math.floor(length / streams) + Math.min(k, length % streams);
 }
 
 /**
- * Rows `from` to `to` (included) of a block in coding order, one byte per stream each. Row 0 is what the streams are fed
- * first (INITIAL_BYTE), row t + 1 holds their bytes t; streams without a byte in the last row have INITIAL_BYTE there.
- * So rows [a, b) are the network's input while rows [a + 1, b + 1) are coded.
+ * Rows `from` to `to` (included) of a block in coding order, one byte per stream each. Row 0 is what the
+ * streams are fed first (INITIAL_BYTE), row t + 1 holds their bytes t; streams without a byte in the last row
+ * have INITIAL_BYTE there. So rows [a, b) are the network's input while rows [a + 1, b + 1) are coded.
  */
 export function codingRows(block: Uint8Array, streams: number, from: number, to: number): Uint8Array {
   const rows = new Uint8Array((to - from + 1) * streams).fill(INITIAL_BYTE);

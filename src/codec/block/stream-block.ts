@@ -1,6 +1,9 @@
-/** @file Codes a block whose streams are independent by an engine that does it whole: network and coders are the engine's. */
+/**
+ * @file Codes a block whose streams are independent by an engine that does it whole: network and coders are
+ * the engine's.
+ */
 import type { StreamCoder } from '../../engines/engine.js';
-import { type Breath, Portions } from '../event-loop.js';
+import { type Pauses, Portions } from '../event-loop.js';
 import { type BlockProgress, Growth } from './progress.js';
 import { stepCount } from './slices.js';
 import { joinCodes } from './stream-table.js';
@@ -11,7 +14,7 @@ export async function encodeStreams(
   coder: StreamCoder<Uint8Array[]>,
   length: number,
   streams: number,
-  breath: Breath,
+  pauses: Pauses,
   progress: BlockProgress | undefined,
 ): Promise<Uint8Array | undefined> {
   const growth = new Growth(streams);
@@ -21,7 +24,7 @@ export async function encodeStreams(
     return true;
   };
   try {
-    if (!(await advance(coder, length, streams, breath, () => growth.next, look))) return undefined;
+    if (!(await advance(coder, length, streams, pauses, () => growth.next, look))) return undefined;
     const codes = await coder.finish();
     const payload = codes && joinCodes(codes);
     return payload && payload.length < length ? payload : undefined;
@@ -35,7 +38,7 @@ export async function decodeStreams(
   coder: StreamCoder<Uint8Array<ArrayBuffer>>,
   length: number,
   streams: number,
-  breath: Breath,
+  pauses: Pauses,
   progress: BlockProgress | undefined,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const look = (done: number, used: number) => {
@@ -44,7 +47,7 @@ export async function decodeStreams(
     return true;
   };
   try {
-    await advance(coder, length, streams, breath, () => length, look);
+    await advance(coder, length, streams, pauses, () => length, look);
     const block = await coder.finish();
     if (!block) throw damagedBlock();
     return block;
@@ -63,11 +66,11 @@ async function advance(
   coder: StreamCoder<unknown>,
   length: number,
   streams: number,
-  breath: Breath,
+  pauses: Pauses,
   border: () => number,
   look: (done: number, bytes: number) => boolean,
 ): Promise<boolean> {
-  const portions = new Portions(breath, streams, length);
+  const portions = new Portions(pauses, streams, length);
   for (let done = 0; done < length; ) {
     const count = Math.min(portions.begin(length - done), border() - done);
     let bytes = coder.advance(stepCount(count, streams));

@@ -1,6 +1,6 @@
 /**
- * @file The payload of a network block: the lengths of the streams' codes but the last, which takes what is left, and the codes
- * in the order of the streams (docs/format.md, section 1.3).
+ * @file The payload of a network block: the lengths of the streams' codes but the last, which takes what is
+ * left, and the codes in the order of the streams (docs/format.md, section 1.3).
  */
 import { decodeVarint, encodeVarint } from '../container/varint.js';
 import { damagedBlock } from './symbol-coder.js';

@@ -3,8 +3,8 @@ import type { Network } from '../../engines/engine.js';
 import { ShacompError } from '../../errors.js';
 
 /**
- * Codes a block's bytes ("symbols") in their coding order: step by step, and inside a step stream by stream, so that
- * the i-th symbol of a block of S streams belongs to stream i mod S.
+ * Codes a block's bytes ("symbols") in their coding order: step by step, and inside a step stream by stream,
+ * so that the i-th symbol of a block of S streams belongs to stream i mod S.
  */
 export interface SymbolEncoder extends SymbolSink, Preparable {
   /** Bytes of payload so far, give or take the end of the code. */
@@ -18,24 +18,28 @@ export interface SymbolEncoder extends SymbolSink, Preparable {
 /** Has memory that takes time to get ready. */
 export interface Preparable {
   /**
-   * Readies a piece of the memory, some milliseconds of work. To be called before the first symbol until all is ready.
+   * Readies a piece of the memory, some milliseconds of work. To be called before the first symbol until all
+   * is ready.
    * @returns whether all is ready
    */
   prepare?(): boolean;
 }
 
-/** Takes symbols in coding order with what the network predicted: an encoder, or a measure of what they cost. */
+/**
+ * Takes symbols in coding order with what the network predicted: an encoder, or a measure of what they cost.
+ */
 export interface SymbolSink {
   /**
    * @param symbols the next symbols in coding order; whole steps, except at the end of the block.
-   * @param frequencies the network's opinion, symbols.length x 256; undefined in modes without a network.
+   * @param frequencies the network's prediction, symbols.length x 256; undefined in modes without a network.
    */
   encode(symbols: Uint8Array, frequencies?: Uint32Array): void;
   /**
-   * Has `network` predict and encodes what it predicts, both at the same time; same bits as `network.run` and `encode`.
+   * Has `network` predict and encodes what it predicts, both at the same time; same bits as `network.run` and
+   * `encode`.
    * @param rows the network's first input, a byte per stream, and behind it the next symbols
    * @param count how many symbols; whole steps, except at the end of the block
-   * @param frequencies room for the network's opinion of one step or more
+   * @param frequencies room for the network's prediction of one step or more
    * @returns false, and nothing is done, where coder and network cannot work together
    */
   encodeSteps?(network: Network, rows: Uint8Array, count: number, frequencies: Uint32Array): boolean;
@@ -55,7 +59,9 @@ export interface SymbolDecoder extends Preparable {
    * @throws ShacompError ERR_CORRUPT
    */
   decodeSteps?(network: Network, rows: Uint8Array, count: number, frequencies: Uint32Array): boolean;
-  /** @throws ShacompError ERR_CORRUPT unless the payload is exactly what an encoder makes of what was decoded. */
+  /**
+   * @throws ShacompError ERR_CORRUPT unless the payload is exactly what an encoder makes of what was decoded.
+   */
   finish(): void;
   /** Frees what the garbage collector does not. */
   close?(): void;

@@ -6,8 +6,8 @@ import { type Bytes, bytesOf, changedInput, kindOf, requireBytes } from '../byte
 export type ByteSource = Bytes | Iterable<Bytes> | AsyncIterable<Bytes>;
 
 /**
- * A mark in what is compressed: a block ends here, so that everything before it can be decompressed from what has come
- * out. Blocks that end early cost some 15 bytes each and compress less.
+ * A mark in what is compressed: a block ends here, so that everything before it can be decompressed from what
+ * has come out. Blocks that end early cost some 15 bytes each and compress less.
  */
 export const FLUSH: unique symbol = Symbol.for('shacomp.flush');
 
@@ -66,8 +66,8 @@ export class ByteReader {
 
   /**
    * Whether nothing is left. May wait for the next chunk.
-   * @throws ShacompError ERR_OPTIONS for a chunk that is not bytes, or whose buffer was resized or transferred since; the
-   * signal's reason
+   * @throws ShacompError ERR_OPTIONS for a chunk that is not bytes, or whose buffer was resized or
+   * transferred since; the signal's reason
    */
   async atEnd(): Promise<boolean> {
     return !(await this.#more()) && !this.#marked;
@@ -115,8 +115,9 @@ export class ByteReader {
   }
 
   /**
-   * The next `length` bytes, fewer only at the end of the source or a mark; a copy, because the source may use its buffer again.
-   * Memory grows with the bytes that are there, however small the chunks: at most three times as many for a moment.
+   * The next `length` bytes, fewer only at the end of the source or a mark; a copy, because the source may
+   * use its buffer again. Memory grows with the bytes that are there, however small the chunks: at most three
+   * times as many for a moment.
    * @param allow called before that many bytes of memory are taken; may throw
    */
   async read(length: number, allow?: (bytes: number) => void): Promise<Uint8Array<ArrayBuffer>> {
@@ -180,7 +181,9 @@ export class ByteReader {
     }
   }
 
-  /** Tells the source that no more will be read. Waits for its answer, unless the source lets us wait already. */
+  /**
+   * Tells the source that no more will be read. Waits for its answer, unless the source lets us wait already.
+   */
   async close(): Promise<void> {
     const closed = this.#chunks.return?.();
     if (this.#abandoned) Promise.resolve(closed).catch(() => {});

@@ -1,7 +1,10 @@
-/** @file The `.sha` container: a member is a magic number, a version and records. `docs/format.md` specifies it. */
+/**
+ * @file The `.sha` container: a member is a magic number, a version and records. `docs/format.md` specifies
+ * it.
+ */
 import { MIX_PROFILES } from '../../engines/profiles.js';
 import { ShacompError } from '../../errors.js';
-import { Breath } from '../event-loop.js';
+import { Pauses } from '../event-loop.js';
 import type { ByteReader } from './byte-reader.js';
 import { type Copy, checkCopiesBytes, copiedBytes, decodeCopies } from './copies.js';
 import {
@@ -91,8 +94,8 @@ export type ContainerRecord =
 export const memberHeader = (): Uint8Array => Uint8Array.of(...MAGIC, FORMAT_VERSION);
 
 /**
- * The end of a member that its last block does not mark: one without blocks, or one whose last block had to be written
- * before it was known to be the last.
+ * The end of a member that its last block does not mark: one without blocks, or one whose last block had to
+ * be written before it was known to be the last.
  */
 export const endRecord = (blocks: boolean): Uint8Array =>
   Uint8Array.of(blocks ? RECORD.endOfBlocks : RECORD.end);
@@ -169,22 +172,22 @@ interface MemberState {
 /** Reads a file record by record and checks that they belong together. */
 export class ContainerReader {
   readonly #reader: ByteReader;
-  readonly #breath: Breath;
+  readonly #pauses: Pauses;
   /** The current member; undefined between members. */
   #member: MemberState | undefined;
   /** The block whose payload has not been read yet. */
   #block: BlockRecord | undefined;
   #ended: EndRecord | undefined;
 
-  /** @param breath rests while padding is passed over, however long it is */
-  constructor(reader: ByteReader, breath = new Breath()) {
+  /** @param pauses rests while padding is passed over, however long it is */
+  constructor(reader: ByteReader, pauses = new Pauses()) {
     this.#reader = reader;
-    this.#breath = breath;
+    this.#pauses = pauses;
   }
 
   /**
-   * The next record; undefined at the end of the file. A block's payload must be taken with {@link payload} or
-   * {@link skip} first.
+   * The next record; undefined at the end of the file. A block's payload must be taken with {@link payload}
+   * or {@link skip} first.
    * @throws ShacompError ERR_NOT_SHACOMP, ERR_UNSUPPORTED_VERSION, ERR_TRUNCATED, ERR_CORRUPT
    */
   async next(): Promise<ContainerRecord | undefined> {
@@ -263,7 +266,7 @@ export class ContainerReader {
 
   async #memberStart(): Promise<MemberRecord | undefined> {
     // as other formats allow: tapes and flash memories fill their blocks up
-    if (this.#reader.offset > 0) await this.#reader.skipZeros(() => this.#breath.take());
+    if (this.#reader.offset > 0) await this.#reader.skipZeros(() => this.#pauses.take());
     const offset = this.#reader.offset;
     const magic = await this.#reader.read(MAGIC.length);
     if (magic.length === 0 && offset > 0) return undefined;

@@ -1,4 +1,7 @@
-/** @file The copies of a block: what of the original bytes is not coded because it stands before (docs/format.md 1.6). */
+/**
+ * @file The copies of a block: what of the original bytes is not coded because it stands before
+ * (docs/format.md 1.6).
+ */
 import { ShacompError } from '../../errors.js';
 import { MAX_BLOCK_SIZE, MAX_COPIES_BYTES, MAX_WINDOW, RECORD } from './format.js';
 import { encodeVarint } from './varint.js';
@@ -9,7 +12,9 @@ export interface Copy {
   literals: number;
   /** original bytes that it stands for, at least 1 */
   length: number;
-  /** how far back they stand, at least 1; less than the length for a run, whose bytes repeat with that period */
+  /**
+   * how far back they stand, at least 1; less than the length for a run, whose bytes repeat with that period
+   */
   distance: number;
 }
 
@@ -21,7 +26,9 @@ export const copiedBytes = (copies: readonly Copy[]): number =>
 const zigzag = (difference: number): number => (difference < 0 ? -2 * difference - 1 : 2 * difference);
 const unzigzag = (n: number): number => (n % 2 === 1 ? -(n + 1) / 2 : n / 2);
 
-/** A copy as the record has it. @param before the distance of the member's copy before, 0 for the first one */
+/**
+ * A copy as the record has it. @param before the distance of the member's copy before, 0 for the first one
+ */
 export const encodeCopy = ({ literals, length, distance }: Copy, before: number): number[] => [
   ...encodeVarint(literals),
   ...encodeVarint(length),

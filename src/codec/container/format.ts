@@ -43,8 +43,9 @@ export const RECORD = {
 export const LAST = 0x80;
 
 /**
- * How a block is coded: not at all (`stored`), with the network's probabilities as they are (`network`), with adaptive
- * context models (`mixing-`) of the fast or the full profile, or with the network among these (`network-mixing-`).
+ * How a block is coded: not at all (`stored`), with the network's probabilities as they are (`network`), with
+ * adaptive context models (`mixing-`) of the fast or the full profile, or with the network among these
+ * (`network-mixing-`).
  */
 export type Mode =
   | 'stored'

@@ -1,4 +1,7 @@
-/** @file Unsigned integers of variable length: LEB128, seven bits per byte, lowest first, in the shortest form. */
+/**
+ * @file Unsigned integers of variable length: LEB128, seven bits per byte, lowest first, in the shortest
+ * form.
+ */
 import { ShacompError } from '../../errors.js';
 import type { ByteReader } from './byte-reader.js';
 

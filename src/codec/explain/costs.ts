@@ -1,4 +1,7 @@
-/** @file What every byte of a block cost, in the file and in the opinion of the network and of the context models alone. */
+/**
+ * @file What every byte of a block cost, in the file and by the predictions of the network and of the context
+ * models alone.
+ */
 import type { MixHandle, MixKernels, Network } from '../../engines/engine.js';
 import { MIX_PROFILES, type MixProfile } from '../../engines/profiles.js';
 import { SYMBOLS } from '../../model/architecture.js';
@@ -9,7 +12,7 @@ import { predictRows } from '../block/predict.js';
 import { streamStart } from '../block/slices.js';
 import type { SymbolSink } from '../block/symbol-coder.js';
 import type { CodedFormat } from '../container/format.js';
-import type { Breath } from '../event-loop.js';
+import type { Pauses } from '../event-loop.js';
 
 /** How many of the likeliest bytes are kept. */
 export const LIKELIEST = 5;
@@ -22,7 +25,10 @@ export interface Readings {
   network?: Float32Array;
   /** Bits that the context models alone give it. */
   contexts: Float32Array;
-  /** The {@link LIKELIEST} bytes that the network finds likeliest, the likeliest first; undefined without a network. */
+  /**
+   * The {@link LIKELIEST} bytes that the network finds likeliest, the likeliest first; undefined without a
+   * network.
+   */
   likeliest?: Uint8Array;
   /** Their probabilities, Q16. */
   chances?: Uint16Array;
@@ -63,7 +69,7 @@ export interface BlockCosts {
   /** Of as many streams, in any state; undefined where there is no model. */
   network?: Network;
   mixing: MixKernels;
-  breath: Breath;
+  pauses: Pauses;
 }
 
 /** Coders whose odds are read; what they write is thrown away. */
@@ -106,10 +112,10 @@ function bitsOfSymbol(odds: Uint16Array, i: number): number {
 /**
  * Finds what the bytes of a block cost.
  * @param readings of as many bytes
- * @throws ShacompError ERR_MEMORY_LIMIT; the reason of the signal that `breath` watches
+ * @throws ShacompError ERR_MEMORY_LIMIT; the reason of the signal that `pauses` watches
  */
 export async function blockCosts(
-  { block, format, streams, profile, network, mixing, breath }: BlockCosts,
+  { block, format, streams, profile, network, mixing, pauses }: BlockCosts,
   readings: Readings,
   progress: (done: number) => void,
 ): Promise<void> {
@@ -121,7 +127,7 @@ export async function blockCosts(
     coders.push(contexts);
     const mixed = format?.profile && format.network ? open(format.profile) : undefined;
     if (mixed) coders.push(mixed);
-    for (const coder of coders) await prepare(coder, breath);
+    for (const coder of coders) await prepare(coder, pauses);
     const starts = Array.from({ length: streams }, (_, k) => streamStart(length, streams, k));
     let done = 0;
     const sink: SymbolSink = {
@@ -148,7 +154,7 @@ export async function blockCosts(
       },
     };
     network?.reset();
-    await predictRows({ block, streams, network, breath }, sink, (n) => {
+    await predictRows({ block, streams, network, pauses }, sink, (n) => {
       progress(n);
       return true;
     });

@@ -1,4 +1,7 @@
-/** @file Where the bits went: what every byte of a compressed file cost, and who would have predicted it better. */
+/**
+ * @file Where the bits went: what every byte of a compressed file cost, and who would have predicted it
+ * better.
+ */
 
 import { ShacompError } from '../../errors.js';
 import type { IntegerModel } from '../../model/sharnn.js';
@@ -7,7 +10,7 @@ import { type Bytes, requireBytes } from '../bytes.js';
 import { compress } from '../compress.js';
 import { CODED_FORMATS, type Mode } from '../container/format.js';
 import { inspect } from '../decompress.js';
-import { Breath } from '../event-loop.js';
+import { Pauses } from '../event-loop.js';
 import { type CompressOptions, checkCompressOptions } from '../options.js';
 import type { Platform } from '../platform.js';
 import { Networks } from '../session.js';
@@ -19,7 +22,10 @@ import { blockCosts, emptyReadings, partOf, type Readings } from './costs.js';
 export const MAX_EXPLAINED = 2 ** 26;
 
 export interface ExplainOptions extends Omit<CompressOptions, 'size' | 'onProgress'> {
-  /** Called now and then with the work done, and all there is, in bytes: each byte is coded and then explained. */
+  /**
+   * Called now and then with the work done, and all there is, in bytes: each byte is coded and then
+   * explained.
+   */
   onProgress?: (done: number, of: number) => void;
 }
 
@@ -47,7 +53,7 @@ export interface Explanation extends Readings {
   /** Bytes of the whole `.sha` file. */
   fileBytes: number;
   blocks: ExplainedBlock[];
-  /** The model whose opinion was asked; undefined where level and mode have none. */
+  /** The model that predicted; undefined where level and mode have none. */
   model?: { name: string; id: Uint8Array; bytes: number };
 }
 
@@ -60,9 +66,10 @@ export interface Totals {
 }
 
 /**
- * Compresses bytes and says what each of them cost. The costs of a block sum up to its payload and the record of its copies, but
- * for what the range coder loses: less than 0.01 % and 5 bytes, in blocks of the network alone 5 bytes for every stream, and the
- * lengths of their codes. Bytes in copies bear the cost of that record alike.
+ * Compresses bytes and says what each of them cost. The costs of a block sum up to its payload and the record
+ * of its copies, but for what the range coder loses: less than 0.01 % and 5 bytes, in blocks of the network
+ * alone 5 bytes for every stream, and the lengths of their codes. Bytes in copies bear the cost of that
+ * record alike.
  * @throws ShacompError ERR_OPTIONS also for more than {@link MAX_EXPLAINED} bytes; as `compress`
  */
 export async function explain(
@@ -90,7 +97,7 @@ export async function explain(
   const readings = emptyReadings(length, model !== undefined);
   const blocks: ExplainedBlock[] = [];
   const networks = new Networks(coding, platform);
-  const breath = new Breath(options.signal);
+  const pauses = new Pauses(options.signal);
   try {
     const mixing = await networks.mixing();
     let start = 0;
@@ -119,7 +126,7 @@ export async function explain(
           profile: codedMode(settings.plain).profile ?? 'full',
           network: model && (await networks.open(model, streams)),
           mixing,
-          breath,
+          pauses,
         },
         literals,
         (done) => onProgress?.(length + start + done, 2 * length),
@@ -166,7 +173,10 @@ export interface Trial {
   model?: string;
 }
 
-/** Levels that differ in what they can do: fast and full contexts, fast and full with the network, a larger network. */
+/**
+ * Levels that differ in what they can do: fast and full contexts, fast and full with the network, a larger
+ * network.
+ */
 export const TRIED_LEVELS = [1, 3, 4, 6, 9] as const;
 
 /**

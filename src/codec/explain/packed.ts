@@ -44,7 +44,10 @@ export interface TrainingCurve {
   /** what is trained, and whether the run has ended */
   name: string;
   ended: boolean;
-  /** one for each report of the run: seconds trained, bytes read, bits per byte of the training text, bytes per second */
+  /**
+   * one for each report of the run: seconds trained, bytes read, bits per byte of the training text, bytes
+   * per second
+   */
   reports: { elapsed: number; bytes: number; bitsPerByte: number; bytesPerSecond: number }[];
   /** one for each measurement: mean over the held-out files, and each file's, in bits per byte */
   evaluations: { elapsed: number; mean: number; files: [path: string, bits: number][] }[];

@@ -1,4 +1,7 @@
-/** @file Costs summed up as people read a file: by line, by kind of byte, by region; and what would have helped. */
+/**
+ * @file Costs summed up as people read a file: by line, by kind of byte, by region; and what would have
+ * helped.
+ */
 import { levelSettings } from '../strategy/levels.js';
 import { type Explanation, type Totals, type Trial, totals } from './explain.js';
 

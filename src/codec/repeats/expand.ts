@@ -1,6 +1,6 @@
 /** @file Puts a block's literals and copies together to the original bytes. */
 import type { Copy } from '../container/copies.js';
-import { type Breath, inPieces } from '../event-loop.js';
+import { inPieces, type Pauses } from '../event-loop.js';
 import type { History } from './history.js';
 
 /** Bytes that are copied at once. */
@@ -12,14 +12,14 @@ const PIECE = 2 ** 20;
  * @param copies those of the block, checked: no farther back than the history has bytes
  * @param history the original bytes before the block
  * @param length of the original bytes: literals and copies
- * @throws the reason of the signal that `breath` watches
+ * @throws the reason of the signal that `pauses` watches
  */
 export async function expand(
   literals: Uint8Array<ArrayBuffer>,
   copies: readonly Copy[],
   history: History,
   length: number,
-  breath: Breath,
+  pauses: Pauses,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(length);
   const start = history.end;
@@ -40,13 +40,13 @@ export async function expand(
       bytes.copyWithin(at, source, source + step);
       if (step < at - source) source += step;
       at += step;
-      const pause = breath.take();
+      const pause = pauses.take();
       if (pause) await pause;
     }
-    const pause = breath.take();
+    const pause = pauses.take();
     if (pause) await pause;
   }
   const rest = literals.length - used;
-  await inPieces(breath, rest, (from, to) => bytes.set(literals.subarray(used + from, used + to), at + from));
+  await inPieces(pauses, rest, (from, to) => bytes.set(literals.subarray(used + from, used + to), at + from));
   return bytes;
 }

@@ -1,9 +1,10 @@
 /**
- * @file Splits bytes into blocks of literals and copies: finds repeats over a window that is larger than a block. The models
- * of a block predict what it repeats itself, at a few hundredths of a bit per byte, but know nothing of the blocks before.
+ * @file Splits bytes into blocks of literals and copies: finds repeats over a window that is larger than a
+ * block. The models of a block predict what it repeats itself, at a few hundredths of a bit per byte, but
+ * know nothing of the blocks before.
  *
- * Marked places (gear.ts) are looked up as in zstd's long-distance matcher (Facebook, 2017; Tridgell's rsync, 1996, for the
- * idea); what is found there is verified and extended to both sides.
+ * Marked places (gear.ts) are looked up as in zstd's long-distance matcher (Facebook, 2017; Tridgell's rsync,
+ * 1996, for the idea); what is found there is verified and extended to both sides.
  */
 import { type Copy, encodeCopy } from '../container/copies.js';
 import { MAX_BLOCK_SIZE, MAX_COPIES_BYTES } from '../container/format.js';
@@ -19,8 +20,8 @@ export interface LeastCopy {
 }
 
 /**
- * Shortest copies by what codes the literals (docs/results.md): the more it learns, the less a long repeat costs it. What is not
- * coded at all pays eight bits for every byte.
+ * Shortest copies by what codes the literals (docs/results.md): the more it learns, the less a long repeat
+ * costs it. What is not coded at all pays eight bits for every byte.
  */
 export const LEAST_COPY = {
   stored: { far: 192, near: 192 },
@@ -59,7 +60,10 @@ interface Growing {
 const WORD = 4;
 const roundUp = (bytes: number): number => Math.ceil(bytes / WORD) * WORD;
 
-/** The first byte of `from` to `to` that is not the one at a distance before, or `to`; `from` and `distance` are whole words. */
+/**
+ * The first byte of `from` to `to` that is not the one at a distance before, or `to`; `from` and `distance`
+ * are whole words.
+ */
 function sameWords(bytes: Uint8Array, from: number, to: number, distance: number): number {
   let at = from;
   if (bytes.byteOffset % WORD === 0) {
@@ -76,8 +80,8 @@ function sameWords(bytes: Uint8Array, from: number, to: number, distance: number
 const NOTHING = { length: 0, least: 0 };
 
 /**
- * Takes the bytes of a member piece by piece, and cuts them into blocks. Where it cuts and what it finds depends on the
- * bytes and on the sizes of the pieces.
+ * Takes the bytes of a member piece by piece, and cuts them into blocks. Where it cuts and what it finds
+ * depends on the bytes and on the sizes of the pieces.
  */
 export class RepeatFinder {
   readonly #window: number;

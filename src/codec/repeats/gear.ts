@@ -1,6 +1,7 @@
 /**
- * @file Marks places in bytes by what stands before them, so that equal bytes are marked alike wherever they are: the gear
- * hash (Xia and others, "Ddelta", 2014), as content-defined chunking and the long-distance matcher of zstd use it.
+ * @file Marks places in bytes by what stands before them, so that equal bytes are marked alike wherever they
+ * are: the gear hash (Xia and others, "Ddelta", 2014), as content-defined chunking and the long-distance
+ * matcher of zstd use it.
  */
 
 /** Bytes that a mark depends on. */
@@ -26,7 +27,10 @@ const STRIDE = 512;
 
 /** Marked places of one piece after the other. */
 export class Marks {
-  /** Behind how many bytes of the piece each mark stands; negative where a run goes on there, see {@link LONGEST_PERIOD}. */
+  /**
+   * Behind how many bytes of the piece each mark stands; negative where a run goes on there, see {@link
+   * LONGEST_PERIOD}.
+   */
   places = new Int32Array(256);
   /** The hash of the bytes before each mark. */
   hashes = new Int32Array(256);

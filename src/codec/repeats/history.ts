@@ -58,7 +58,9 @@ export class History {
     }
   }
 
-  /** How many of the bytes from `from` to `to` are those from a position on. The position may be among them. */
+  /**
+   * How many of the bytes from `from` to `to` are those from a position on. The position may be among them.
+   */
   same(position: number, bytes: Uint8Array, from: number, to: number): number {
     let at = from;
     while (at < to) {

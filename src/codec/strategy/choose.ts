@@ -1,6 +1,7 @@
 /**
- * @file Codes a block in the way that suits it. Whether the network pays, and how many streams, is found out on a sample,
- * so that data that it does not know takes none of its time. The choice depends on the bytes, the model and the settings alone.
+ * @file Codes a block in the way that suits it. Whether the network pays, and how many streams, is found out
+ * on a sample, so that data that it does not know takes none of its time. The choice depends on the bytes,
+ * the model and the settings alone.
  */
 import type { Model } from '../../model/model.js';
 import { encodeBlock } from '../block/block.js';
@@ -8,14 +9,17 @@ import { blockMemory } from '../block/memory.js';
 import { type CodedMode, codedMode } from '../block/modes.js';
 import type { BlockProgress } from '../block/progress.js';
 import { MODEL_ID_LENGTH } from '../container/format.js';
-import type { Breath } from '../event-loop.js';
+import type { Pauses } from '../event-loop.js';
 import type { Networks } from '../session.js';
 import { exactly, type Level, NETWORK_STREAMS, type StreamDensity, streamCount } from './levels.js';
 import { SLICES, Trial } from './trial.js';
 
 /** Blocks up to this length are coded with and without the network, and the smaller result wins. */
 const SMALL = 2 ** 15;
-/** What of the cost of streams, measured without the network, is left with it: it brings what context models lack. */
+/**
+ * What of the cost of streams, measured without the network, is left with it: it brings what context models
+ * lack.
+ */
 const LEFT = 0.5;
 /** What the full profile leaves of the fast one's code, where the network is mixed by the fast one alone. */
 const FULL = 0.85;
@@ -62,14 +66,14 @@ export interface CodedBlock {
 export class BlockEncoder {
   readonly #plan: Plan;
   readonly #networks: Networks;
-  readonly #breath: Breath;
+  readonly #pauses: Pauses;
   /** Throws ERR_MEMORY_LIMIT if that many bytes are more than allowed. */
   readonly allow: (bytes: number) => void;
 
-  constructor(plan: Plan, networks: Networks, breath: Breath, allow: (bytes: number) => void) {
+  constructor(plan: Plan, networks: Networks, pauses: Pauses, allow: (bytes: number) => void) {
     this.#plan = plan;
     this.#networks = networks;
-    this.#breath = breath;
+    this.#pauses = pauses;
     this.allow = allow;
   }
 
@@ -129,7 +133,7 @@ export class BlockEncoder {
       model,
     );
     const open = model && (() => this.#networks.open(model, SLICES));
-    return new Trial(block, { open, mixing, breath: this.#breath });
+    return new Trial(block, { open, mixing, pauses: this.#pauses });
   }
 
   /** Whether the block becomes smaller with the network, by a share worth its time. */
@@ -160,7 +164,7 @@ export class BlockEncoder {
       network,
       mixing,
       kernels: await this.#networks.kernels(),
-      breath: this.#breath,
+      pauses: this.#pauses,
       progress,
     });
     return payload && { mode, streams, payload };

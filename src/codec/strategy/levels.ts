@@ -1,7 +1,13 @@
-/** @file What the levels 1 to 9 stand for: the one table from which codec, command line and docs/levels.md are made. */
+/**
+ * @file What the levels 1 to 9 stand for: the one table from which codec, command line and docs/levels.md are
+ * made.
+ */
 import { CODED_FORMATS, type CodedFormat, MAX_STREAMS, type Mode } from '../container/format.js';
 
-/** How many lockstep streams a block gets at most: many make a batch that is fast to compute, few learn faster. */
+/**
+ * How many lockstep streams a block gets at most: many make a batch that is fast to compute, few learn
+ * faster.
+ */
 export interface StreamDensity {
   /** least bytes of a block per stream */
   bytes: number;
@@ -10,8 +16,8 @@ export interface StreamDensity {
 }
 
 /**
- * Number of streams of the network that the encoder cuts a block of `length` bytes into. A decoder takes the number from
- * the block.
+ * Number of streams of the network that the encoder cuts a block of `length` bytes into. A decoder takes the
+ * number from the block.
  * @param limit most streams that the block's format has
  */
 export function streamCount(length: number, density: StreamDensity, limit = MAX_STREAMS): number {
@@ -19,8 +25,9 @@ export function streamCount(length: number, density: StreamDensity, limit = MAX_
 }
 
 /**
- * Streams where the network alone codes: it does not learn, so a stream costs its cold start and the end of its code, some 15 bytes,
- * and nothing else: 0.1 % of 32 KiB (docs/levels.md). More than these streams make no processor faster.
+ * Streams where the network alone codes: it does not learn, so a stream costs its cold start and the end of
+ * its code, some 15 bytes, and nothing else: 0.1 % of 32 KiB (docs/levels.md). More than these streams make
+ * no processor faster.
  */
 export const NETWORK_STREAMS: StreamDensity = { bytes: 2 ** 15, most: 256 };
 
@@ -36,7 +43,10 @@ export interface Level {
   /** name of the model, where the caller gives none and the mode has the network */
   model: 'lite' | 'base';
   streams: StreamDensity;
-  /** share that a block's code may exceed the smallest by, as estimated, to be done sooner: without the network, in more streams */
+  /**
+   * share that a block's code may exceed the smallest by, as estimated, to be done sooner: without the
+   * network, in more streams
+   */
   tolerance: number;
   /** bytes per block */
   blockSize: number;

@@ -1,12 +1,12 @@
 /**
- * @file Estimates, from a sample of a block, what the network saves there and what streams cost. Both are measured with the
- * fast profile, which takes a fraction of the time of coding.
+ * @file Estimates, from a sample of a block, what the network saves there and what streams cost. Both are
+ * measured with the fast profile, which takes a fraction of the time of coding.
  */
 import type { MixKernels, Network } from '../../engines/engine.js';
 import { encodeBlock, prepare } from '../block/block.js';
 import { type CodedMode, codedMode } from '../block/modes.js';
 import { predictRows } from '../block/predict.js';
-import type { Breath } from '../event-loop.js';
+import type { Pauses } from '../event-loop.js';
 
 /** Slices of the block that the sample is made of, spread evenly; with the network, a stream each. */
 export const SLICES = 4;
@@ -20,10 +20,12 @@ const WITHOUT: CodedMode = codedMode('mixing-fast');
 
 /** What a trial takes beside the block. */
 export interface TrialTools {
-  /** Opens the network with {@link SLICES} streams, in any state; where no saving is asked for, not needed. */
+  /**
+   * Opens the network with {@link SLICES} streams, in any state; where no saving is asked for, not needed.
+   */
   open?: () => Promise<Network>;
   mixing: MixKernels;
-  breath: Breath;
+  pauses: Pauses;
 }
 
 /** Bytes of code of the sample's beginning, middle and end. */
@@ -66,8 +68,9 @@ export class Trial {
   }
 
   /**
-   * The share of mixing's code that the network saves. It sees the start of the slices, where the context models know
-   * nothing yet, and their end, where they have learned; for the rest of the block what holds for the end is taken.
+   * The share of mixing's code that the network saves. It sees the start of the slices, where the context
+   * models know nothing yet, and their end, where they have learned; for the rest of the block what holds for
+   * the end is taken.
    */
   async saving(): Promise<number> {
     const network = await this.#tools.open?.();
@@ -93,10 +96,10 @@ export class Trial {
       const { start, middle, end } = await this.#partsWithout();
       return start + middle + end;
     }
-    const { mixing, breath } = this.#tools;
+    const { mixing, pauses } = this.#tools;
     const known = this.#costs.get(streams);
     if (known !== undefined) return known;
-    const payload = await encodeBlock(this.#sample, streams, WITHOUT, { mixing, breath });
+    const payload = await encodeBlock(this.#sample, streams, WITHOUT, { mixing, pauses });
     const cost = payload?.length ?? this.#sample.length;
     this.#costs.set(streams, cost);
     return cost;
@@ -110,7 +113,7 @@ export class Trial {
 
   /** Codes the sample, its slices as streams; the network, if any, predicts its start and its end. */
   async #parts(network: Network | undefined): Promise<Parts> {
-    const { breath, mixing } = this.#tools;
+    const { pauses, mixing } = this.#tools;
     const { length } = this.#sample;
     const coder = (network ? WITH : WITHOUT).encoder({ length, streams: SLICES, mixing });
     const coded = () => Math.min(coder.length, length);
@@ -119,11 +122,11 @@ export class Trial {
       const before = coded();
       predictor?.reset();
       const steps = { block: this.#sample, streams: SLICES, from, to };
-      await predictRows({ ...steps, network: predictor, breath }, coder);
+      await predictRows({ ...steps, network: predictor, pauses }, coder);
       return coded() - before;
     };
     try {
-      await prepare(coder, breath);
+      await prepare(coder, pauses);
       const steps = length / SLICES;
       const start = await part(0, this.#seen, network);
       const middle = await part(this.#seen, steps - this.#seen);

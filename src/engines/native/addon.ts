@@ -4,14 +4,19 @@ import { fileURLToPath } from 'node:url';
 import { ShacompError } from '../../errors.js';
 import { withTypedErrors } from './errors.js';
 
-/** "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in scripts/build-native.mjs. */
+/**
+ * "linux-x64", "linux-x64-musl", "darwin-arm64", …: must equal prebuildName() in scripts/build-native.mjs.
+ */
 function prebuildName(): string {
   const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined;
   const musl = process.platform === 'linux' && !report?.header?.glibcVersionRuntime;
   return `${process.platform}-${process.arch}${musl ? '-musl' : ''}`;
 }
 
-/** Where this machine's addon lies, built or not: in src/ as in dist/, this file is three levels below the package. */
+/**
+ * Where this machine's addon lies, built or not: in src/ as in dist/, this file is three levels below the
+ * package.
+ */
 export const nativeAddonPath = (): string =>
   fileURLToPath(new URL(`../../../prebuilds/${prebuildName()}/shacomp.node`, import.meta.url));
 

@@ -21,7 +21,10 @@ const ISA_NAMES: Record<string, string> = {
 };
 
 export interface NativeOptions {
-  /** Most threads to use, at most the processors available. Default: SHACOMP_THREADS, else all of these. Never changes a result. */
+  /**
+   * Most threads to use, at most the processors available. Default: SHACOMP_THREADS, else all of these. Never
+   * changes a result.
+   */
   threads?: number;
   /** Instruction set: avx512, avxvnni, avx2, dotprod or baseline. Default: SHACOMP_ISA, else the best one. */
   isa?: string;
@@ -46,8 +49,8 @@ export const nativeIsas = (): string[] => nativeAddon<NativeNetwork>().networkIs
 
 /**
  * The native engine.
- * @throws ShacompError ERR_ENGINE_UNAVAILABLE if the addon does not run here; ERR_OPTIONS if it lacks the instruction
- * set asked for
+ * @throws ShacompError ERR_ENGINE_UNAVAILABLE if the addon does not run here; ERR_OPTIONS if it lacks the
+ * instruction set asked for
  */
 export function nativeEngine(options: NativeOptions = {}): Engine {
   const addon = nativeAddon<NativeNetwork & MixAddon & StreamsAddon & IsaLists>();

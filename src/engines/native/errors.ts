@@ -16,7 +16,10 @@ export function typedError(error: unknown): unknown {
   return code && ADDON_CODES.has(code) ? new ShacompError(code, message, { cause: error }) : error;
 }
 
-/** The addon's functions, so that an error with one of its codes is a ShacompError. Any other is thrown as it is. */
+/**
+ * The addon's functions, so that an error with one of its codes is a ShacompError. Any other is thrown as it
+ * is.
+ */
 export function withTypedErrors(addon: Exports): Exports {
   const typed =
     (call: Exports[string]): Exports[string] =>

@@ -9,8 +9,8 @@ export interface IsaLists {
 }
 
 /**
- * The instruction set to use out of `isas`, which are best first. Without a wish of the caller's, SHACOMP_ISA says which;
- * a part of the program that lacks it, while another has it, uses its best.
+ * The instruction set to use out of `isas`, which are best first. Without a wish of the caller's, SHACOMP_ISA
+ * says which; a part of the program that lacks it, while another has it, uses its best.
  * @param isas what the part can use on this processor
  * @param asked the caller's wish
  * @throws ShacompError ERR_OPTIONS, with what is possible

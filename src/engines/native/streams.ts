@@ -1,4 +1,6 @@
-/** @file Blocks whose streams are independent, coded by the addon's threads (cpp/bindings/node/streams.cc). */
+/**
+ * @file Blocks whose streams are independent, coded by the addon's threads (cpp/bindings/node/streams.cc).
+ */
 import type { StreamCoder, StreamKernels } from '../engine.js';
 import { typedError } from './errors.js';
 import { type NetworkHandle, networkHandle } from './network.js';

@@ -1,4 +1,7 @@
-/** @file The reference engine: the specification in plain TypeScript. The other engines are checked against it. */
+/**
+ * @file The reference engine: the specification in plain TypeScript. The other engines are checked against
+ * it.
+ */
 import type { IntegerModel } from '../../model/sharnn.js';
 import type { Engine } from '../engine.js';
 import { referenceMixing } from './mixer.js';

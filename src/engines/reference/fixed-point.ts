@@ -145,14 +145,19 @@ export function normalize(x: ArrayLike<number>, out: Int16Array): void {
   for (let i = 0; i < d; i++) out[i] = sat16(scale((x[i] - mean) << g, m, s));
 }
 
-/** Gain and bias of a norm: `n * gain` shifted right by `shift` (1..15), rounded, plus `bias`; the result in Q.10, not saturated. */
+/**
+ * Gain and bias of a norm: `n * gain` shifted right by `shift` (1..15), rounded, plus `bias`; the result in
+ * Q.10, not saturated.
+ */
 export const affine = (n: number, gain: number, bias: number, shift: number): number =>
   ((Math.imul(n, gain) + (1 << (shift - 1))) >> shift) + bias;
 
 /** Right shift (1..8) with rounding, saturated to int16. */
 export const narrow = (x: number, shift: number): number => sat16((x + (1 << (shift - 1))) >> shift);
 
-/** x * sigmoid(1.702 x), the GELU of the boom layer, for x in Q7.8; the result in Q7.8. 27886 = 0.851 * 2^15. */
+/**
+ * x * sigmoid(1.702 x), the GELU of the boom layer, for x in Q7.8; the result in Q7.8. 27886 = 0.851 * 2^15.
+ */
 export const gelu = (x: number): number => mul15(x, sigmoid16(sat16(2 * mul15(sat16(8 * x), 27886))));
 
 /** Z as z * 2^-k with z in [2^15, 2^16), and R = floor((2^30 - 1) / z): 1/Z = R * 2^(k - 30). */

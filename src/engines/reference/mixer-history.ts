@@ -395,7 +395,7 @@ export class Stream {
         [behind(this.stride), c1],
         [behind(this.stride), (behind(2 * this.stride) << 8) | (this.stride << 16)],
         [expected, hash2(word, c4 & 0xff00)],
-        // the network's, set when its opinion is known
+        // the network's, set when its prediction is known
         [0, 0],
         [0, 0],
         // orders 11, 16 and 24

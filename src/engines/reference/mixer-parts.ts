@@ -4,9 +4,9 @@ import { adapt, clampLogit, probability, STATES, squash } from './mixer-tables.j
 const SLOT_BYTES = 21;
 
 /**
- * Hashed bit histories. A slot belongs to a context and one nibble of the next byte: check (2 bytes), 15 states in
- * the order of a binary heap, and in slots of first nibbles the byte last seen and how often in a row. Three slots
- * share a line of 64 bytes; a new context replaces the one least seen.
+ * Hashed bit histories. A slot belongs to a context and one nibble of the next byte: check (2 bytes), 15
+ * states in the order of a binary heap, and in slots of first nibbles the byte last seen and how often in a
+ * row. Three slots share a line of 64 bytes; a new context replaces the one least seen.
  */
 export class Slots {
   readonly bytes: Uint8Array;
@@ -80,9 +80,9 @@ export class Slots {
 }
 
 /**
- * Gated logistic mixing. Each set of weights is a table of rows; one row of each set is chosen by a small context,
- * and gives one logit: the inputs' weighted sum. Weights follow the gradient of coding cost, Δw = rate · error · x.
- * When a row is first used it starts as a copy of set 0's row, which is always in use.
+ * Gated logistic mixing. Each set of weights is a table of rows; one row of each set is chosen by a small
+ * context, and gives one logit: the inputs' weighted sum. Weights follow the gradient of coding cost, Δw =
+ * rate · error · x. When a row is first used it starts as a copy of set 0's row, which is always in use.
  * Weights are Q26 within ±8, inputs and logits Q8.
  */
 export class Mixer {
@@ -147,8 +147,9 @@ export class Mixer {
 export const MAP_STEPS = 25;
 
 /**
- * Final map (adaptive probability map, secondary estimation): in a small context, what a logit has really meant. The
- * answer is interpolated between two points a nat apart; the nearer one learns. An untouched map is the identity.
+ * Final map (adaptive probability map, secondary estimation): in a small context, what a logit has really
+ * meant. The answer is interpolated between two points a nat apart; the nearer one learns. An untouched map
+ * is the identity.
  */
 export class FinalMap {
   readonly #entries: Uint32Array;

@@ -1,4 +1,7 @@
-/** @file Arithmetic of the mixing reference: logistic function and its inverse, bit-history states, adaptive probabilities. */
+/**
+ * @file Arithmetic of the mixing reference: logistic function and its inverse, bit-history states, adaptive
+ * probabilities.
+ */
 
 /** Logits are natural-log odds in Q8, within ±LOGIT_MAX (12 nats). */
 export const LOGIT_MAX = 3071;
@@ -45,9 +48,9 @@ export function stretch(p: number): number {
 export const clampProbability = (p: number): number => Math.max(1, Math.min(65535, p));
 
 /**
- * Bit histories in one byte: counts of zeros and ones and, where both occur, which came last. A bit raises its own
- * count and, when the other count exceeds 2, cuts that down to about its logarithm. State 0: never seen.
- * (Mahoney, "Adaptive weighing of context models", 2005.)
+ * Bit histories in one byte: counts of zeros and ones and, where both occur, which came last. A bit raises
+ * its own count and, when the other count exceeds 2, cuts that down to about its logarithm. State 0: never
+ * seen. (Mahoney, "Adaptive weighing of context models", 2005.)
  */
 export const STATES = (() => {
   const next = [new Uint8Array(256), new Uint8Array(256)] as const;
@@ -85,8 +88,8 @@ export const STATES = (() => {
 })();
 
 /**
- * Adaptive probabilities: probability Q22 · 1024 + observations, in a Uint32Array. The n-th observation moves the
- * probability by 1/(n + 1.5) of the error; n stops at `limit`.
+ * Adaptive probabilities: probability Q22 · 1024 + observations, in a Uint32Array. The n-th observation moves
+ * the probability by 1/(n + 1.5) of the error; n stops at `limit`.
  */
 export function adapt(table: Uint32Array, at: number, bit: number, limit: number): void {
   const entry = table[at]!;

@@ -1,9 +1,10 @@
 /**
  * @file The mixing coder in plain TypeScript: the explanation of cpp/mix, and its reference bit for bit.
  *
- * Every bit is predicted by many models at once: bit histories in hashed contexts, runs, repeats (matches) and,
- * if there is one, the network. A gated mixer weighs their logits, a second small mixer joins the sets' opinions,
- * final maps correct the outcome, and a range coder spends -log2 p bits. Then everything learns from the bit.
+ * Every bit is predicted by many models at once: bit histories in hashed contexts, runs, repeats (matches)
+ * and, if there is one, the network. A gated mixer weighs their logits, a second small mixer joins the sets'
+ * predictions, final maps correct the outcome, and a range coder spends -log2 p bits. Then everything learns
+ * from the bit.
  */
 
 import { RangeDecoder, RangeEncoder } from '../../range-coder.js';
@@ -62,7 +63,10 @@ const MAX_STREAMS = 4096;
 const counters = (size: number, initial: (i: number) => number): Uint32Array =>
   Uint32Array.from({ length: size }, (_, i) => initial(i));
 
-/** The bit that `byte` has next, if its bits so far are those of the partial byte (1, then the bits); else undefined. */
+/**
+ * The bit that `byte` has next, if its bits so far are those of the partial byte (1, then the bits); else
+ * undefined.
+ */
 function nextBit(byte: number, partial: number, bitIndex: number): number | undefined {
   return (byte | 256) >> (8 - bitIndex) === partial ? (byte >> (7 - bitIndex)) & 1 : undefined;
 }
@@ -293,7 +297,9 @@ class Model {
     table[at] = position;
   }
 
-  /** Codes the bits of a byte, the highest first: each is predicted, coded and learned from before the next. */
+  /**
+   * Codes the bits of a byte, the highest first: each is predicted, coded and learned from before the next.
+   */
   #codeBits(stream: Stream, network: NetworkView | undefined, code: CodeBit): number {
     const byte = this.#beginByte(stream, network);
     for (byte.bitIndex = 0; byte.bitIndex < 8; byte.bitIndex++) {
@@ -494,7 +500,9 @@ class Model {
     return this.#last.logits.reduce((a, b) => a + b, 0) >> (full ? 3 : 2);
   }
 
-  /** Corrects the mixed prediction by the final maps. @returns probability Q16 of a one, in the coder's range */
+  /**
+   * Corrects the mixed prediction by the final maps. @returns probability Q16 of a one, in the coder's range
+   */
   #refine({ network, c0, c1, c2, top }: Byte, { expectedByte }: Inputs, logit: number): number {
     const map = (i: number, context: number): number =>
       this.#maps[i]!.predict(mapContext(this.#mapBits, c0, context), logit);
@@ -527,8 +535,8 @@ class Model {
   }
 
   /**
-   * The slot of the second nibble. A context met for the first time gets none: most never come back. When one does,
-   * what its first byte would have left there is made up for.
+   * The slot of the second nibble. A context met for the first time gets none: most never come back. When one
+   * does, what its first byte would have left there is made up for.
    */
   #secondSlot(hash: number, i: number, first: number, seen: boolean, c0: number): number {
     const slots = this.#slots;

@@ -32,7 +32,10 @@ import {
 
 const CELL_LIMIT = 2 ** 24 - 1;
 
-/** Is told the values of a named site (docs/model.md, section 3.1; fixtures/trace/README.md): what new engines are compared with. */
+/**
+ * Is told the values of a named site (docs/model.md, section 3.1; fixtures/trace/README.md): what new engines
+ * are compared with.
+ */
 export type Trace = (site: string, values: Int8Array | Int16Array | Int32Array | Uint32Array) => void;
 
 /** {@link Trace} of a network of several streams. */

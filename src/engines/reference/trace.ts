@@ -1,4 +1,7 @@
-/** @file Named intermediate values of some steps, as text: what a new engine is compared with, site by site (fixtures/trace). */
+/**
+ * @file Named intermediate values of some steps, as text: what a new engine is compared with, site by site
+ * (fixtures/trace).
+ */
 import { SYMBOLS } from '../../model/architecture.js';
 import type { IntegerModel } from '../../model/sharnn.js';
 import { openReferenceNetwork } from './network.js';
@@ -23,7 +26,8 @@ const TYPES = new Map<unknown, TracedSite['type']>([
 ]);
 
 /**
- * Runs the reference network from the cold state and keeps every site, in the order in which they are computed.
+ * Runs the reference network from the cold state and keeps every site, in the order in which they are
+ * computed.
  * @param bytes steps x S bytes, step-major
  * @throws ShacompError ERR_OPTIONS, ERR_MODEL_INVALID
  */
@@ -73,7 +77,8 @@ export const parseTrace = (text: string): TracedSite[] =>
     });
 
 /**
- * Where an engine first differs, as "step 1, layers.0.P, stream 0, value 3: 17 instead of 18"; undefined if nowhere.
+ * Where an engine first differs, as "step 1, layers.0.P, stream 0, value 3: 17 instead of 18"; undefined if
+ * nowhere.
  * @param actual what the engine has of the sites, one or all; those it lacks are passed over
  */
 export function firstDifference(

@@ -36,7 +36,8 @@ export const wasmUnavailable = (cause: unknown) => {
 
 /**
  * The WebAssembly engine: one thread, any platform.
- * @param source `shacomp.wasm` or `shacomp.relaxed.wasm` (./simd.ts), compiled or as bytes: where it lies is the platform's business
+ * @param source `shacomp.wasm` or `shacomp.relaxed.wasm` (./simd.ts), compiled or as bytes: where it lies is
+ * the platform's business
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE without WebAssembly SIMD
  */
 export async function wasmEngine(source: WebAssembly.Module | Uint8Array<ArrayBuffer>): Promise<Engine> {
@@ -67,7 +68,10 @@ async function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Modu
   }
 }
 
-/** Where a network and what crosses into the module lie in a block of memory: offsets, and the block's size, in bytes. */
+/**
+ * Where a network and what crosses into the module lie in a block of memory: offsets, and the block's size,
+ * in bytes.
+ */
 function place(exports: NetworkExports, architecture: Architecture, streams: number) {
   const { width, layers, boom, window, attention } = architecture;
   const bits = attention.reduce((sum, l) => sum + 2 ** l, 0);
@@ -80,8 +84,8 @@ function place(exports: NetworkExports, architecture: Architecture, streams: num
 }
 
 /**
- * The instances of the module that hold one model's weights: one, or more where one has no room for all networks. An
- * instance in which no network is open is soon given back, with all its memory.
+ * The instances of the module that hold one model's weights: one, or more where one has no room for all
+ * networks. An instance in which no network is open is soon given back, with all its memory.
  */
 class WasmModel {
   private static readonly models = new WeakMap<IntegerModel, WasmModel>();

@@ -1,4 +1,7 @@
-/** @file Memory of the WebAssembly module: an instance and what is allocated in it, for networks, mixing and training. */
+/**
+ * @file Memory of the WebAssembly module: an instance and what is allocated in it, for networks, mixing and
+ * training.
+ */
 import { ShacompError } from '../../errors.js';
 import { humanBytes } from '../../format-bytes.js';
 
@@ -23,8 +26,9 @@ interface Gap {
 }
 
 /**
- * An instance of the module and the blocks of its memory: the first gap that is large enough is taken, and freed
- * blocks merge with the gaps beside them. WebAssembly memory never shrinks: to give it back, drop the instance.
+ * An instance of the module and the blocks of its memory: the first gap that is large enough is taken, and
+ * freed blocks merge with the gaps beside them. WebAssembly memory never shrinks: to give it back, drop the
+ * instance.
  */
 export class WasmHeap<Exports extends HeapExports> {
   readonly exports: Exports;
@@ -60,8 +64,8 @@ export class WasmHeap<Exports extends HeapExports> {
   }
 
   /**
-   * A block of at least `size` bytes, aligned to 64; its contents are undefined. May grow the memory, which detaches
-   * every view of it.
+   * A block of at least `size` bytes, aligned to 64; its contents are undefined. May grow the memory, which
+   * detaches every view of it.
    * @param what the block is for, for the message
    * @throws ShacompError ERR_MEMORY_LIMIT
    */

@@ -66,7 +66,10 @@ class Coder {
     if (payload) new Uint8Array(buffer, at + bytes, payload.length).set(payload);
   }
 
-  /** Clears up to so many bytes of the memory, and opens the coder when all is clear. @returns whether it is open */
+  /**
+   * Clears up to so many bytes of the memory, and opens the coder when all is clear. @returns whether it is
+   * open
+   */
   prepare(most = CLEARED): boolean {
     const { heap } = this.#opened();
     const cleared = Math.min(most, this.#dirty);
@@ -90,9 +93,9 @@ class Coder {
     for (let from = 0; from === 0 || from < symbols.length; from += ROWS) {
       const part = symbols.subarray(from, from + ROWS);
       room.set(part);
-      const opinions = this.#opinions(frequencies, from, part.length);
+      const predictions = this.#predictions(frequencies, from, part.length);
       const to = odds ? given.byteOffset : 0;
-      size = heap.exports.mixing_encode(this.#coder(), room.byteOffset, part.length, opinions, to);
+      size = heap.exports.mixing_encode(this.#coder(), room.byteOffset, part.length, predictions, to);
       odds?.set(given.subarray(0, part.length * 8), from * 8);
     }
     return size;
@@ -113,8 +116,8 @@ class Coder {
     let position = 0;
     for (let from = 0; from === 0 || from < count; from += ROWS) {
       const n = Math.min(ROWS, count - from);
-      const opinions = this.#opinions(frequencies, from, n);
-      position = heap.exports.mixing_decode(this.#coder(), room.byteOffset, n, opinions);
+      const predictions = this.#predictions(frequencies, from, n);
+      position = heap.exports.mixing_decode(this.#coder(), room.byteOffset, n, predictions);
       symbols.set(room.subarray(0, n), from);
     }
     return position;
@@ -145,7 +148,7 @@ class Coder {
   }
 
   /** Copies `count` rows of frequencies into the module. @returns where they lie, 0 for none */
-  #opinions(frequencies: Uint32Array | undefined, from: number, count: number): number {
+  #predictions(frequencies: Uint32Array | undefined, from: number, count: number): number {
     if (!frequencies) return 0;
     const { frequencies: room } = this.#opened();
     room.set(frequencies.subarray(from * SYMBOLS, (from + count) * SYMBOLS));

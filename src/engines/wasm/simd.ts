@@ -1,4 +1,7 @@
-/** @file The two WebAssembly modules, with and without relaxed SIMD (scripts/build-wasm.mjs). Both give the same bits. */
+/**
+ * @file The two WebAssembly modules, with and without relaxed SIMD (scripts/build-wasm.mjs). Both give the
+ * same bits.
+ */
 
 /** The modules' files, in this folder. */
 export const WASM_FILES = { relaxed: 'shacomp.relaxed.wasm', plain: 'shacomp.wasm' } as const;
@@ -7,7 +10,10 @@ export type WasmModuleName = keyof typeof WASM_FILES;
 /** The fastest module that the host takes. */
 export const bestWasmModule = (): WasmModuleName => (hasRelaxedSimd() ? 'relaxed' : 'plain');
 
-/** Whether the host has relaxed SIMD: it takes a module with a function of i32x4.relaxed_dot_i8x16_i7x16_add_s. */
+/**
+ * Whether the host has relaxed SIMD: it takes a module with a function of
+ * i32x4.relaxed_dot_i8x16_i7x16_add_s.
+ */
 export function hasRelaxedSimd(): boolean {
   const zero = [0x41, 0, 0xfd, 0x0f]; // i32.const 0, i8x16.splat
   const body = [0, ...zero, ...zero, ...zero, 0xfd, 0x93, 0x02, 0x0b];

@@ -1,4 +1,7 @@
-/** @file The arithmetic of docs/model.md, section 2, in WGSL: 32-bit integers, whose overflow wraps and whose `>>` is arithmetic. */
+/**
+ * @file The arithmetic of docs/model.md, section 2, in WGSL: 32-bit integers, whose overflow wraps and whose
+ * `>>` is arithmetic.
+ */
 import { EXP2 } from './constants.js';
 
 /** How four signed bytes are multiplied with four others and summed. */

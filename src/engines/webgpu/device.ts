@@ -88,7 +88,10 @@ function reportOf(
   };
 }
 
-/** The adapter that the platform would choose, and what it says of itself. @throws ShacompError ERR_ENGINE_UNAVAILABLE */
+/**
+ * The adapter that the platform would choose, and what it says of itself. @throws ShacompError
+ * ERR_ENGINE_UNAVAILABLE
+ */
 export async function findAdapter(
   gpu: GPU,
   options: DeviceOptions = {},

@@ -1,9 +1,9 @@
 /**
  * @file The kernels of the network in WGSL: docs/model.md, section 3.1, over rows.
  *
- * A row is one stream at one step: row r of a dispatch is stream r mod S, r / S steps after the dispatch's first. All that does
- * not wait for the step before is computed for many rows at once; `recur` alone goes step by step. A network that does not know
- * its input yet has one step at a time: then rows are streams.
+ * A row is one stream at one step: row r of a dispatch is stream r mod S, r / S steps after the dispatch's
+ * first. All that does not wait for the step before is computed for many rows at once; `recur` alone goes
+ * step by step. A network that does not know its input yet has one step at a time: then rows are streams.
  */
 import { INITIAL_BYTE, SYMBOLS } from '../../model/architecture.js';
 import { arithmetic, type DotKernel } from './arithmetic.js';
@@ -12,11 +12,15 @@ import { BOOM_AT, CHUNK, SCALAR_WORDS, SCALARS, VECTOR_AT, VECTORS } from './lay
 /**
  * How invocations share work:
  * - `together`: those of a workgroup meet at barriers. What GPUs are made for.
- * - `alone`: each does a whole row's work. Where a processor plays the GPU every barrier costs as much as thousands of products.
+ * - `alone`: each does a whole row's work. Where a processor plays the GPU every barrier costs as much as
+ *   thousands of products.
  */
 export type Sharing = 'together' | 'alone';
 
-/** How a product is cut: square tiles of many rows; one row each, cut along its columns; or an invocation for each four units. */
+/**
+ * How a product is cut: square tiles of many rows; one row each, cut along its columns; or an invocation for
+ * each four units.
+ */
 export type ProductKernel = 'tiled' | 'few' | 'alone';
 
 /** A storage buffer of a kernel. */
@@ -32,7 +36,10 @@ export interface Kernel {
   code: string;
 }
 
-/** Words of the uniform buffers, in order. `shape` stays, `run` changes with every submit, `at` with every dispatch. */
+/**
+ * Words of the uniform buffers, in order. `shape` stays, `run` changes with every submit, `at` with every
+ * dispatch.
+ */
 export const UNIFORMS = {
   shape: [
     'width',
@@ -93,10 +100,13 @@ interface Product {
   /**
    * WGSL:
    * - `matrix_at()`: where the matrix begins, in vec4u
-   * - `matrix_row(unit, j)`: four rows, j = 0 to 3, make a unit; `groups()` such units are summed up by `finish`
+   * - `matrix_row(unit, j)`: four rows, j = 0 to 3, make a unit; `groups()` such units are summed up by
+   *   `finish`
    * - `operand_of(row, v)`: 16 of the row's numbers
-   * - `finish(group, unit, row, sums, before)`: takes a unit's sums; what it returns is `before` of the next group
-   * - `begin`, `end`: what happens to the workgroup's results, `UNITS` x `COLUMNS`, where they are needed together
+   * - `finish(group, unit, row, sums, before)`: takes a unit's sums; what it returns is `before` of the next
+   *   group
+   * - `begin`, `end`: what happens to the workgroup's results, `UNITS` x `COLUMNS`, where they are needed
+   *   together
    */
   code: string;
   /** WGSL: number of rows, and of units */
@@ -279,7 +289,10 @@ const packing = ({ units, rows }: { units: number; rows: number }, count: string
       pack4(vec4i(made[base], made[base + 1u], made[base + 2u], made[base + 3u]));
   }`;
 
-/** A workgroup multiplies 32 rows of the matrix with 32 vectors: 64 threads, each 4 with 4, 64 columns at a time in shared memory. */
+/**
+ * A workgroup multiplies 32 rows of the matrix with 32 vectors: 64 threads, each 4 with 4, 64 columns at a
+ * time in shared memory.
+ */
 function tiled({ bindings, code, rows, packs }: Product, dot: DotKernel): string {
   return `${header(bindings, dot)}${NUMBERS}${code}
 var<workgroup> matrix_tile: array<vec4u, 128>;
@@ -326,7 +339,10 @@ fn main(@builtin(workgroup_id) g: vec3u, @builtin(local_invocation_index) i: u32
 }`;
 }
 
-/** A workgroup multiplies 16 rows of the matrix with one vector: 16 threads along the columns for each four rows. */
+/**
+ * A workgroup multiplies 16 rows of the matrix with one vector: 16 threads along the columns for each four
+ * rows.
+ */
 function few({ bindings, code, rows, packs }: Product, dot: DotKernel): string {
   return `${header(bindings, dot)}${NUMBERS}${code}
 var<workgroup> partial_sums: array<vec4i, 64>;
@@ -387,10 +403,15 @@ fn main(@builtin(global_invocation_id) g: vec3u) {
 }`;
 }
 
-/** A layer norm: where its vector comes from, and what becomes of the normalized one. A workgroup has one row. */
+/**
+ * A layer norm: where its vector comes from, and what becomes of the normalized one. A workgroup has one row.
+ */
 interface Norm {
   bindings: readonly Binding[];
-  /** WGSL: `source(row, word)`, `sink(row, word, n)`: four numbers each; `prepare(row, i)` before, by every thread */
+  /**
+   * WGSL: `source(row, word)`, `sink(row, word, n)`: four numbers each; `prepare(row, i)` before, by every
+   * thread
+   */
   code: string;
 }
 
@@ -506,7 +527,10 @@ fn sink(row: u32, word: u32, n: vec4i) {
 
 export type NormName = keyof typeof NORMS;
 
-/** A reduction over the workgroup, in two stages; every invocation gets the result. An invocation alone has it already. */
+/**
+ * A reduction over the workgroup, in two stages; every invocation gets the result. An invocation alone has it
+ * already.
+ */
 const reduction = (name: string, type: string, combined: string, sharing: Sharing) =>
   sharing === 'alone'
     ? `fn ${name}(i: u32, x: ${type}) -> ${type} { return x; }`

@@ -1,10 +1,13 @@
-/** @file Where the numbers of a model, and the state and the working rows of a network, lie in buffers of the device. */
+/**
+ * @file Where the numbers of a model, and the state and the working rows of a network, lie in buffers of the
+ * device.
+ */
 import { type Architecture, SYMBOLS } from '../../model/architecture.js';
 import type { IntegerLayer, IntegerMatrix, IntegerModel } from '../../model/sharnn.js';
 
 /**
- * Words (int32) in front of a layer's vectors: numbers that it has one of. `SCALARS[name]` is its index; the shaders read the
- * same names.
+ * Words (int32) in front of a layer's vectors: numbers that it has one of. `SCALARS[name]` is its index; the
+ * shaders read the same names.
  */
 export const SCALARS = [
   'INPUT_SHIFT',
@@ -23,7 +26,9 @@ export const SCALARS = [
 ] as const;
 export const SCALAR_WORDS = 16;
 
-/** A layer's vectors, in this order behind its scalars; lengths in widths. `boom` stands for the boom factor. */
+/**
+ * A layer's vectors, in this order behind its scalars; lengths in widths. `boom` stands for the boom factor.
+ */
 export const VECTORS = [
   ['INPUT_MULTIPLIER', 4],
   ['STATE_MULTIPLIER', 4],
@@ -50,7 +55,10 @@ export const VECTOR_AT: Readonly<Record<string, number>> = Object.fromEntries(
 /** Widths in front of the boom layer's multipliers and biases. */
 export const BOOM_AT = VECTORS.reduce((sum, [, n]) => sum + n, 0);
 
-/** A layer's numbers: scalars, vectors, multipliers and biases of the boom layer. `next` quantizes what it puts out. */
+/**
+ * A layer's numbers: scalars, vectors, multipliers and biases of the boom layer. `next` quantizes what it
+ * puts out.
+ */
 export function layerNumbers(
   layer: IntegerLayer,
   first: boolean,
@@ -124,10 +132,16 @@ export function layerWeights(layer: IntegerLayer): Int8Array<ArrayBuffer> {
   return weights;
 }
 
-/** Rows (a stream at a step) that large products want, and most steps in one go: later steps make the rings longer. */
+/**
+ * Rows (a stream at a step) that large products want, and most steps in one go: later steps make the rings
+ * longer.
+ */
 const ROWS = 512;
 const MOST_STEPS = 64;
-/** Most streams whose rows lie in one set of buffers: a dispatch has at most 65,535 workgroups in one direction. */
+/**
+ * Most streams whose rows lie in one set of buffers: a dispatch has at most 65,535 workgroups in one
+ * direction.
+ */
 const MOST_STREAMS = 4096;
 /** Most steps of a decoder in one submit: their bytes take as much room as one step's frequencies. */
 export const DECODED_STEPS = SYMBOLS;
@@ -147,7 +161,9 @@ export interface PartPlan {
   capacity: number;
   /** most parts that a row's weighted sum of the memory is cut into */
   parts: number;
-  /** bytes of each buffer; `cell`, `hidden8` are there once per layer, `memory` once per layer with attention */
+  /**
+   * bytes of each buffer; `cell`, `hidden8` are there once per layer, `memory` once per layer with attention
+   */
   bytes: Record<BufferName, number>;
   /** bytes of all of them */
   total: number;
@@ -214,7 +230,10 @@ export interface BufferLimits {
   maxBufferSize: number;
 }
 
-/** The parts that a network is cut into, so that each buffer fits a device; undefined if not even one stream's do. */
+/**
+ * The parts that a network is cut into, so that each buffer fits a device; undefined if not even one stream's
+ * do.
+ */
 export function networkPlan(
   architecture: Architecture,
   streams: number,

@@ -65,7 +65,10 @@ export function shapeWords(model: IntegerModel, streams: number, capacity: numbe
   });
 }
 
-/** Runs `make`; memory that the device refuses is an error, which it otherwise does not throw. @throws ShacompError ERR_MEMORY_LIMIT */
+/**
+ * Runs `make`; memory that the device refuses is an error, which it otherwise does not throw. @throws
+ * ShacompError ERR_MEMORY_LIMIT
+ */
 export async function withinMemory<T>({ device, report }: Device, what: string, make: () => T): Promise<T> {
   device.pushErrorScope('out-of-memory');
   const made = make();
@@ -124,7 +127,10 @@ function upload({ device, pipelines, uniforms, tanh, report }: Device, model: In
   return { layers, output, gates };
 }
 
-/** Buffers in the order of their bindings. @param sizes of what is visible at an offset, where that is not the whole buffer */
+/**
+ * Buffers in the order of their bindings. @param sizes of what is visible at an offset, where that is not the
+ * whole buffer
+ */
 export const bindGroup = (
   device: GPUDevice,
   layout: GPUBindGroupLayout,

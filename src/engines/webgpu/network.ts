@@ -116,7 +116,8 @@ export class NetworkPart {
   }
 
   /**
-   * Starts `steps` steps. Those submitted before are not waited for, except by their readers: at most two at a time.
+   * Starts `steps` steps. Those submitted before are not waited for, except by their readers: at most two at
+   * a time.
    * @param bytes steps x S bytes, step-major
    * @returns reads steps x S x 256 frequencies, once they are there
    */
@@ -129,8 +130,10 @@ export class NetworkPart {
 
   /**
    * As {@link submit}, for a coder on the host.
-   * @param bytes (steps + 1) x S bytes: a step's input, and what is coded with its frequencies, the next one's
-   * @returns reads steps x S x 8 probabilities of the bits, the highest first, as `probability` of the codec gives them
+   * @param bytes (steps + 1) x S bytes: a step's input, and what is coded with its frequencies, the next
+   * one's
+   * @returns reads steps x S x 8 probabilities of the bits, the highest first, as `probability` of the codec
+   * gives them
    */
   submitOdds(bytes: Uint8Array, steps: number): (odds: Results) => Promise<void> {
     const rows = steps * this.streams;
@@ -246,7 +249,7 @@ export class NetworkPart {
     device.queue.submit([encoder.finish()]);
     this.position += steps;
     const mapped = staging.mapAsync(MAP_READ, 0, size);
-    // whoever reads hears of it; so does nobody else
+    // the error goes to whoever reads, and to nobody else
     mapped.catch(() => {});
     return async (use) => {
       await mapped;

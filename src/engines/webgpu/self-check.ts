@@ -1,10 +1,15 @@
-/** @file What a device must compute right before anything is trusted to it: a small model whose results are known. */
+/**
+ * @file What a device must compute right before anything is trusted to it: a small model whose results are
+ * known.
+ */
 import { crc32 } from '../../crc32.js';
 import { SYMBOLS } from '../../model/architecture.js';
 import { encodeModel, type IntegerMatrix, type IntegerModel, parseModel } from '../../model/sharnn.js';
 import type { Network } from '../engine.js';
 
-/** Runs of the check: streams, steps at once and then one by one. They take every kernel that a device has. */
+/**
+ * Runs of the check: streams, steps at once and then one by one. They take every kernel that a device has.
+ */
 export const CHECK_RUNS = [
   { streams: 1, together: 12, single: 2, crc: 0xc5cceb08 },
   { streams: 9, together: 0, single: 3, crc: 0x6ced4eda },

@@ -1,7 +1,7 @@
 /**
- * @file Blocks of the network alone, coded on the device (docs/format.md, section 1.3). A decoder is there as a whole: nothing comes
- * back but bytes. Of an encoder the device gives the probabilities of the bits, 16 bytes for each byte, and the host, which can
- * put bytes one behind the other, has the range coders.
+ * @file Blocks of the network alone, coded on the device (docs/format.md, section 1.3). A decoder is there as
+ * a whole: nothing comes back but bytes. Of an encoder the device gives the probabilities of the bits, 16
+ * bytes for each byte, and the host, which can put bytes one behind the other, has the range coders.
  */
 import { INITIAL_BYTE } from '../../model/architecture.js';
 import { codeEnds, RangeEncoder } from '../../range-coder.js';
@@ -13,8 +13,10 @@ import { CODER_WORDS } from './layout.js';
 export interface CodingNetwork extends Network {
   /**
    * Steps of known input.
-   * @param rows (steps + 1) x S bytes: every step's input; what is coded with its frequencies is the next step's
-   * @param odds receives steps x S x 8 probabilities of a 1, out of 2^16, of the bits of what is coded, the highest first
+   * @param rows (steps + 1) x S bytes: every step's input; what is coded with its frequencies is the next
+   * step's
+   * @param odds receives steps x S x 8 probabilities of a 1, out of 2^16, of the bits of what is coded, the
+   * highest first
    */
   odds(rows: Uint8Array, steps: number, odds: Uint16Array): Promise<void>;
   /** Begins to decode, from the cold state. @param symbols bytes of each stream */

@@ -4,7 +4,7 @@ import { decodeBlock, encodeBlock } from '../../../src/codec/block/block.js';
 import { blockMemory } from '../../../src/codec/block/memory.js';
 import { codedMode } from '../../../src/codec/block/modes.js';
 import { BATCH_SYMBOLS } from '../../../src/codec/block/predict.js';
-import { Breath } from '../../../src/codec/event-loop.js';
+import { Pauses } from '../../../src/codec/event-loop.js';
 import type { Network } from '../../../src/engines/engine.js';
 import { fakeEngine, fakeModel, likelyBytes } from '../../helpers/fake-engine.js';
 import { randomBytes } from '../../helpers/random-model.js';
@@ -21,7 +21,7 @@ function counting(): { network: Network; predicted: () => number } {
   return { network: { ...network, run }, predicted: () => predicted };
 }
 
-const breath = new Breath();
+const pauses = new Pauses();
 
 describe('a block whose code has grown', () => {
   const GIVE_UP_AFTER = 65536;
@@ -29,7 +29,7 @@ describe('a block whose code has grown', () => {
   it('is given up after 64 KiB: the rest costs no time', async () => {
     const { network, predicted } = counting();
     const hopeless = randomBytes(2 ** 20, 1);
-    expect(await encodeBlock(hopeless, 1, codedMode('network'), { network, breath })).toBeUndefined();
+    expect(await encodeBlock(hopeless, 1, codedMode('network'), { network, pauses })).toBeUndefined();
     expect(predicted()).toBeGreaterThanOrEqual(GIVE_UP_AFTER);
     expect(predicted()).toBeLessThanOrEqual(GIVE_UP_AFTER + BATCH_SYMBOLS);
   });
@@ -41,7 +41,7 @@ describe('a block whose code has grown', () => {
     const progress = (done: number, payload: number) => {
       if (payload > done) grown = done;
     };
-    const payload = await encodeBlock(block, 1, codedMode('network'), { network, breath, progress });
+    const payload = await encodeBlock(block, 1, codedMode('network'), { network, pauses, progress });
     expect(grown).toBeGreaterThan(0);
     expect(payload!.length).toBeLessThan(block.length);
     expect(predicted()).toBe(block.length);
@@ -54,14 +54,14 @@ describe('a block whose code has grown', () => {
       symbols = done;
     };
     const mode = codedMode('mixing-fast');
-    expect(await encodeBlock(new Uint8Array(60_000), 1, mode, { mixing, breath, progress })).toBeUndefined();
+    expect(await encodeBlock(new Uint8Array(60_000), 1, mode, { mixing, pauses, progress })).toBeUndefined();
     expect(symbols).toBeLessThanOrEqual(20_000);
   });
 
   it('is of no use where the code is as long as the block', async () => {
     const mode = codedMode('mixing-fast');
     const coded = (plain: number) =>
-      encodeBlock(new Uint8Array(1024), 1, mode, { mixing: stubMixing({ plain }), breath });
+      encodeBlock(new Uint8Array(1024), 1, mode, { mixing: stubMixing({ plain }), pauses });
     expect(await coded(1)).toBeUndefined();
     expect((await coded(1 - 1 / 1024))!.length).toBe(1023);
   });
@@ -94,7 +94,7 @@ describe('the memory that a block is said to need', () => {
     const need = (length: number, codedLength: number) =>
       blockMemory({ length, codedLength, streams, mode, mixing });
     const taken = (length: number, payload: Uint8Array) =>
-      allocated(() => decodeBlock(payload, length, streams, mode, { mixing, breath }).catch(() => {}));
+      allocated(() => decodeBlock(payload, length, streams, mode, { mixing, pauses }).catch(() => {}));
     const payload = new Uint8Array(0);
     const growth = (await taken(60_000, payload)) - (await taken(20_000, payload));
     expect(growth).toBeGreaterThanOrEqual(80_000);
@@ -107,7 +107,7 @@ describe('the memory that a block is said to need', () => {
     const need = (length: number) =>
       blockMemory({ length, codedLength: length, streams, mode, mixing }, true);
     const taken = (length: number) =>
-      allocated(() => encodeBlock(new Uint8Array(length), streams, mode, { mixing, breath }));
+      allocated(() => encodeBlock(new Uint8Array(length), streams, mode, { mixing, pauses }));
     const growth = (await taken(60_000)) - (await taken(20_000));
     expect(growth).toBeGreaterThan(40_000);
     expect(need(60_000) - need(20_000)).toBeGreaterThanOrEqual(growth);

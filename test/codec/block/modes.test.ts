@@ -6,7 +6,7 @@ import { CODED_MODES, codedMode } from '../../../src/codec/block/modes.js';
 import { streamStart } from '../../../src/codec/block/slices.js';
 import { splitCodes } from '../../../src/codec/block/stream-table.js';
 import type { Mode } from '../../../src/codec/container/format.js';
-import { Breath } from '../../../src/codec/event-loop.js';
+import { Pauses } from '../../../src/codec/event-loop.js';
 import { LEVELS } from '../../../src/codec/strategy/levels.js';
 import { SLICES, Trial } from '../../../src/codec/strategy/trial.js';
 import type { Engine } from '../../../src/engines/engine.js';
@@ -275,7 +275,7 @@ describe('the choice of a mode', () => {
         const mixing = engine.mixing;
         const trial = new Trial(block, {
           mixing,
-          breath: new Breath(),
+          pauses: new Pauses(),
           open: async () => engine.open(model, SLICES),
         });
         return [await trial.saving(), await trial.streamCost(2), await trial.streamCost(4)];

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Copy, copiesRecord, decodeCopies } from '../../../src/codec/container/copies.js';
-import { Breath } from '../../../src/codec/event-loop.js';
+import { Pauses } from '../../../src/codec/event-loop.js';
 import { expand } from '../../../src/codec/repeats/expand.js';
 import {
   LEAST_COPY,
@@ -62,7 +62,7 @@ async function joined(blocks: readonly SplitBlock[], window: number): Promise<Ui
   const history = new History(window);
   const parts: Uint8Array[] = [];
   for (const { literals, copies, length } of blocks) {
-    const part = await expand(literals, copies, history, length, new Breath());
+    const part = await expand(literals, copies, history, length, new Pauses());
     history.append(part);
     parts.push(part);
   }

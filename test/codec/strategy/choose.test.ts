@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { blockMemory, checkMemory } from '../../../src/codec/block/memory.js';
 import { type CodedMode, codedMode } from '../../../src/codec/block/modes.js';
 import type { Mode } from '../../../src/codec/container/format.js';
-import { Breath } from '../../../src/codec/event-loop.js';
+import { Pauses } from '../../../src/codec/event-loop.js';
 import { Networks } from '../../../src/codec/session.js';
 import { BlockEncoder, planFor } from '../../../src/codec/strategy/choose.js';
 import { LEVELS, levelSettings } from '../../../src/codec/strategy/levels.js';
@@ -48,7 +48,7 @@ async function choice(level: number, length = 2 ** 20, mode: 'auto' | CodedMode[
   const encoder = new BlockEncoder(
     planFor(levelSettings(level), mode, undefined),
     networks,
-    new Breath(),
+    new Pauses(),
     () => {},
   );
   const coded = await encoder.encode(new Uint8Array(length), fakeModel(), () => {});
@@ -57,7 +57,8 @@ async function choice(level: number, length = 2 ** 20, mode: 'auto' | CodedMode[
 }
 
 describe('the network is used', () => {
-  // where the profile is the same, all that counts is what is tolerated for speed: (1 - saving) (1 + tolerance) < 1
+  // where the profile is the same, all that counts is what is tolerated for speed: (1 - saving) (1 +
+  // tolerance) < 1
   it.each([
     [4, 0.05, 'network-mixing-fast'],
     [4, 0.03, 'mixing-fast'],
@@ -102,7 +103,7 @@ describe('what a trial promised', () => {
     const encoder = new BlockEncoder(
       planFor(levelSettings(6), 'auto', undefined),
       networks,
-      new Breath(),
+      new Pauses(),
       () => {},
     );
     const coded = await encoder.encode(new Uint8Array(2 ** 17), fakeModel(), () => {});
@@ -120,7 +121,7 @@ describe('the memory limit', () => {
     const encoder = new BlockEncoder(
       planFor(levelSettings(level), mode, undefined),
       networks,
-      new Breath(),
+      new Pauses(),
       allow,
     );
     const code = await encoder
@@ -232,7 +233,7 @@ describe('small blocks', () => {
     const encoder = new BlockEncoder(
       planFor(levelSettings(4), 'auto', undefined),
       networks,
-      new Breath(),
+      new Pauses(),
       () => {},
     );
     expect((await encoder.encode(new Uint8Array(4096), fakeModel(), () => {}))!.mode.name).toBe(

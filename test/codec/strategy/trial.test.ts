@@ -1,6 +1,8 @@
-/** @file What a trial makes of the lengths that it measures; with coders whose lengths are known beforehand. */
+/**
+ * @file What a trial makes of the lengths that it measures; with coders whose lengths are known beforehand.
+ */
 import { describe, expect, it } from 'vitest';
-import { Breath } from '../../../src/codec/event-loop.js';
+import { Pauses } from '../../../src/codec/event-loop.js';
 import { SLICES, Trial } from '../../../src/codec/strategy/trial.js';
 import { fakeEngine, fakeModel } from '../../helpers/fake-engine.js';
 import { stubMixing } from '../../helpers/stub-mixing.js';
@@ -16,7 +18,7 @@ function trial(
   const open = async () => engine.open(fakeModel(), SLICES);
   return new Trial(new Uint8Array(length), {
     mixing: stubMixing({ plain, network }),
-    breath: new Breath(),
+    pauses: new Pauses(),
     open,
   });
 }
@@ -28,7 +30,8 @@ describe('the saving', () => {
     [0.5, 0.5, 0],
     [0.4, 0.5, -0.25],
   ])('of a network that turns %f bytes a symbol into %f everywhere is %f', async (plain, network, saving) => {
-    // in the middle of the sample and the rest of the block, which the network does not see, it is taken to save as much
+    // in the middle of the sample and the rest of the block, which the network does not see, it is taken to
+    // save as much
     expect(await trial(plain, network).saving()).toBeCloseTo(saving, 2);
     expect(await trial(plain, network, 40_000).saving()).toBeCloseTo(saving, 2);
   });
@@ -37,7 +40,7 @@ describe('the saving', () => {
     const mixing = stubMixing({ plain: 0.5, network: (done) => (done < 2 ** 13 ? 0.1 : 0.5) });
     const engine = fakeEngine({ shape: 'flat' });
     const open = async () => engine.open(fakeModel(), SLICES);
-    const saving = await new Trial(new Uint8Array(LENGTH), { mixing, breath: new Breath(), open }).saving();
+    const saving = await new Trial(new Uint8Array(LENGTH), { mixing, pauses: new Pauses(), open }).saving();
     // some 3 KiB of the sample's 64, but of 512 of the block's
     expect(saving).toBeGreaterThan(0);
     expect(saving).toBeLessThan(0.01);
@@ -95,7 +98,7 @@ describe('the cost of streams', () => {
       },
       mixFinish: () => new Uint8Array(1000 + 10 * (streams - 1)),
     };
-    const of = new Trial(new Uint8Array(LENGTH), { mixing: measuring, breath: new Breath() });
+    const of = new Trial(new Uint8Array(LENGTH), { mixing: measuring, pauses: new Pauses() });
     expect(await of.streamCost(2)).toBeCloseTo(0.01, 6);
     expect(await of.streamCost(8)).toBeCloseTo(0.07, 6);
     expect(await of.streamCost(1)).toBe(0);
@@ -122,7 +125,7 @@ describe('the sample', () => {
         return mixing.mixEncode(coder, symbols, frequencies);
       },
     };
-    await new Trial(block, { mixing: watching, breath: new Breath() }).streamCost(4);
+    await new Trial(block, { mixing: watching, pauses: new Pauses() }).streamCost(4);
     for (const sixteenth of [0, 5, 10, 15]) expect(seen).toContain(sixteenth);
   });
 });

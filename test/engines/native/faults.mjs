@@ -1,6 +1,7 @@
 /**
- * Run by test/engines/native/faults.test.ts in a process of its own, with faults.c preloaded: tells what the native engine holds
- * for networks and coders of many shapes, or what comes of each of its requests to the system being refused.
+ * Run by test/engines/native/faults.test.ts in a process of its own, with faults.c preloaded: tells what the
+ * native engine holds for networks and coders of many shapes, or what comes of each of its requests to the
+ * system being refused.
  *
  *   node --expose-gc faults.mjs CONTROL (measure|refuse) MODEL...
  */

@@ -13,7 +13,9 @@ const folder = mkdtempSync(join(tmpdir(), 'shacomp-faults-'));
 const library = join(folder, 'faults.so');
 const file = (name: string) => fileURLToPath(new URL(`./${name}`, import.meta.url));
 
-/** Whether this is a system with glibc and a compiler: there the addon's requests can be watched and refused. */
+/**
+ * Whether this is a system with glibc and a compiler: there the addon's requests can be watched and refused.
+ */
 const watched =
   native &&
   process.platform === 'linux' &&

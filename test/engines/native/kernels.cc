@@ -1,7 +1,7 @@
 /**
- * @file One instruction set's network as a program of its own, for instruction sets that this processor lacks or that no
- * engine would choose here (test/engines/native/kernels.test.ts). Compiled with SHACOMP_ISA; for WebAssembly a module that exports
- * check_products.
+ * @file One instruction set's network as a program of its own, for instruction sets that this processor lacks
+ * or that no engine would choose here (test/engines/native/kernels.test.ts). Compiled with SHACOMP_ISA; for
+ * WebAssembly a module that exports check_products.
  *
  *   kernels products                              checks every product kernel against plain loops
  *   kernels run MODEL BYTES STREAMS STEPS OUTPUT  writes the frequencies of a run

@@ -1,7 +1,7 @@
 /**
- * @file Product kernels and networks of instruction sets one by one, as programs of their own: those of this processor,
- * AVX-VNNI as AVX-512 encodes it, ARM under QEMU, WebAssembly with and without relaxed SIMD. What cannot be built or run here
- * is skipped.
+ * @file Product kernels and networks of instruction sets one by one, as programs of their own: those of this
+ * processor, AVX-VNNI as AVX-512 encodes it, ARM under QEMU, WebAssembly with and without relaxed SIMD. What
+ * cannot be built or run here is skipped.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,10 +1,13 @@
-/** @file Network and mixing coder at the same time, on any number of threads: the bits are those of one after the other. */
+/**
+ * @file Network and mixing coder at the same time, on any number of threads: the bits are those of one after
+ * the other.
+ */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decodeBlock, encodeBlock } from '../../../src/codec/block/block.js';
 import { codedMode } from '../../../src/codec/block/modes.js';
 import { interleave } from '../../../src/codec/block/slices.js';
-import { Breath } from '../../../src/codec/event-loop.js';
+import { Pauses } from '../../../src/codec/event-loop.js';
 import type { Engine, MixKernels, Network } from '../../../src/engines/engine.js';
 import { nativeAddon } from '../../../src/engines/native/addon.js';
 import { nativeEngine } from '../../../src/engines/native/engine.js';
@@ -55,7 +58,7 @@ function together(): { kernels: MixKernels; calls: () => number } {
 const inTurns = (): MixKernels => ({ ...nativeEngine().mixing, mixSteps: undefined });
 
 const hex = (bytes?: Uint8Array) => Buffer.from(bytes ?? []).toString('hex');
-const breath = new Breath();
+const pauses = new Pauses();
 
 describe.skipIf(!isNative).each(['fast', 'full'] as const)('blocks, profile %s', (profile) => {
   const mode = codedMode(`network-mixing-${profile}`);
@@ -67,9 +70,9 @@ describe.skipIf(!isNative).each(['fast', 'full'] as const)('blocks, profile %s',
     streams: number,
   ) => {
     const network = engine.open(model, streams);
-    const payload = await encodeBlock(block, streams, mode, { network, mixing, breath });
+    const payload = await encodeBlock(block, streams, mode, { network, mixing, pauses });
     const decoded =
-      payload && (await decodeBlock(payload, block.length, streams, mode, { network, mixing, breath }));
+      payload && (await decodeBlock(payload, block.length, streams, mode, { network, mixing, pauses }));
     network.close();
     return { payload, decoded };
   };
@@ -92,7 +95,7 @@ describe.skipIf(!isNative).each(['fast', 'full'] as const)('blocks, profile %s',
     for (const streams of [1, 2, 3, 8, 17]) {
       const { open, mixing } = await judge();
       const network = open(model, streams);
-      const expected = await encodeBlock(block, streams, mode, { network, mixing, breath });
+      const expected = await encodeBlock(block, streams, mode, { network, mixing, pauses });
       expect(expected).toBeDefined();
       for (const threads of [1, 2, 3, 5]) {
         const engine = nativeEngine({ threads });
@@ -125,7 +128,7 @@ describe.skipIf(!isNative).each(['fast', 'full'] as const)('blocks, profile %s',
           damaged[Math.floor(random() * damaged.length)] ^= 1 << Math.floor(random() * 8);
         const outcome = async (threads: number, mixing: MixKernels) => {
           const network = nativeEngine({ threads }).open(tiny, streams);
-          const decoding = decodeBlock(damaged, block.length, streams, mode, { network, mixing, breath });
+          const decoding = decodeBlock(damaged, block.length, streams, mode, { network, mixing, pauses });
           return decoding.then(hex, (error) => error.code as string);
         };
         const expected = await outcome(1, inTurns());

@@ -1,4 +1,7 @@
-/** @file The WebAssembly engine's memory: reused by later networks, and never asked for more than 32 bits can count. */
+/**
+ * @file The WebAssembly engine's memory: reused by later networks, and never asked for more than 32 bits can
+ * count.
+ */
 import { afterEach, beforeEach, describe, expect, it, type MockInstance, vi } from 'vitest';
 import { INITIAL_BYTE } from '../../../src/model/architecture.js';
 import { selectEngine } from '../../../src/node/engines.js';

@@ -1,4 +1,7 @@
-/** On the software adapter that `test/helpers/software-gpu.ts` finds; SHACOMP_TEST_GPU=all adds what takes minutes there. */
+/**
+ * On the software adapter that `test/helpers/software-gpu.ts` finds; SHACOMP_TEST_GPU=all adds what takes
+ * minutes there.
+ */
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Engine, Network } from '../../../src/engines/engine.js';
 import { referenceEngine } from '../../../src/engines/reference/engine.js';
