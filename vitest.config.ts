@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { softwareGpuEnvironment } from './test/helpers/software-gpu.js';
 
@@ -12,6 +13,8 @@ export default defineConfig({
     execArgv: relaxed,
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/helpers/build.ts'],
+    // the default leaves a core free, which is half of a small machine
+    maxWorkers: availableParallelism(),
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },

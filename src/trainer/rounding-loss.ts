@@ -13,7 +13,7 @@ import { type ActivationRanges, rangesOf } from './ranges.js';
 const SEGMENT = 64;
 
 /** Ends of the parts of a stream that are told apart: a loss that grows with the position shows there. */
-const POSITIONS = [512, 2048, 8192, 20480, 40960, Number.POSITIVE_INFINITY];
+const POSITIONS = [512, 2048, 8192, 20480, 40960, 2 ** 17, 2 ** 19, Number.POSITIVE_INFINITY];
 
 /** What some bytes cost both networks, in bits. */
 export interface Bits {
