@@ -45,7 +45,9 @@ function files(): string[] {
   }
 }
 
-/** The lines of prose: of a page all but tables, code and what has no space to break at; of code its comments. */
+/**
+ * The lines of prose: of a page all but tables, code and what has no space to break at; of code its comments.
+ */
 function* prose(file: string): Generator<[number, string]> {
   let code = false;
   const lines = readFileSync(join(ROOT, file), 'utf8').split('\n');

@@ -1,7 +1,6 @@
 /** @file Work on one block that can be done anywhere: blocks depend on nothing but themselves. */
 import type { Model } from '../model/model.js';
 import { decodeBlock } from './block/block.js';
-import { checkMemory } from './block/memory.js';
 import { codedMode } from './block/modes.js';
 import type { Pauses } from './event-loop.js';
 import type { BlockJob, BlockResult, JobProgress, Platform } from './platform.js';
@@ -22,14 +21,14 @@ export class BlockRunner {
 
   /**
    * @param model the job's, parsed
-   * @throws ShacompError ERR_MEMORY_LIMIT, ERR_CORRUPT, ERR_ENGINE_UNAVAILABLE
+   * @throws ShacompError ERR_CORRUPT, ERR_ENGINE_UNAVAILABLE
    */
   async run(job: BlockJob, model: Model | undefined, progress: JobProgress): Promise<BlockResult> {
     if (job.kind === 'encode') {
-      const { level, mode, streams, memoryLimit } = job;
+      const { level, mode, streams } = job;
       const plan = planFor(levelSettings(level), mode ?? 'auto', streams);
-      const allow = (bytes: number) => checkMemory(bytes, memoryLimit);
-      const encoder = new BlockEncoder(plan, this.#networks, this.#pauses, allow);
+      // who gives the job has memory for it
+      const encoder = new BlockEncoder(plan, this.#networks, this.#pauses, () => {});
       const coded = await encoder.encode(job.bytes, model, progress);
       if (!coded) return undefined;
       return { mode: coded.mode.name, streams: coded.streams, bytes: coded.payload };
@@ -37,9 +36,7 @@ export class BlockRunner {
     const { length, streams } = job;
     const mode = codedMode(job.mode);
     const bytes = await decodeBlock(job.bytes, length, streams, mode, {
-      network: mode.network && model ? await this.#networks.open(model, streams) : undefined,
-      mixing: mode.profile ? await this.#networks.mixing() : undefined,
-      kernels: mode.network ? await this.#networks.kernels() : undefined,
+      ...(await this.#networks.tools(mode, streams, model)),
       pauses: this.#pauses,
       progress,
     });

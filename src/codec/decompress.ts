@@ -2,7 +2,7 @@
 import { ShacompError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { decodeBlock } from './block/block.js';
-import { blockMemory, checkMemory } from './block/memory.js';
+import { checkMemory } from './block/memory.js';
 import { CODED_MODES } from './block/modes.js';
 import { type Bytes, Gathering, requireBytes } from './bytes.js';
 import { ByteReader, type ByteSource } from './container/byte-reader.js';
@@ -74,12 +74,9 @@ async function* decodeBlocks(
     const { length, expanded, codedLength, streams } = record;
     const mode = CODED_MODES.find((m) => m.name === record.mode);
     checkOutput(expanded);
-    const network = mode?.network && model ? await networks.memory(model, streams) : undefined;
-    const mixing = mode?.profile ? await networks.mixing() : undefined;
-    const kernels = mode?.network ? await networks.kernels() : undefined;
     const kept = window > 0 ? historyMemory(window, seen + expanded) : 0;
     const needs = {
-      job: blockMemory({ length, expanded, codedLength, streams, mode, network, mixing, kernels }),
+      job: await networks.demand({ length, expanded, codedLength, streams, mode }, model),
       beside: kept + held(),
     };
     checkMemory(needs.job + needs.beside, options.memoryLimit);
@@ -100,9 +97,7 @@ async function* decodeBlocks(
       };
       const here = async () => {
         const literals = await decodeBlock(payload, length, streams, mode, {
-          network: mode.network && used ? await networks.open(used, streams) : undefined,
-          mixing,
-          kernels,
+          ...(await networks.tools(mode, streams, used)),
           pauses,
           progress,
         });

@@ -37,7 +37,6 @@ export type BlockJob =
       level?: number;
       mode?: 'auto' | Mode;
       streams?: number;
-      memoryLimit?: number;
     }
   | { kind: 'decode'; bytes: Uint8Array; length: number; streams: number; mode: CodedFormat['name'] };
 

@@ -4,8 +4,20 @@
 import type { Engine, MixKernels, Network, StreamKernels } from '../engines/engine.js';
 import { shortId } from '../model/id.js';
 import type { Model } from '../model/model.js';
+import { type BlockDemand, blockMemory } from './block/memory.js';
+import type { CodedMode } from './block/modes.js';
 import type { CodecOptions } from './options.js';
 import type { ModelSource, Platform } from './platform.js';
+
+/** What an engine gives to code a block with. */
+export interface CodingTools {
+  /** with as many streams as the block has, in any state; undefined in modes without a network */
+  network: Network | undefined;
+  /** undefined in modes without mixing */
+  mixing: MixKernels | undefined;
+  /** the engine's own coding of blocks of the network alone, where the mode is that and it has one */
+  kernels: StreamKernels | undefined;
+}
 
 export class Networks {
   readonly #options: CodecOptions;
@@ -28,19 +40,38 @@ export class Networks {
     return network;
   }
 
-  /** Bytes that a network of `streams` streams takes beside the model's own. */
-  async memory({ architecture }: Model, streams: number): Promise<number> {
-    return (await this.#select()).memory(architecture, streams);
+  /**
+   * What a block of a mode is coded with; no network where there is no model, which a block of the mode is then
+   * refused for.
+   */
+  async tools(mode: CodedMode, streams: number, model: Model | undefined): Promise<CodingTools> {
+    const engine = await this.#select();
+    return {
+      network: mode.network && model ? await this.open(model, streams) : undefined,
+      mixing: mode.profile ? engine.mixing : undefined,
+      kernels: mode.network ? engine.streams : undefined,
+    };
+  }
+
+  /** Bytes that a block takes to decode or, with batches of frequencies, to encode: as `blockMemory`. */
+  async demand(
+    block: Omit<BlockDemand, 'network' | 'mixing' | 'kernels'>,
+    model: Model | undefined,
+    encoding = false,
+  ): Promise<number> {
+    const { mode, streams } = block;
+    // stored blocks need no engine
+    if (!mode) return blockMemory(block, encoding);
+    const engine = await this.#select();
+    const network = mode.network && model ? engine.memory(model.architecture, streams) : undefined;
+    const mixing = mode.profile ? engine.mixing : undefined;
+    const kernels = mode.network ? engine.streams : undefined;
+    return blockMemory({ ...block, network, mixing, kernels }, encoding);
   }
 
   /** The engine's mixing coder. */
   async mixing(): Promise<MixKernels> {
     return (await this.#select()).mixing;
-  }
-
-  /** The engine's coding of blocks of the network alone, where it has one. */
-  async kernels(): Promise<StreamKernels | undefined> {
-    return (await this.#select()).streams;
   }
 
   close(): void {

@@ -22,6 +22,8 @@ export function probability(ones: number, total: number): number {
 
 export class NetworkEncoder implements SymbolEncoder {
   readonly #coders: RangeEncoder[];
+  /** Of the bits of one symbol. */
+  readonly #odds = new Uint16Array(8);
 
   /** @param length of the block in bytes */
   constructor(length: number, streams: number) {
@@ -36,8 +38,11 @@ export class NetworkEncoder implements SymbolEncoder {
 
   encode(symbols: Uint8Array, frequencies: Uint32Array): void {
     const streams = this.#coders.length;
-    for (let i = 0, stream = 0; i < symbols.length; i++, stream = stream + 1 < streams ? stream + 1 : 0)
-      encodeSymbol(this.#coders[stream], symbols[i], frequencies, i * 256);
+    for (let i = 0, stream = 0; i < symbols.length; i++, stream = stream + 1 < streams ? stream + 1 : 0) {
+      symbolOdds(symbols[i], frequencies, i * 256, this.#odds);
+      for (let bit = 0; bit < 8; bit++)
+        this.#coders[stream].encode((symbols[i] << bit) & 128, this.#odds[bit]);
+    }
   }
 
   finish(): Uint8Array | undefined {
@@ -93,25 +98,6 @@ export function symbolOdds(symbol: number, frequencies: Uint32Array, first: numb
       total -= ones;
     }
     ones = sum(frequencies, at + (half >> 1), at + half);
-  }
-}
-
-/** Codes a symbol with the frequencies from `first` on. */
-function encodeSymbol(coder: RangeEncoder, symbol: number, frequencies: Uint32Array, first: number): void {
-  let ones = sum(frequencies, first + 128, first + 256);
-  let total = sum(frequencies, first, first + 128) + ones;
-  for (let half = 128; ; ) {
-    const bit = symbol & half;
-    coder.encode(bit, probability(ones, total));
-    if (half === 1) break;
-    if (bit) {
-      first += half;
-      total = ones;
-    } else {
-      total -= ones;
-    }
-    half >>= 1;
-    ones = sum(frequencies, first + half, first + 2 * half);
   }
 }
 

@@ -157,13 +157,9 @@ export class BlockEncoder {
     model: Model | undefined,
     progress?: BlockProgress,
   ): Promise<CodedBlock | undefined> {
-    const mixing = mode.profile ? await this.#networks.mixing() : undefined;
     await this.#checkMemory(block.length, mode, streams, model);
-    const network = mode.network && model ? await this.#networks.open(model, streams) : undefined;
     const payload = await encodeBlock(block, streams, mode, {
-      network,
-      mixing,
-      kernels: await this.#networks.kernels(),
+      ...(await this.#networks.tools(mode, streams, model)),
       pauses: this.#pauses,
       progress,
     });
@@ -176,10 +172,7 @@ export class BlockEncoder {
   }
 
   /** Bytes that coding a block takes so. */
-  async memory(length: number, mode: CodedMode, streams: number, model: Model | undefined): Promise<number> {
-    const network = mode.network && model ? await this.#networks.memory(model, streams) : undefined;
-    const mixing = mode.profile ? await this.#networks.mixing() : undefined;
-    const kernels = mode.network ? await this.#networks.kernels() : undefined;
-    return blockMemory({ length, codedLength: length, streams, mode, network, mixing, kernels }, true);
+  memory(length: number, mode: CodedMode, streams: number, model: Model | undefined): Promise<number> {
+    return this.#networks.demand({ length, codedLength: length, streams, mode }, model, true);
   }
 }
