@@ -1,5 +1,6 @@
 /** @file `npm run test:fast`: unit tests alone, for the time between two edits. `npm test` runs all. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
@@ -48,6 +49,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: [...SLOW, ...programs],
+    maxWorkers: availableParallelism(),
     // no globalSetup: dist/ is for programs
     testTimeout: 120_000,
     hookTimeout: 120_000,

@@ -15,7 +15,7 @@ const BLOCKS = ['--block-size', '256K'];
 it.each([['-1'], ['--mode=network-mixing-fast']])(
   '%s writes and reads the same file with any number',
   async (level) => {
-    const text = sampleText(3 * 2 ** 18 + 5000);
+    const text = sampleText(2 * 2 ** 18 + 5000);
     folder().write('a', text);
     for (const threads of [1, 2]) {
       const args = [level, ...BLOCKS, '-T', `${threads}`, 'a', '-o', `a${threads}.sha`];

@@ -47,7 +47,11 @@ const extremes = (['signs', 'ones'] as const).flatMap((extreme) =>
 const narrow = [127, 63, 31].flatMap((limit) => [
   ...[64, 320, 512].map((width) => ({
     name: `random weights up to ${limit}, width ${width}`,
-    run: new Case(randomModel({ seed: limit, architecture: shape(width, 2, 2, 21, [0]), limit }), 7, 24),
+    run: new Case(
+      randomModel({ seed: limit, architecture: shape(width, 2, 2, 21, [0]), limit }),
+      7,
+      width < 512 ? 24 : 6,
+    ),
   })),
   ...(['signs', 'ones'] as const).flatMap((extreme) =>
     [64, 1024].map((width) => ({
