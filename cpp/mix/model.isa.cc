@@ -520,19 +520,15 @@ struct Coder {
     }
   }
 
-  void update_history(Stream& s, uint32_t c) {
-    const uint32_t c1 = s.c4 & 255;
-    if constexpr (P::full) {
-      uint32_t& f1 = model.followers1[c1];
-      f1 = f1 << 8 | c;
-      uint32_t& f2 = model.followers2[s.c4 & 0xFFFF];
-      f2 = f2 << 8 | c;
-    }
-    m->block[s.position++] = static_cast<uint8_t>(c);
-    s.c8 = s.c8 << 8 | s.c4 >> 24;
-    s.c4 = s.c4 << 8 | c;
-    const uint32_t cls = byte_class(c);
-    s.shape = s.shape << 4 | cls;
+  /** What followed the last byte, and the last two, the last times. */
+  void update_followers(const Stream& s, uint32_t c) {
+    uint32_t& f1 = model.followers1[s.c4 & 255];
+    f1 = f1 << 8 | c;
+    uint32_t& f2 = model.followers2[s.c4 & 0xFFFF];
+    f2 = f2 << 8 | c;
+  }
+
+  static void update_words(Stream& s, uint32_t c, uint32_t cls) {
     const bool letter = cls == 1 || cls == 2 || cls >= 14;
     if (letter) {
       const uint32_t folded = cls == 2 ? c + 32 : c;
@@ -550,37 +546,46 @@ struct Coder {
     } else {
       s.text = hash2(s.text, c);
     }
-    if constexpr (P::full) {
-      if (cls == 3)
-        s.number = s.number < 9 ? s.number + 1 : 9;
-      else if (c != '.' && c != ',' && c != ':' && c != '-')
-        s.number = 0;
-      const uint32_t folded = cls <= 3 ? cls : c;
-      if (c == ' ' || c == '\n' || c == '"' || c == '<' || c == '>') s.format = 0;
-      s.format = hash2(s.format, cls == 1 && c1 >= 'a' && c1 <= 'z' ? 0 : folded);
-      s.masked8 = s.masked8 << 8 | s.masked4 >> 24;
-      s.masked4 = s.masked4 << 8 | (cls == 3 ? '0' : c);
-      const uint32_t key_before = s.key, depth_before = s.depth;
-      update_structure(s, c, c1, cls);
-      update_values(s, c, key_before, depth_before);
-      if (c == '\n') {
-        s.templates[1] = s.templates[0];
-        s.templates[0] = s.template_;
-        s.template_ = 0;
-      } else if (cls != 3 && s.line_words < 6) {
-        s.template_ = hash2(s.template_, c);
-      }
-      // Fields of the line.
-      if (c == ',' || c == '\t' || c == ';' || c == '|' || c == ' ') {
-        s.field++;
-        s.field_hash = 0;
-        s.field_above = s.field_start[s.field & 63];
-        s.field_start[s.field & 63] = s.position;
-      } else {
-        s.field_hash = hash2(s.field_hash, c);
-        if (s.field_above) s.field_above++;
-      }
+  }
+
+  /** Numbers, and text whose digits or lower-case letters are all alike. */
+  static void update_formats(Stream& s, uint32_t c, uint32_t c1, uint32_t cls) {
+    if (cls == 3)
+      s.number = s.number < 9 ? s.number + 1 : 9;
+    else if (c != '.' && c != ',' && c != ':' && c != '-')
+      s.number = 0;
+    const uint32_t folded = cls <= 3 ? cls : c;
+    if (c == ' ' || c == '\n' || c == '"' || c == '<' || c == '>') s.format = 0;
+    s.format = hash2(s.format, cls == 1 && c1 >= 'a' && c1 <= 'z' ? 0 : folded);
+    s.masked8 = s.masked8 << 8 | s.masked4 >> 24;
+    s.masked4 = s.masked4 << 8 | (cls == 3 ? '0' : c);
+  }
+
+  /** The first words of a line without their digits, and of the lines before. */
+  static void update_templates(Stream& s, uint32_t c, uint32_t cls) {
+    if (c == '\n') {
+      s.templates[1] = s.templates[0];
+      s.templates[0] = s.template_;
+      s.template_ = 0;
+    } else if (cls != 3 && s.line_words < 6) {
+      s.template_ = hash2(s.template_, c);
     }
+  }
+
+  /** Fields of the line: a pointer goes along with the field of the same number in the line above. */
+  static void update_fields(Stream& s, uint32_t c) {
+    if (c == ',' || c == '\t' || c == ';' || c == '|' || c == ' ') {
+      s.field++;
+      s.field_hash = 0;
+      s.field_above = s.field_start[s.field & 63];
+      s.field_start[s.field & 63] = s.position;
+    } else {
+      s.field_hash = hash2(s.field_hash, c);
+      if (s.field_above) s.field_above++;
+    }
+  }
+
+  static void update_line(Stream& s, uint32_t c) {
     if (c == '\n') {
       s.above = s.line;
       s.above_length = s.position - s.line;
@@ -596,22 +601,44 @@ struct Coder {
       if (column <= 4) s.line_hash = hash2(s.line_hash, c);
       if (s.indent + 1 == column && (c == ' ' || c == '\t')) s.indent = column;
     }
-    if constexpr (P::full) {
-      // Records of fixed length: the same byte at the same distance four times in a row.
-      uint32_t* seen = s.seen[c];
-      const uint32_t distance = s.position - seen[0];
-      if (distance > 1 && distance < 1024 && distance == seen[0] - seen[1] && distance == seen[1] - seen[2]) {
-        if (distance == s.stride_candidate) {
-          if (++s.stride_votes > 6 && s.stride != distance) s.stride = distance, s.stride_votes = 0;
-        } else {
-          s.stride_candidate = distance;
-          s.stride_votes = 0;
-        }
+  }
+
+  /** Records of fixed length: the same byte at the same distance four times in a row. */
+  static void update_stride(Stream& s, uint32_t c) {
+    uint32_t* seen = s.seen[c];
+    const uint32_t distance = s.position - seen[0];
+    if (distance > 1 && distance < 1024 && distance == seen[0] - seen[1] && distance == seen[1] - seen[2]) {
+      if (distance == s.stride_candidate) {
+        if (++s.stride_votes > 6 && s.stride != distance) s.stride = distance, s.stride_votes = 0;
+      } else {
+        s.stride_candidate = distance;
+        s.stride_votes = 0;
       }
-      seen[2] = seen[1];
-      seen[1] = seen[0];
-      seen[0] = s.position;
     }
+    seen[2] = seen[1];
+    seen[1] = seen[0];
+    seen[0] = s.position;
+  }
+
+  void update_history(Stream& s, uint32_t c) {
+    const uint32_t c1 = s.c4 & 255;
+    if constexpr (P::full) update_followers(s, c);
+    m->block[s.position++] = static_cast<uint8_t>(c);
+    s.c8 = s.c8 << 8 | s.c4 >> 24;
+    s.c4 = s.c4 << 8 | c;
+    const uint32_t cls = byte_class(c);
+    s.shape = s.shape << 4 | cls;
+    update_words(s, c, cls);
+    if constexpr (P::full) {
+      update_formats(s, c, c1, cls);
+      const uint32_t key_before = s.key, depth_before = s.depth;
+      update_structure(s, c, c1, cls);
+      update_values(s, c, key_before, depth_before);
+      update_templates(s, c, cls);
+      update_fields(s, c);
+    }
+    update_line(s, c);
+    if constexpr (P::full) update_stride(s, c);
     hash_past(s);
     for (int k = 0; k < P::matches; k++) update_match(s, k, c);
   }
@@ -620,84 +647,116 @@ struct Coder {
     return distance != 0 && s.position - s.start >= distance ? m->block[s.position - distance] : 0;
   }
 
+  /** Sets the hashes of the contexts, one after the other, and fetches what they lead to. */
+  struct Contexts {
+    const Coder& coder;
+    Stream& s;
+    int i = 0;
+    void add(uint32_t a, uint32_t b) {
+      s.hash[i] = hash2(hash2(a, b), static_cast<uint32_t>(i));
+      __builtin_prefetch(coder.line(s.hash[i++]));
+    }
+  };
+
   void set_contexts(Stream& s) {
-    const uint32_t c4 = s.c4, c8 = s.c8, c1 = c4 & 255;
     const uint32_t column = s.position - s.line;
     const uint32_t up = s.above_length > column ? m->block[s.above + column] : 0;
-    uint32_t* h = s.hash;
-    int i = 0;
-    auto add = [&](uint32_t a, uint32_t b) {
-      h[i] = hash2(hash2(a, b), static_cast<uint32_t>(i));
-      __builtin_prefetch(line(h[i++]));
-    };
-    add(c1, 0);
-    add(c4 & 0xFFFF, 0);
-    add(c4 & 0xFFFFFF, 0);
-    add(c4, 0);
-    add(c4, c8 & 0xFF);
-    add(c4, c8 & 0xFFFF);
-    add(s.word, c1);
-    add(s.word, s.words[0]);
-    add(c4 & 0xFFFF00, 0);
-    add(up << 8 | c1, 1);
+    Contexts contexts{*this, s};
+    add_near(contexts, up);
     if constexpr (P::full) {
-      const uint32_t up_next = s.above_length > column + 1 ? m->block[s.above + column + 1] : 0;
-      const Level& level = s.nesting[s.depth & 31];
-      add(c4, hash2(c8, 8));
-      add(s.word, hash2(s.words[0], s.words[1]));
-      add(s.word, s.words[1] + 77);
-      add(c4 & 0xFFFF0000, 0);
-      add(c4 & 0xFF00FF, 0);
-      add(c4 & 0xFF0000FF, 1);
-      add(up << 8 | up_next, c1);
-      add(column < 255 ? column : 255, s.line_hash);
-      add(s.field, s.field_hash);
-      add(s.indent, hash2(s.line_hash, c1));
-      add(s.key, s.token);
-      add(level.path, c4 & 0xFFFF);
-      add(level.path, hash2(s.key, s.token));
-      add(s.format, c1);
-      add(s.format, s.word);
-      add(s.shape, c1);
-      add(s.shape, 0);
-      add(s.number, hash2(s.words[0], c1));
-      add(s.text, s.words[1]);
-      add(s.line_words, s.word);
-      add(s.text, s.word);
-      add(c4 & 0xF0F0F0F0, c8 & 0xF0F0);
-      add(up, hash2(s.word, c1));
-      add(s.line_hash, s.word);
-      // 34
-      uint32_t above = 0;
-      if (s.field_above && s.field_above + 1 < s.line)
-        above = m->block[s.field_above] | m->block[s.field_above + 1] << 8;
-      add(above, c1);
-      add(above & 255, hash2(s.field, s.field_hash));
-      add(s.masked4, s.masked8);
-      add(s.masked4, c1);
-      add(model.followers1[c1] & 0xFFFFFF, c1);
-      add(model.followers2[c4 & 0xFFFF] & 0xFFFF, c4 & 0xFFFF);
-      const Match& longest = s.match[2].length ? s.match[2] : s.match[1].length ? s.match[1] : s.match[0];
-      const uint32_t expected = longest.length ? m->block[longest.position] | 256u : 0;
-      add(expected | (longest.length < 31 ? longest.length : 31) << 9, c1);
-      add(s.last_key, hash2(level.path, s.token));
-      add(s.word, hash2(s.words[0], hash2(s.words[1], s.words[2])));
-      add(behind(s, s.stride), c1);
-      add(behind(s, s.stride), behind(s, 2 * s.stride) << 8 | s.stride << 16);
-      add(expected, hash2(s.word, c4 & 0xFF00));
-      i += 2;  // the network's contexts: set by begin_byte
-      add(s.past[11], 1);
-      add(s.past[16], 2);
-      add(s.past[24], 3);
-      const bool value = s.value_above != 0 && s.value_above + 1 < s.position;
-      const uint32_t before = value ? m->block[s.value_above] | m->block[s.value_above + 1] << 8 : 0;
-      add(before, c1);
-      add(before & 255, hash2(s.key, s.token));
-      add(s.templates[0], s.text);
-      add(s.template_, s.word);
-      add(s.templates[0], hash2(s.templates[1], s.template_));
-      add(s.field, hash2(s.word, c1));
+      add_text(contexts, column, up);
+      add_predicted(contexts);
+      contexts.i += 2;  // the network's contexts: set by begin_byte
+      add_far(contexts);
     }
+  }
+
+  /** The last bytes, words, and the byte above: what both profiles have. */
+  void add_near(Contexts& to, uint32_t up) {
+    const Stream& s = to.s;
+    const uint32_t c4 = s.c4, c8 = s.c8, c1 = c4 & 255;
+    to.add(c1, 0);
+    to.add(c4 & 0xFFFF, 0);
+    to.add(c4 & 0xFFFFFF, 0);
+    to.add(c4, 0);
+    to.add(c4, c8 & 0xFF);
+    to.add(c4, c8 & 0xFFFF);
+    to.add(s.word, c1);
+    to.add(s.word, s.words[0]);
+    to.add(c4 & 0xFFFF00, 0);
+    to.add(up << 8 | c1, 1);
+  }
+
+  /** More of the past, sparse and by words; place in line, field, and nesting; shapes of text. */
+  void add_text(Contexts& to, uint32_t column, uint32_t up) {
+    const Stream& s = to.s;
+    const uint32_t c4 = s.c4, c8 = s.c8, c1 = c4 & 255;
+    const uint32_t up_next = s.above_length > column + 1 ? m->block[s.above + column + 1] : 0;
+    const Level& level = s.nesting[s.depth & 31];
+    to.add(c4, hash2(c8, 8));
+    to.add(s.word, hash2(s.words[0], s.words[1]));
+    to.add(s.word, s.words[1] + 77);
+    to.add(c4 & 0xFFFF0000, 0);
+    to.add(c4 & 0xFF00FF, 0);
+    to.add(c4 & 0xFF0000FF, 1);
+    to.add(up << 8 | up_next, c1);
+    to.add(column < 255 ? column : 255, s.line_hash);
+    to.add(s.field, s.field_hash);
+    to.add(s.indent, hash2(s.line_hash, c1));
+    to.add(s.key, s.token);
+    to.add(level.path, c4 & 0xFFFF);
+    to.add(level.path, hash2(s.key, s.token));
+    to.add(s.format, c1);
+    to.add(s.format, s.word);
+    to.add(s.shape, c1);
+    to.add(s.shape, 0);
+    to.add(s.number, hash2(s.words[0], c1));
+    to.add(s.text, s.words[1]);
+    to.add(s.line_words, s.word);
+    to.add(s.text, s.word);
+    to.add(c4 & 0xF0F0F0F0, c8 & 0xF0F0);
+    to.add(up, hash2(s.word, c1));
+    to.add(s.line_hash, s.word);
+  }
+
+  /** What stood in the field above, followed before, matches, or lies a record back. */
+  void add_predicted(Contexts& to) {
+    const Stream& s = to.s;
+    const uint32_t c4 = s.c4, c1 = c4 & 255;
+    uint32_t above = 0;
+    if (s.field_above && s.field_above + 1 < s.line)
+      above = m->block[s.field_above] | m->block[s.field_above + 1] << 8;
+    to.add(above, c1);
+    to.add(above & 255, hash2(s.field, s.field_hash));
+    to.add(s.masked4, s.masked8);
+    to.add(s.masked4, c1);
+    to.add(model.followers1[c1] & 0xFFFFFF, c1);
+    to.add(model.followers2[c4 & 0xFFFF] & 0xFFFF, c4 & 0xFFFF);
+    const Match& longest = s.match[2].length ? s.match[2] : s.match[1].length ? s.match[1] : s.match[0];
+    const uint32_t expected = longest.length ? m->block[longest.position] | 256u : 0;
+    to.add(expected | (longest.length < 31 ? longest.length : 31) << 9, c1);
+    to.add(s.last_key, hash2(s.nesting[s.depth & 31].path, s.token));
+    to.add(s.word, hash2(s.words[0], hash2(s.words[1], s.words[2])));
+    to.add(behind(s, s.stride), c1);
+    to.add(behind(s, s.stride), behind(s, 2 * s.stride) << 8 | s.stride << 16);
+    to.add(expected, hash2(s.word, c4 & 0xFF00));
+  }
+
+  /** Long pasts, the last value of the key, and the lines of the same template. */
+  void add_far(Contexts& to) {
+    const Stream& s = to.s;
+    const uint32_t c1 = s.c4 & 255;
+    to.add(s.past[11], 1);
+    to.add(s.past[16], 2);
+    to.add(s.past[24], 3);
+    const bool value = s.value_above != 0 && s.value_above + 1 < s.position;
+    const uint32_t before = value ? m->block[s.value_above] | m->block[s.value_above + 1] << 8 : 0;
+    to.add(before, c1);
+    to.add(before & 255, hash2(s.key, s.token));
+    to.add(s.templates[0], s.text);
+    to.add(s.template_, s.word);
+    to.add(s.templates[0], hash2(s.templates[1], s.template_));
+    to.add(s.field, hash2(s.word, c1));
   }
 
   /** The line of a context's hash, or one of 16 near it. Lines come in groups of 64. */
