@@ -41,8 +41,8 @@ export class Networks {
   }
 
   /**
-   * What a block of a mode is coded with; no network where there is no model, which a block of the mode is then
-   * refused for.
+   * What a block of a mode is coded with; no network where there is no model, which a block of the mode is
+   * then refused for.
    */
   async tools(mode: CodedMode, streams: number, model: Model | undefined): Promise<CodingTools> {
     const engine = await this.#select();
