@@ -60,7 +60,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['node/', 'browser/'],
   ['trainer/'],
   ['index.ts', 'train.ts'],
-  ['cli/options.ts', 'cli/version.ts', 'cli/terminal/', 'cli/io/'],
+  ['cli/options.ts', 'cli/terminal/', 'cli/io/'],
   ['cli/commands/'],
   ['cli/'],
 ];

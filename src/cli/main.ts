@@ -4,6 +4,7 @@
 import { isatty } from 'node:tty';
 import { Command, CommanderError, Option } from 'commander';
 import { ENVIRONMENT } from '../node/env.js';
+import { version } from '../node/version.js';
 import { gpuMessages } from '../node/webgpu.js';
 import { losslessWords } from './arguments.js';
 import { COMMANDS } from './commands.js';
@@ -24,7 +25,6 @@ import {
 } from './terminal/messages.js';
 import { printableLines } from './terminal/printable.js';
 import { finishResults, writeResult } from './terminal/results.js';
-import { version } from './version.js';
 
 const MORE_HELP = `
 Commands (without one, files are compressed):

@@ -1,5 +1,6 @@
 /** @file Blocks that are coded at the same time: in the platform's workers, or here one after the other. */
 
+import type { Engine } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { CodecOptions } from './options.js';
@@ -47,8 +48,13 @@ export class SideBySide {
   /** What runs here ends before the next one begins: it shares one open network. */
   #here: Promise<unknown> = Promise.resolve();
 
-  constructor({ engine = 'auto', threads, memoryLimit }: CodecOptions, platform: Platform) {
-    this.#start = () => platform.blockWorkers?.({ engine, threads });
+  /** @param chosen the engine of what is coded here, once it was needed */
+  constructor(
+    { engine = 'auto', threads, memoryLimit }: CodecOptions,
+    platform: Platform,
+    chosen?: () => Engine | undefined,
+  ) {
+    this.#start = () => platform.blockWorkers?.({ engine, threads, chosen });
     this.#limit = memoryLimit ?? Number.POSITIVE_INFINITY;
   }
 

@@ -7,7 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { decodeSymbol, symbolOdds } from '../codec/block/network-coder.js';
 import { checkRun, checkStreams, networkClosed } from '../engines/check.js';
 import type { Engine, Network } from '../engines/engine.js';
-import { lendMixing } from '../engines/list.js';
+import { type Description, lendMixing } from '../engines/list.js';
 import { type DeviceReport, gpuUnavailable } from '../engines/webgpu/device.js';
 import { describeDevice, networkMemory } from '../engines/webgpu/engine.js';
 import { type CodingNetwork, streamKernels } from '../engines/webgpu/streams.js';
@@ -162,7 +162,7 @@ export interface WebGpuEngine extends Engine {
 }
 
 /** What the adapter is, without a device. @throws ShacompError ERR_ENGINE_UNAVAILABLE */
-export async function describeGpu({ entry = PROCESS }: WebGpuOptions = {}): Promise<string> {
+export async function describeGpu({ entry = PROCESS }: WebGpuOptions = {}): Promise<Description> {
   const gpu = new GpuProcess(entry);
   try {
     return describeDevice(await gpu.ask<DeviceReport>({ ask: 'describe' }));
@@ -197,7 +197,7 @@ export async function webgpuEngine(lender: Engine, options: WebGpuOptions = {}):
     onFallback(`the GPU is not used any more, the ${lender.name} engine carries on: ${why}`);
   const predictor = {
     name: 'webgpu',
-    detail: describeDevice(report),
+    ...describeDevice(report),
     memory: (architecture: IntegerModel['architecture'], streams: number) =>
       networkMemory(architecture, streams, report),
     streams: streamKernels((network) => network instanceof GuardedNetwork),

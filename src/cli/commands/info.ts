@@ -9,6 +9,7 @@ import { shortId } from '../../model/id.js';
 import { engines, selectEngine } from '../../node/engines.js';
 import { ENVIRONMENT, environment } from '../../node/env.js';
 import { modelFolders, readModelFile } from '../../node/models.js';
+import { version } from '../../node/version.js';
 import { openInput, STANDARD } from '../io/files.js';
 import { forEachFile, operands } from '../io/inputs.js';
 import type { Flags } from '../options.js';
@@ -16,7 +17,6 @@ import { bothBytes, count, percent, table } from '../terminal/format.js';
 import { verbose } from '../terminal/messages.js';
 import { printable } from '../terminal/printable.js';
 import { result, resultJson } from '../terminal/results.js';
-import { version } from '../version.js';
 
 /** What is known about a compressed file without decompressing it. */
 interface CompressedInfo {

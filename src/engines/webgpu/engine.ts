@@ -5,7 +5,7 @@ import { type Architecture, INITIAL_BYTE, SYMBOLS } from '../../model/architectu
 import type { Model } from '../../model/model.js';
 import { type IntegerModel, modelImage } from '../../model/sharnn.js';
 import { checkRun, checkStreams, networkClosed } from '../check.js';
-import type { Predictor } from '../engine.js';
+import type { Engine, Predictor } from '../engine.js';
 import { type Device, type DeviceOptions, type DeviceReport, gpuUnavailable, openDevice } from './device.js';
 import { DECODED_STEPS, networkPlan, type PartPlan } from './layout.js';
 import { NetworkPart, type Results } from './network.js';
@@ -98,7 +98,7 @@ export async function webgpuPredictor(gpu: GPU, options: DeviceOptions = {}): Pr
   }
   return {
     name: 'webgpu',
-    detail: describeDevice(report),
+    ...describeDevice(report),
     report,
     memory: (architecture, streams) => networkMemory(architecture, streams, report),
     open,
@@ -107,13 +107,28 @@ export async function webgpuPredictor(gpu: GPU, options: DeviceOptions = {}): Pr
   };
 }
 
-/** What a device is, its kernels and its limits, in one line. */
-export const describeDevice = ({ name, software, dot, sharing, maxStorageBufferBindingSize }: DeviceReport) =>
-  [
-    `${name}${software ? ' (software: slower than the CPU engines)' : ''}`,
-    `${dot === 'plain' ? 'plain products' : dot}${sharing === 'together' ? ' in tiles' : ''}`,
-    `buffers up to ${humanBytes(maxStorageBufferBindingSize)}`,
-  ].join(', ');
+const kernelsOf = ({ dot, sharing }: DeviceReport) =>
+  `${dot === 'plain' ? 'plain products' : dot}${sharing === 'together' ? ' in tiles' : ''}`;
+
+/** What a device is, its kernels and its limits: in one line, and in parts. */
+export function describeDevice(report: DeviceReport): Pick<Engine, 'detail' | 'facts'> {
+  const { name, device, driver, software, matrices, maxBufferSize, maxStorageBufferBindingSize } = report;
+  const unused = matrices.length > 0 ? `; subgroup matrices are there, unused: ${matrices.join(', ')}` : '';
+  return {
+    detail: [
+      `${name}${software ? ' (software: slower than the CPU engines)' : ''}`,
+      kernelsOf(report),
+      `buffers up to ${humanBytes(maxStorageBufferBindingSize)}`,
+    ].join(', '),
+    facts: {
+      device,
+      driver,
+      kernels: kernelsOf(report) + unused,
+      software,
+      limits: { maxStorageBufferBindingSize, maxBufferSize },
+    },
+  };
+}
 
 class WebGpuNetwork implements CodingNetwork {
   private readonly parts: Promise<{ device: Device; parts: NetworkPart[] }>;
