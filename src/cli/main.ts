@@ -104,7 +104,6 @@ export function build(spec: CommandSpec, show: (text: string) => void = () => {}
     .description(
       spec.name === '' ? 'Compresses files with a recurrent neural network.' : sentence(spec.summary),
     )
-    .argument(spec.operands)
     .helpOption('-h, --help', 'print this help')
     .exitOverride()
     .configureHelp({ helpWidth: 100 })
@@ -121,7 +120,8 @@ export function build(spec: CommandSpec, show: (text: string) => void = () => {}
         write(`shacomp: ${message}; see ${command.name()} --help\n`);
       },
     });
-  command.usage(`[options] ${spec.operands}`);
+  if (spec.operands !== '') command.argument(spec.operands);
+  command.usage(`[options] ${spec.operands}`.trim());
   if (spec.name === '') {
     command.version(`shacomp ${version}`, '-V, --version', 'print the version');
     command.addHelpText('after', MORE_HELP);

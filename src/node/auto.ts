@@ -29,10 +29,10 @@ import { describeGpu } from './webgpu.js';
  */
 export const LEAST_MEASURED = { bytes: 2 ** 24, seconds: 60 } as const;
 
-/** An engine, and in a line why it is that one. */
 export interface Choice {
   engine: Engine;
-  why: string;
+  /** In a line, why it is that one; undefined where it was asked for. */
+  why?: string;
 }
 
 export interface AutoOptions extends EngineOptions {
@@ -89,7 +89,7 @@ export async function chooseEngine(
   gpu: GpuAccess = GPU,
 ): Promise<Choice> {
   const engine = await selectEngine(name, options);
-  if (wantedEngine(name) !== 'auto') return { engine, why: `${engine.name} was asked for` };
+  if (wantedEngine(name) !== 'auto') return { engine };
   const other = await gpuFor(engine, work, options, gpu).catch((error: Error) => error.message);
   if (typeof other === 'string') return { engine, why: `auto takes ${engine.name}; no GPU: ${other}` };
   return { engine: other, why: `auto takes ${other.name}: it was measured to be faster than ${engine.name}` };

@@ -74,7 +74,11 @@ export const processorName = (): string => cpus()[0]?.model.trim() || process.ar
 
 /** Every engine with what it would run on here or why it does not. */
 export async function describeEngines(options: EngineOptions = {}): Promise<EngineReport[]> {
-  const host = { device: processorName(), driver: `Node.js ${process.version}, V8 ${process.versions.v8}` };
+  const host = `Node.js ${process.version}, V8 ${process.versions.v8}`;
   const reports = await reportEngines(NODE_ENGINES, resources(options));
-  return reports.map((report) => (report.available ? { ...host, ...report } : report));
+  return reports.map((report) => {
+    if (!report.available) return report;
+    const { device = processorName(), driver = host } = report;
+    return { ...report, device, driver };
+  });
 }

@@ -7,7 +7,7 @@ import { referenceEngine } from '../../src/engines/reference/engine.js';
 import { compress, decompress } from '../../src/index.js';
 import { type Architecture, SYMBOLS } from '../../src/model/architecture.js';
 import type { IntegerModel } from '../../src/model/sharnn.js';
-import { ENGINE_NAMES, engines as reportEngines, selectEngine } from '../../src/node/engines.js';
+import { ENGINE_NAMES, describeEngines as reportEngines, selectEngine } from '../../src/node/engines.js';
 import { nativeTraining, trainingIsas } from '../../src/trainer/native.js';
 import { allEngines, Case, expectSame, frequenciesOf } from '../helpers/conformance.js';
 import { randomBytes, randomModel } from '../helpers/random-model.js';
