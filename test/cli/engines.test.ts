@@ -5,8 +5,10 @@ import { describe, expect, it } from 'vitest';
 import { ENGINE_NAMES } from '../../src/node/engines.js';
 import { eachInFolder } from '../helpers/cli.js';
 import { sampleText } from '../helpers/letters-model.js';
+import { testGpu } from '../helpers/webgpu.js';
 
 const folder = eachInFolder();
+const gpu = await testGpu();
 const NO_ADAPTER = { VK_DRIVER_FILES: '/nowhere.json', VK_ICD_FILENAMES: '/nowhere.json' };
 
 /** A value's shape: types in the place of what differs from machine to machine. */
@@ -30,6 +32,17 @@ describe('engines', () => {
     const info = (await f.run(['info'], { env: NO_ADAPTER })).stdout.toString();
     for (const line of out.split('\n').filter((text) => /^\w+ {2,}/.test(text)))
       expect(info).toContain(`  ${line}\n`);
+  });
+
+  it.skipIf(!gpu)('tells of an adapter: its driver, limits, and whether it is one', async () => {
+    const { stdout } = await folder().run(['engines', '--json']);
+    expect(JSON.parse(stdout.toString()).engines.at(-1)).toMatchObject({
+      available: true,
+      device: expect.stringMatching(/\S/),
+      driver: expect.any(String),
+      software: expect.any(Boolean),
+      limits: { maxStorageBufferBindingSize: expect.any(Number), maxBufferSize: expect.any(Number) },
+    });
   });
 
   it('says which instruction set is missing', async () => {
