@@ -2,6 +2,7 @@
 
 import type { Engine } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
+import { InTurn } from '../in-turn.js';
 import type { Model } from '../model/model.js';
 import type { CodecOptions } from './options.js';
 import type { BlockJob, BlockResult, BlockWorkers, JobProgress, Platform } from './platform.js';
@@ -46,7 +47,7 @@ export class SideBySide {
   #running = 0;
   readonly #waiting: (() => void)[] = [];
   /** What runs here ends before the next one begins: it shares one open network. */
-  #here: Promise<unknown> = Promise.resolve();
+  readonly #here = new InTurn();
 
   /** @param chosen the engine of what is coded here, once it was needed */
   constructor(
@@ -104,9 +105,7 @@ export class SideBySide {
           this.#failed = true;
         }
       }
-      const result = this.#here.then(here);
-      this.#here = result.catch(() => {});
-      return await result;
+      return await this.#here.do(here);
     } finally {
       this.#running--;
       this.#taken -= needs.job;

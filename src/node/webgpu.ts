@@ -12,6 +12,7 @@ import { type DeviceReport, gpuUnavailable } from '../engines/webgpu/device.js';
 import { describeDevice, networkMemory } from '../engines/webgpu/engine.js';
 import { type CodingNetwork, streamKernels } from '../engines/webgpu/streams.js';
 import { type ErrorCode, ShacompError } from '../errors.js';
+import { InTurn } from '../in-turn.js';
 import { INITIAL_BYTE, SYMBOLS } from '../model/architecture.js';
 import { encodeModel, type IntegerModel, modelImage } from '../model/sharnn.js';
 import { RangeDecoder } from '../range-coder.js';
@@ -271,7 +272,7 @@ class GuardedNetwork implements CodingNetwork {
   private history: Uint8Array[] = [];
   /** what is decoded, from the cold state */
   private decoder: BlockDecoder | undefined;
-  private last: Promise<unknown> = Promise.resolve();
+  private readonly inTurn = new InTurn();
 
   constructor(
     private readonly host: GpuHost,
@@ -287,12 +288,14 @@ class GuardedNetwork implements CodingNetwork {
 
   reset(): void {
     if (this.closed) throw networkClosed();
-    this.later(async () => {
-      this.history = [];
-      this.decoder = undefined;
-      if (this.spare) this.spare.reset();
-      else await this.gpu?.ask({ ask: 'reset', network: this.id });
-    }).catch(() => {});
+    this.inTurn
+      .do(async () => {
+        this.history = [];
+        this.decoder = undefined;
+        if (this.spare) this.spare.reset();
+        else await this.gpu?.ask({ ask: 'reset', network: this.id });
+      })
+      .catch(() => {});
   }
 
   step(bytes: Uint8Array, frequencies: Uint32Array): Promise<void> {
@@ -372,10 +375,12 @@ class GuardedNetwork implements CodingNetwork {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.later(async () => {
-      this.spare?.close();
-      await this.leave();
-    }).catch(() => {});
+    this.inTurn
+      .do(async () => {
+        this.spare?.close();
+        await this.leave();
+      })
+      .catch(() => {});
   }
 
   /**
@@ -386,7 +391,7 @@ class GuardedNetwork implements CodingNetwork {
     onCpu: (spare: Network) => Promise<T>,
   ): Promise<T> {
     if (this.closed) throw networkClosed();
-    return this.later(async () => {
+    return this.inTurn.do(async () => {
       if (!this.spare) {
         try {
           await this.opened;
@@ -397,12 +402,6 @@ class GuardedNetwork implements CodingNetwork {
       }
       return onCpu(this.spare!);
     });
-  }
-
-  private later<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.last.then(work, work);
-    this.last = done;
-    return done;
   }
 
   private async open(): Promise<void> {

@@ -1,6 +1,7 @@
 /** @file The WebGPU engine: networks on a GPU, of Node's or of the browser's WebGPU. It only predicts. */
 import { ShacompError } from '../../errors.js';
 import { humanBytes } from '../../format-bytes.js';
+import { InTurn } from '../../in-turn.js';
 import { type Architecture, INITIAL_BYTE, SYMBOLS } from '../../model/architecture.js';
 import type { Model } from '../../model/model.js';
 import { type IntegerModel, modelImage } from '../../model/sharnn.js';
@@ -136,8 +137,7 @@ class WebGpuNetwork implements CodingNetwork {
   /** of a decoder: what the next step is fed, and the decoders' words, for each part */
   private fed: Uint8Array[] = [];
   private coders: Uint32Array[] = [];
-  /** what was asked last: requests are done one after the other */
-  private last: Promise<unknown> = Promise.resolve();
+  private readonly inTurn = new InTurn();
 
   constructor(
     private readonly shared: SharedDevice,
@@ -162,9 +162,11 @@ class WebGpuNetwork implements CodingNetwork {
 
   reset(): void {
     if (this.closed) throw networkClosed();
-    this.later(async () => {
-      for (const part of (await this.parts).parts) part.reset();
-    }).catch(() => {});
+    this.inTurn
+      .do(async () => {
+        for (const part of (await this.parts).parts) part.reset();
+      })
+      .catch(() => {});
   }
 
   step(bytes: Uint8Array, frequencies: Uint32Array): Promise<void> {
@@ -174,17 +176,17 @@ class WebGpuNetwork implements CodingNetwork {
   run(bytes: Uint8Array, steps: number, frequencies: Uint32Array): Promise<void> {
     if (this.closed) throw networkClosed();
     checkRun(this.streams, bytes, steps, frequencies);
-    return this.later(() => this.guarded((parts) => this.runParts(parts, bytes, steps, 0, frequencies)));
+    return this.inTurn.do(() => this.guarded((parts) => this.runParts(parts, bytes, steps, 0, frequencies)));
   }
 
   odds(rows: Uint8Array, steps: number, odds: Uint16Array): Promise<void> {
     if (this.closed) throw networkClosed();
-    return this.later(() => this.guarded((parts) => this.runParts(parts, rows, steps, 1, odds)));
+    return this.inTurn.do(() => this.guarded((parts) => this.runParts(parts, rows, steps, 1, odds)));
   }
 
   startDecoding(codes: readonly Uint8Array[], symbols: readonly number[]): Promise<void> {
     if (this.closed) throw networkClosed();
-    return this.later(() =>
+    return this.inTurn.do(() =>
       this.guarded(async (parts) => {
         let first = 0;
         this.fed = [];
@@ -202,7 +204,7 @@ class WebGpuNetwork implements CodingNetwork {
   decode(steps: number): Promise<{ rows: Uint8Array; used: number }> {
     if (this.closed) throw networkClosed();
     const { streams } = this;
-    return this.later(() =>
+    return this.inTurn.do(() =>
       this.guarded(async (parts) => {
         const rows = new Uint8Array(steps * streams);
         let first = 0;
@@ -225,23 +227,19 @@ class WebGpuNetwork implements CodingNetwork {
   }
 
   ends(): Promise<boolean> {
-    return this.later(async () => this.coders.every(allEnd));
+    return this.inTurn.do(async () => this.coders.every(allEnd));
   }
 
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.later(async () => {
-      const { parts } = await this.parts;
-      for (const part of parts) part.close();
-      this.shared.give();
-    }).catch(() => {});
-  }
-
-  private later<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.last.then(work, work);
-    this.last = done;
-    return done;
+    this.inTurn
+      .do(async () => {
+        const { parts } = await this.parts;
+        for (const part of parts) part.close();
+        this.shared.give();
+      })
+      .catch(() => {});
   }
 
   /** @throws ShacompError ERR_ENGINE_UNAVAILABLE if the device fails, ERR_MEMORY_LIMIT */
