@@ -10,6 +10,7 @@ import {
 } from '../engines/list.js';
 import { nativeEngine } from '../engines/native/engine.js';
 import { environment } from './env.js';
+import { tfjsEngine } from './tfjs.js';
 import { wasmModule } from './wasm-module.js';
 import { describeGpu, webgpuEngine } from './webgpu.js';
 
@@ -36,6 +37,10 @@ const NODE_ENGINES: readonly Entry<Engine>[] = [
     name: 'webgpu',
     load: async (given) => webgpuEngine(await selectEntry(CPU_ENGINES, 'auto', given)),
     describe: describeGpu,
+  },
+  {
+    name: 'tfjs',
+    load: async (given) => tfjsEngine(await selectEntry(CPU_ENGINES, 'auto', given)),
   },
 ];
 
