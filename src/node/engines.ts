@@ -69,6 +69,9 @@ const own = new WeakSet<Engine>();
 /** Whether an engine was made by {@link selectEngine}: another one of its name does the same. */
 export const isOwnEngine = (engine: Engine): boolean => own.has(engine);
 
+/** Whether several threads may have an engine each: one process has one TensorFlow, and one GPU's memory. */
+export const runsInThreads = (name: string): boolean => name !== 'tfjs';
+
 /** The name asked for; where that is 'auto', the one in SHACOMP_ENGINE, if any. */
 export const wantedEngine = (name: string): string =>
   name === 'auto' ? (environment('SHACOMP_ENGINE') ?? 'auto') : name;

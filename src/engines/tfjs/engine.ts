@@ -1,7 +1,6 @@
 /** @file The TensorFlow.js engine: networks on any of its backends. It only predicts. */
 import { ShacompError } from '../../errors.js';
-import type { Architecture } from '../../model/architecture.js';
-import { SYMBOLS } from '../../model/architecture.js';
+import { type Architecture, SYMBOLS } from '../../model/architecture.js';
 import { type IntegerModel, modelImage } from '../../model/sharnn.js';
 import { checkStreams } from '../check.js';
 import type { Network, Predictor } from '../engine.js';
@@ -66,6 +65,13 @@ class Models {
   }
 }
 
+function describe(tf: TensorFlow, name: string): string {
+  const version = tf.version?.tfjs;
+  const { isUsingGpuDevice } = tf.backend();
+  const where = isUsingGpuDevice === undefined ? '' : isUsingGpuDevice ? ' on a GPU' : ' without a GPU';
+  return `${name}${version ? ` ${version}` : ''}, backend ${tf.getBackend()}${where}`;
+}
+
 /**
  * The engine on TensorFlow.js' current backend, which has computed something right before this resolves.
  * @param tf a namespace of TensorFlow.js: of @tensorflow/tfjs-node-gpu, or of another of its packages
@@ -106,7 +112,7 @@ export async function tfjsPredictor(tf: TensorFlow, name = 'TensorFlow.js'): Pro
     models.dispose();
     arithmetic.close();
   };
-  const detail = `${name}, backend ${tf.getBackend()}`;
+  const detail = describe(tf, name);
   let right: boolean;
   try {
     right = await computesRight(open);

@@ -64,7 +64,14 @@ export class Memory {
   sums(weights: Tensor): Tensor {
     const { tf } = this;
     const { left, parts } = this.positions();
-    const padded = left > 0 ? tf.pad(weights, [[0, 0], [left, 0], [0, 0]]) : weights;
+    const padded =
+      left > 0
+        ? tf.pad(weights, [
+            [0, 0],
+            [left, 0],
+            [0, 0],
+          ])
+        : weights;
     let first = 0;
     const sums = parts.map((part) => {
       const [streams, positions] = part.shape;

@@ -130,10 +130,7 @@ export class TensorNetwork implements Network {
       // a sum of 25 bits is beyond the limit, rounded or not
       const cell = tf.clipByValue(tf.add(left, fresh), -LOGIT_LIMIT, LOGIT_LIMIT);
       const narrowed = tf.clipByValue(arithmetic.rounded(cell, 3), -32767, 32767);
-      const h = arithmetic.mul15(
-        arithmetic.sigmoid(outputGate),
-        arithmetic.tanh(arithmetic.index(narrowed)),
-      );
+      const h = arithmetic.mul15(arithmetic.sigmoid(outputGate), arithmetic.tanh(arithmetic.index(narrowed)));
       return { h, h8: tf.clipByValue(arithmetic.rounded(h, 8), -127, 127), cell };
     });
     state.h8.dispose();
@@ -145,12 +142,7 @@ export class TensorNetwork implements Network {
   }
 
   /** @param hidden int16[streams][d] @returns int16[streams][d] */
-  private attend(
-    attention: IntegerAttention,
-    layer: LayerTensors,
-    memory: Memory,
-    hidden: Numbers,
-  ): Numbers {
+  private attend(attention: IntegerAttention, layer: LayerTensors, memory: Memory, hidden: Numbers): Numbers {
     const { arithmetic, streams } = this;
     const { tf } = arithmetic;
     const { width: d, window } = this.model.architecture;
@@ -261,8 +253,7 @@ export class TensorNetwork implements Network {
     const { width: d } = this.model.architecture;
     const rows = Int16Array.from(x);
     const n = new Int16Array(rows.length);
-    for (let at = 0; at < rows.length; at += d)
-      normalize(rows.subarray(at, at + d), n.subarray(at, at + d));
+    for (let at = 0; at < rows.length; at += d) normalize(rows.subarray(at, at + d), n.subarray(at, at + d));
     return n;
   }
 }

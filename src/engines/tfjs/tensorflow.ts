@@ -34,4 +34,7 @@ export interface TensorFlow {
   keep(x: Tensor): Tensor;
   getBackend(): string;
   ready(): Promise<void>;
+  /** The packages for Node tell of a GPU. */
+  backend(): { isUsingGpuDevice?: boolean };
+  version?: { tfjs?: string };
 }
