@@ -10,7 +10,7 @@ import {
 } from '../engines/list.js';
 import { nativeEngine } from '../engines/native/engine.js';
 import { environment } from './env.js';
-import { tfjsEngine } from './tfjs.js';
+import { describeTfjs, tfjsEngine } from './tfjs.js';
 import { wasmModule } from './wasm-module.js';
 import { describeGpu, webgpuEngine } from './webgpu.js';
 
@@ -41,6 +41,7 @@ const NODE_ENGINES: readonly Entry<Engine>[] = [
   {
     name: 'tfjs',
     load: async (given) => tfjsEngine(await selectEntry(CPU_ENGINES, 'auto', given)),
+    describe: () => describeTfjs(),
   },
 ];
 

@@ -1,4 +1,5 @@
 /** @file The TensorFlow.js engine in Node: on whichever of its packages the user has installed. */
+import { createRequire } from 'node:module';
 import type { Engine } from '../engines/engine.js';
 import { lendMixing } from '../engines/list.js';
 import { type TfjsPredictor, tfjsPredictor, tfjsUnavailable } from '../engines/tfjs/engine.js';
@@ -20,7 +21,9 @@ const isMissing = (error: unknown, name: string): boolean => {
   return code === 'ERR_MODULE_NOT_FOUND' && message.includes(`'${name}'`);
 };
 
-/** @throws ShacompError ERR_ENGINE_UNAVAILABLE if no package is installed, or the first that is does not load */
+/**
+ * @throws ShacompError ERR_ENGINE_UNAVAILABLE if no package is installed, or the first that is does not load
+ */
 async function findPackage(load: Load): Promise<{ name: string; tf: TensorFlow }> {
   for (const name of PACKAGES) {
     try {
@@ -32,8 +35,28 @@ async function findPackage(load: Load): Promise<{ name: string; tf: TensorFlow }
       throw tfjsUnavailable(`its package ${name} does not load: ${why?.trim()}`, error);
     }
   }
-  const [gpu, cpu] = PACKAGES;
-  throw tfjsUnavailable(`its package is not installed: npm install ${gpu} (CUDA), or ${cpu}`);
+  throw notInstalled();
+}
+
+const notInstalled = () =>
+  tfjsUnavailable(`its package is not installed: npm install ${PACKAGES[0]} (CUDA), or ${PACKAGES[1]}`);
+
+/**
+ * What the engine would run on, without loading it: TensorFlow takes seconds, and writes to the terminal.
+ * @throws ShacompError ERR_ENGINE_UNAVAILABLE if no package is installed
+ */
+export async function describeTfjs(
+  find: (name: string) => unknown = createRequire(import.meta.url).resolve,
+): Promise<string> {
+  for (const name of PACKAGES) {
+    try {
+      find(name);
+      return `${name}, which is loaded and checked when the engine is asked for`;
+    } catch {
+      // the next one
+    }
+  }
+  throw notInstalled();
 }
 
 async function start(load: Load): Promise<TfjsPredictor> {
@@ -54,7 +77,7 @@ let started: Promise<TfjsPredictor> | undefined;
  */
 export async function tfjsEngine(lender: Engine, load?: Load): Promise<Engine> {
   if (load) return lendMixing(await start(load), lender);
-  started ??= start((name) => import(name));
+  started ??= start((name) => import(/* @vite-ignore */ name));
   try {
     return lendMixing(await started, lender);
   } catch (error) {

@@ -37,7 +37,9 @@ describe('selection', () => {
     expect(report.map((r) => r.name)).toEqual(ENGINE_NAMES);
     for (const r of report) {
       if (r.available) {
-        expect(await selectEngine(r.name)).toMatchObject({ name: r.name, detail: r.detail });
+        // these two are only loaded when they are asked for, and have more to tell then
+        const detail = ['webgpu', 'tfjs'].includes(r.name) ? expect.any(String) : r.detail;
+        expect(await selectEngine(r.name)).toMatchObject({ name: r.name, detail });
       } else {
         expect(r.reason).toMatch(/does not run here/);
         await expect(selectEngine(r.name)).rejects.toThrow(r.reason);

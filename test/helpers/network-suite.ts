@@ -34,7 +34,7 @@ export interface SuiteOptions {
 /** Runs whose results are known. */
 function runs({ judge = referenceEngine, few = false }: SuiteOptions) {
   const some = (steps: number) => (few ? Math.ceil(steps / 4) : steps);
-  const fits = (width: number) => !few || width <= 320;
+  const fits = (width: number) => !few || width <= 192;
   const random = Object.entries(SHAPES).map(([name, architecture], i) => ({
     name,
     run: new Case(randomModel({ seed: 10 + i, architecture }), 2, some(50), judge),
@@ -55,8 +55,8 @@ function runs({ judge = referenceEngine, few = false }: SuiteOptions) {
       ),
   );
   /**
-   * Weights of 8, 7 and 6 bits: each has product kernels of its own. Widths with every number of 64 columns to
-   * 1024.
+   * Weights of 8, 7 and 6 bits: each has product kernels of its own. Widths with every number of 64 columns
+   * to 1024.
    */
   const narrow = [127, 63, 31].flatMap((limit) => [
     ...[64, 320, 512]

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { referenceEngine } from '../../src/engines/reference/engine.js';
 import { blockWorkers } from '../../src/node/block-workers.js';
-import { tfjsEngine } from '../../src/node/tfjs.js';
+import { describeTfjs, tfjsEngine } from '../../src/node/tfjs.js';
 import { tf, tfjsOn } from '../helpers/tensorflow.js';
 
 /** Packages that are installed, or do not load. */
@@ -61,6 +61,18 @@ describe('the package of the TensorFlow.js engine', () => {
       { '@tensorflow/tfjs-node': lacking },
       "its package @tensorflow/tfjs-node does not load: Cannot find package 'long' imported from tfjs",
     );
+  });
+});
+
+describe('what the engine would run on', () => {
+  const finding = (installed: string[]) =>
+    describeTfjs((name) => {
+      if (!installed.includes(name)) throw new Error('not found');
+    });
+
+  it('is told without loading anything', async () => {
+    expect(await finding(['@tensorflow/tfjs', '@tensorflow/tfjs-node'])).toMatch(/^@tensorflow\/tfjs-node, /);
+    await expect(finding([])).rejects.toMatchObject({ code: 'ERR_ENGINE_UNAVAILABLE' });
   });
 });
 

@@ -1,7 +1,7 @@
 /**
- * @file The arithmetic of docs/model.md, section 2, on tensors of whole numbers in float32, which are exact up
- * to 2^24. A number that is to be multiplied is cut in two, so that no product needs more bits; a power of two
- * only moves the point. Every line says why nothing is rounded but by `floor`.
+ * @file The arithmetic of docs/model.md, section 2, on tensors of whole numbers in float32, which are exact
+ * up to 2^24. A factor is cut in two, so that no product needs more bits; a power of two only moves the
+ * point. Nothing is rounded but by `floor`: the comments count the bits.
  */
 import { attentionWeight, gelu, sigmoid16, tanh16 } from '../reference/fixed-point.js';
 import type { Tensor, TensorFlow } from './tensorflow.js';
@@ -15,6 +15,8 @@ const SMALL = 2 ** 22;
 
 /** A non-negative number below 2^15 as 128 (high + low): high is whole, low a multiple of 1/128 below 1. */
 export interface Digits {
+  /** high + low */
+  sum: Tensor;
   high: Tensor;
   low: Tensor;
 }
@@ -38,8 +40,8 @@ export class Arithmetic {
   private readonly numbers = new Map<number, Tensor>();
   private readonly kept: Tensor[] = [];
   private readonly tables: {
-    sigmoidHigh: Tensor;
-    sigmoidLow: Tensor;
+    /** / 128 */
+    sigmoid: Tensor;
     tanh: Tensor;
     gelu: Tensor;
     /** [difference][2]: the high and the low 4 bits of an attention weight */
@@ -49,8 +51,7 @@ export class Arithmetic {
   constructor(readonly tf: TensorFlow) {
     const weights = Array.from({ length: NO_WEIGHT + 1 }, (_, t) => attentionWeight(t));
     this.tables = {
-      sigmoidHigh: this.constant(everyInt16((x) => sigmoid16(x) >> 7)),
-      sigmoidLow: this.constant(everyInt16((x) => (sigmoid16(x) & 127) / 128)),
+      sigmoid: this.constant(everyInt16((x) => sigmoid16(x) / 128)),
       tanh: this.constant(everyInt16(tanh16)),
       gelu: this.constant(everyInt16(gelu)),
       weight: this.constant(Float32Array.from(weights.flatMap((w) => [w >> 4, w & 15])), [NO_WEIGHT + 1, 2]),
@@ -125,18 +126,20 @@ export class Arithmetic {
   }
 
   /** `scale(c, f, 15)` for |c| < 2^24. */
-  scaleCell(c: Tensor, { high, low }: Digits): Tensor {
+  scaleCell(c: Tensor, { sum, high, low }: Digits): Tensor {
     const { tf } = this;
     const shifted = this.times(c, 2 ** -8);
     const upper = tf.floor(shifted);
     const lower = this.times(tf.sub(shifted, upper), 2 ** 7);
-    // c f / 2^15 = upper high + upper low + lower (high + low) / 2^7; the last is cut at 1/128, where low ends
-    const cut = this.times(tf.floor(tf.mul(lower, tf.add(high, low))), 2 ** -7);
+    // c f / 2^15 = upper high + upper low + lower sum / 2^7, of which the last is cut where low ends
+    const cut = this.times(tf.floor(tf.mul(lower, sum)), 2 ** -7);
     const fraction = tf.floor(tf.add(tf.add(tf.mul(upper, low), cut), this.number(0.5)));
     return tf.add(tf.mul(upper, high), fraction);
   }
 
-  /** `(x + 2^(s-1)) >> s` for |x| <= 2^24: exact but where that sum has 25 bits and it makes no difference. */
+  /**
+   * `(x + 2^(s-1)) >> s` for |x| <= 2^24. That sum may have 25 bits and be rounded, but to no multiple of 2^s.
+   */
   rounded(x: Tensor, s: number): Tensor {
     return this.tf.floor(this.tf.add(this.times(x, 2 ** -s), this.number(0.5)));
   }
@@ -148,8 +151,9 @@ export class Arithmetic {
 
   /** @param index of {@link index}, as those of `tanh` and `gelu` */
   sigmoid(index: Tensor): Digits {
-    const { sigmoidHigh, sigmoidLow } = this.tables;
-    return { high: this.tf.gather(sigmoidHigh, index), low: this.tf.gather(sigmoidLow, index) };
+    const sum = this.tf.gather(this.tables.sigmoid, index);
+    const high = this.tf.floor(sum);
+    return { sum, high, low: this.tf.sub(sum, high) };
   }
 
   tanh(index: Tensor): Tensor {

@@ -25,7 +25,8 @@ import type { Tensor } from './tensorflow.js';
 
 const LOGIT_LIMIT = 2 ** 24 - 1;
 
-type Numbers = ArrayLike<number>;
+/** Rows of whole numbers, one for each stream. */
+type Numbers = Uint8Array | Int16Array | Float32Array;
 
 /** State of one layer. */
 interface LayerState {
@@ -123,7 +124,7 @@ export class TensorNetwork implements Network {
         : this.gathered(inputTerms, input);
       const terms = [...fromInput, ...this.product(stateWeight, state.h8), gateBias];
       const P = arithmetic.saturated(terms, smallGates);
-      // whole numbers of int32 are on the CPU for some operations of a GPU: they are only ever made to look up
+      // int32, which some operations of a GPU leave to the CPU, is made to look up alone
       const [inputGate, forgetGate, g, outputGate] = tf.split(P, 4, 1).map((gate) => arithmetic.index(gate));
       const fresh = arithmetic.mul15(arithmetic.sigmoid(inputGate), arithmetic.tanh(g));
       const left = arithmetic.scaleCell(state.cell, arithmetic.sigmoid(forgetGate));
@@ -154,12 +155,13 @@ export class TensorNetwork implements Network {
     position.dispose();
 
     const { multiplier, shift } = attention.query;
-    const v = Int16Array.from(products, (product, i) =>
-      sat16(scale(product, multiplier[i % d], shift) + attention.queryBias[i % d]),
-    );
-    const fold = attention.queryFold;
-    const q8 = Int8Array.from(this.normalized(v), (q, i) =>
-      sat8((Math.imul(q, fold.gain[i % d]) + fold.bias[i % d] + (1 << (fold.shift - 1))) >> fold.shift),
+    const v = new Int16Array(streams * d);
+    eachRow(v, d, (at, i) => sat16(scale(products[at], multiplier[i], shift) + attention.queryBias[i]));
+    const { gain, bias, shift: foldShift } = attention.queryFold;
+    const normalV = this.normalized(v);
+    const q8 = new Float32Array(streams * d);
+    eachRow(q8, d, (at, i) =>
+      sat8((Math.imul(normalV[at], gain[i]) + bias[i] + (1 << (foldShift - 1))) >> foldShift),
     );
 
     const { sums, totals } = tf.tidy(() => {
@@ -199,9 +201,9 @@ export class TensorNetwork implements Network {
       const u = arithmetic.saturated([...terms, tensors.boomBias], tensors.smallBoom);
       return tf.sum(tf.reshape(arithmetic.gelu(arithmetic.index(u)), [streams, boom, d]), 1);
     });
-    return Int16Array.from(n, (x, i) =>
-      narrow(applied(layer.residual, x, i % d) + 4 * sum[i], layer.outputShift),
-    );
+    const x = new Int16Array(streams * d);
+    eachRow(x, d, (at, i) => narrow(applied(layer.residual, n[at], i) + 4 * sum[at], layer.outputShift));
+    return x;
   }
 
   private softmax(x: Numbers, frequencies: Uint32Array): void {
@@ -224,7 +226,7 @@ export class TensorNetwork implements Network {
   /** Rows of a table of terms, for each of the bytes. */
   private gathered(terms: Tensor[], bytes: Numbers): Tensor[] {
     const { tf } = this.arithmetic;
-    const rows = tf.tensor(Int32Array.from(bytes), [bytes.length], 'int32');
+    const rows = tf.tensor(new Int32Array(bytes), [bytes.length], 'int32');
     return terms.map((term) => tf.gather(term, rows));
   }
 
@@ -236,7 +238,7 @@ export class TensorNetwork implements Network {
   /** A row for each stream. */
   private upload(values: Numbers): Tensor {
     const { streams } = this;
-    const numbers = Float32Array.from(values);
+    const numbers = new Float32Array(values);
     return this.arithmetic.tf.tensor(numbers, [streams, numbers.length / streams], 'float32');
   }
 
@@ -251,7 +253,7 @@ export class TensorNetwork implements Network {
   /** Every stream's row normalized: int16[streams][d], Q5.10. */
   private normalized(x: Numbers): Int16Array {
     const { width: d } = this.model.architecture;
-    const rows = Int16Array.from(x);
+    const rows = new Int16Array(x);
     const n = new Int16Array(rows.length);
     for (let at = 0; at < rows.length; at += d) normalize(rows.subarray(at, at + d), n.subarray(at, at + d));
     return n;
@@ -259,9 +261,15 @@ export class TensorNetwork implements Network {
 }
 
 /** Normalized rows to the int8 input of a product, each channel by its own scale (Q0.15). */
-function quantized(n: Int16Array, factor: Int16Array): Int8Array {
-  const d = factor.length;
-  return Int8Array.from(n, (x, i) => sat8(mul15(x, factor[i % d])));
+function quantized(n: Int16Array, factor: Int16Array): Float32Array {
+  const n8 = new Float32Array(n.length);
+  eachRow(n8, factor.length, (at, i) => sat8(mul15(n[at], factor[i])));
+  return n8;
+}
+
+/** Fills rows of d numbers. @param f of where the number lies, and where in its row */
+function eachRow(rows: Int16Array | Float32Array, d: number, f: (at: number, i: number) => number): void {
+  for (let at = 0; at < rows.length; at += d) for (let i = 0; i < d; i++) rows[at + i] = f(at + i, i);
 }
 
 const applied = ({ gain, bias, shift }: Affine, n: number, i: number): number =>

@@ -5,7 +5,8 @@
 
 export interface Tensor {
   readonly shape: readonly number[];
-  dataSync(): ArrayLike<number>;
+  /** float32, as all that are read */
+  dataSync(): Float32Array;
   dispose(): void;
 }
 

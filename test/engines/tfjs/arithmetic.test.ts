@@ -27,6 +27,7 @@ const valuesOf = (make: () => Tensor): number[] => {
 };
 /** Digits as the tables of the engine have them. */
 const digits = (values: readonly number[]) => ({
+  sum: whole(values.map((x) => x / 128)),
   high: whole(values.map((x) => x >> 7)),
   low: whole(values.map((x) => (x & 127) / 128)),
 });
@@ -92,10 +93,12 @@ describe('arithmetic on tensors is that of the specification', () => {
     const index = tf.tidy(() => arithmetic.index(whole(every)));
     expect(valuesOf(() => arithmetic.tanh(index))).toEqual(every.map((x) => exact.tanh16(x) + 0));
     expect(valuesOf(() => arithmetic.gelu(index))).toEqual(every.map((x) => exact.gelu(x)));
-    const { high, low } = arithmetic.sigmoid(index);
-    const [highs, lows] = [high.dataSync(), low.dataSync()];
-    expect(every.map((_, i) => 128 * (highs[i] + lows[i]))).toEqual(every.map(exact.sigmoid16));
-    for (const tensor of [index, high, low]) tensor.dispose();
+    const { sum, high, low } = arithmetic.sigmoid(index);
+    const [sums, highs, lows] = [sum, high, low].map((tensor) => tensor.dataSync());
+    expect(Array.from(sums, (x) => 128 * x)).toEqual(every.map(exact.sigmoid16));
+    expect(Array.from(highs)).toEqual(every.map((x) => exact.sigmoid16(x) >> 7));
+    expect(every.map((_, i) => highs[i] + lows[i])).toEqual(Array.from(sums));
+    for (const tensor of [index, sum, high, low]) tensor.dispose();
   });
 
   it.each([9, 15, 16, 19, 24, 31])('attention weights, shift %i', (shift) => {
