@@ -1,7 +1,7 @@
 /**
  * @file The TensorFlow.js engine on its two backends without downloads beside our WebAssembly engine,
- * interleaved: bytes per second of known input, and the ratios. BENCH_PRESETS, BENCH_STREAMS: lists, separated
- * by commas. It tells nothing of TensorFlow's own library, and nothing of GPUs.
+ * interleaved: bytes per second of known input, and the ratios. BENCH_PRESETS, BENCH_STREAMS: lists,
+ * separated by commas. It tells nothing of TensorFlow's own library, and nothing of GPUs.
  */
 import type { Network } from '../src/engines/engine.js';
 import { type PresetName, SYMBOLS } from '../src/model/architecture.js';

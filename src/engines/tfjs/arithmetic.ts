@@ -137,9 +137,7 @@ export class Arithmetic {
     return tf.add(tf.mul(upper, high), fraction);
   }
 
-  /**
-   * `(x + 2^(s-1)) >> s` for |x| <= 2^24. That sum may have 25 bits and be rounded, but to no multiple of 2^s.
-   */
+  /** `(x + 2^(s-1)) >> s` for |x| <= 2^24. A sum of 25 bits is rounded, but not across a multiple of 2^s. */
   rounded(x: Tensor, s: number): Tensor {
     return this.tf.floor(this.tf.add(this.times(x, 2 ** -s), this.number(0.5)));
   }
