@@ -120,8 +120,8 @@ describe('the imports', () => {
 
   it('of one engine do not lead into another', () => {
     const engines = ['reference', 'wasm', 'native', 'webgpu', 'tfjs'];
+    // the arithmetic of the specification is no engine
     for (const engine of engines)
-      // the arithmetic of the specification is no engine
       for (const path of below(`engines/${engine}/`))
         for (const { to } of graph.get(path)!)
           for (const other of engines)

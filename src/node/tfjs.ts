@@ -12,55 +12,55 @@ const PACKAGES: readonly string[] = [
   '@tensorflow/tfjs',
 ];
 
-/** How a package is had: as `import` does it. */
-type Load = (name: string) => Promise<unknown>;
-
-const isMissing = (error: unknown, name: string): boolean => {
-  const { code, message } = error as NodeJS.ErrnoException;
-  // the name of another one: what the package needs is missing
-  return code === 'ERR_MODULE_NOT_FOUND' && message.includes(`'${name}'`);
-};
-
-/**
- * @throws ShacompError ERR_ENGINE_UNAVAILABLE if no package is installed, or the first that is does not load
- */
-async function findPackage(load: Load): Promise<{ name: string; tf: TensorFlow }> {
-  for (const name of PACKAGES) {
-    try {
-      const namespace = (await load(name)) as { default?: TensorFlow } & TensorFlow;
-      return { name, tf: namespace.default ?? namespace };
-    } catch (error) {
-      if (isMissing(error, name)) continue;
-      const why = (error as Error).message.split('\n').find((line) => line.trim() !== '');
-      throw tfjsUnavailable(`its package ${name} does not load: ${why?.trim()}`, error);
-    }
-  }
-  throw notInstalled();
+/** Where packages are. */
+export interface Packages {
+  /** @throws if none of that name is installed */
+  find(name: string): unknown;
+  load(name: string): Promise<unknown>;
 }
 
-const notInstalled = () =>
-  tfjsUnavailable(`its package is not installed: npm install ${PACKAGES[0]} (CUDA), or ${PACKAGES[1]}`);
+const INSTALLED: Packages = {
+  find: createRequire(import.meta.url).resolve,
+  load: (name) => import(/* @vite-ignore */ name),
+};
+
+/** The first that is installed. @throws ShacompError ERR_ENGINE_UNAVAILABLE */
+function findPackage({ find }: Packages): string {
+  const found = PACKAGES.find((name) => {
+    try {
+      find(name);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+  if (found) return found;
+  const [gpu, cpu] = PACKAGES;
+  throw tfjsUnavailable(`its package is not installed: npm install ${gpu} (CUDA), or ${cpu}`);
+}
 
 /**
  * What the engine would run on, without loading it: TensorFlow takes seconds, and writes to the terminal.
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE if no package is installed
  */
-export async function describeTfjs(
-  find: (name: string) => unknown = createRequire(import.meta.url).resolve,
-): Promise<string> {
-  for (const name of PACKAGES) {
-    try {
-      find(name);
-      return `${name}, which is loaded and checked when the engine is asked for`;
-    } catch {
-      // the next one
-    }
+export const describeTfjs = async (packages = INSTALLED): Promise<string> =>
+  `${findPackage(packages)}, which is loaded and checked when the engine is asked for`;
+
+/** @throws ShacompError ERR_ENGINE_UNAVAILABLE if it does not load */
+async function load(packages: Packages, name: string): Promise<TensorFlow> {
+  try {
+    const namespace = (await packages.load(name)) as { default?: TensorFlow } & TensorFlow;
+    return namespace.default ?? namespace;
+  } catch (error) {
+    // some say it in many lines, after an empty one
+    const why = (error as Error).message.split('\n').find((line) => line.trim() !== '');
+    throw tfjsUnavailable(`its package ${name} does not load: ${why?.trim()}`, error);
   }
-  throw notInstalled();
 }
 
-async function start(load: Load): Promise<TfjsPredictor> {
-  const { name, tf } = await findPackage(load);
+async function start(packages: Packages): Promise<TfjsPredictor> {
+  const name = findPackage(packages);
+  const tf = await load(packages, name);
   // it greets on the console otherwise
   (tf as { enableProdMode?(): void }).enableProdMode?.();
   return tfjsPredictor(tf, name);
@@ -72,12 +72,12 @@ let started: Promise<TfjsPredictor> | undefined;
 /**
  * The engine, which has computed something right before this resolves.
  * @param lender mixes
- * @param load default: `import`
+ * @param packages default: those that are installed
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE
  */
-export async function tfjsEngine(lender: Engine, load?: Load): Promise<Engine> {
-  if (load) return lendMixing(await start(load), lender);
-  started ??= start((name) => import(/* @vite-ignore */ name));
+export async function tfjsEngine(lender: Engine, packages?: Packages): Promise<Engine> {
+  if (packages) return lendMixing(await start(packages), lender);
+  started ??= start(INSTALLED);
   try {
     return lendMixing(await started, lender);
   } catch (error) {
