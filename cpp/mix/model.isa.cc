@@ -42,9 +42,13 @@ struct Full {
 };
 constexpr uint32_t FINAL_ROWS[8] = {1, 512, 2048, 512, 2048, 4096, 520, 64};
 
-/** Where the mixer's inputs lie: of each context, of each match, order 0, the bias, the network. */
+/**
+ * Where the mixer's inputs lie: of the contexts, all first ones, all second ones …; of each match, order 0, the
+ * bias, the network.
+ */
 template <class P>
 struct InputsAt {
+  static constexpr int lean = P::contexts, one_sided = 2 * P::contexts, runs = 3 * P::contexts;
   static constexpr int matches = P::contexts * P::per_context;
   static constexpr int order0 = matches + 2 * P::matches;
   static constexpr int bias = order0 + 1;
@@ -68,10 +72,12 @@ inline uint32_t at_most(uint32_t x, uint32_t limit) { return x < limit ? x : lim
 inline int32_t clamp_logit(int32_t x) { return x < -LOGIT_MAX ? -LOGIT_MAX : x > LOGIT_MAX ? LOGIT_MAX : x; }
 inline int32_t squash(int32_t x) { return SQUASH.value[3072 + clamp_logit(x)]; }
 
-inline int32_t stretch(uint32_t p) {
-  if (p < 4096) return STRETCH.low[p];
-  if (p > 61440) return -STRETCH.low[65536 - p];
-  return STRETCH.middle[p >> 4];
+/** Without branches: nothing foretells where a probability lies. */
+ALWAYS_INLINE int32_t stretch(uint32_t p) {
+  const int32_t mirrored = -static_cast<int32_t>(p > 61440);  // a mask
+  const uint32_t q = (p ^ static_cast<uint32_t>(mirrored)) + (static_cast<uint32_t>(mirrored) & 65537);
+  const int32_t x = STRETCH.value[q < 4096 ? q : 4096 + (q >> 4)];
+  return (x ^ mirrored) - mirrored;
 }
 
 inline int32_t clamp_probability(int32_t p) { return p < 1 ? 1 : p > 65535 ? 65535 : p; }
@@ -197,6 +203,19 @@ struct Model {
   uint32_t followers1[256];    // bytes that followed a byte, newest lowest
   uint32_t followers2[65536];  // bytes that followed two bytes
 };
+
+/** By bit history, as masks: whether there is one at all, and whether it has met one bit value only. */
+struct HistoryKind {
+  int8_t seen, one_sided;
+};
+struct HistoryKinds {
+  HistoryKind of[256];
+  constexpr HistoryKinds() : of{} {
+    for (int s = 1; s < 256; s++)
+      of[s] = {-1, static_cast<int8_t>(STATES.zeros[s] == 0 || STATES.ones[s] == 0 ? -1 : 0)};
+  }
+};
+constexpr HistoryKinds HISTORY_KINDS{};
 
 /** Class of a byte for shapes: 0 control … 15. */
 inline uint32_t byte_class(uint32_t c) {
@@ -335,6 +354,8 @@ struct Coder {
     bool seen[P::contexts];       // whether the context has been met before
     uint8_t* now[P::contexts];    // of the current nibble
     uint8_t scratch[P::contexts][SLOT_BYTES] = {};
+    uint32_t run_byte[P::full ? P::contexts : 1];   // the byte that a run expects | 256, 0 without a run
+    uint32_t run_entry[P::full ? P::contexts : 1];  // first entry of its class in the run map
   };
 
   /** One byte that is being coded: what its eight bits have in common, and how far they have come. */
@@ -824,7 +845,12 @@ struct Coder {
     if (byte.bit_index == 0) {
       for (int i = 0; i < P::contexts; i++) {
         slots.now[i] = slots.first[i] = find_slot(line(s.hash[i]), s.hash[i]);
-        slots.seen[i] = slots.first[i][SLOT_RUN_COUNT] != 0;
+        const uint32_t count = slots.first[i][SLOT_RUN_COUNT];
+        slots.seen[i] = count != 0;
+        if constexpr (P::full) {
+          slots.run_byte[i] = count ? slots.first[i][SLOT_RUN_BYTE] | 256u : 0;
+          slots.run_entry[i] = run_class(count) * 16;
+        }
       }
     } else if (byte.bit_index == 4) {
       const uint32_t near = byte.c0 - 15;  // near the first nibble's line
@@ -864,32 +890,38 @@ struct Coder {
 
   /** Inputs of the bit histories and, with the full profile, of the runs. */
   ALWAYS_INLINE void gather_histories(const Byte& byte, const Slots& slots, Inputs& inputs, int32_t* x) {
-    for (int i = 0; i < P::contexts; i++, x += P::per_context) {
-      const uint32_t state = slots.now[i][inputs.node];
-      const uint32_t p = model.map[i].entry[state] >> 16;
-      if constexpr (P::full) {
-        if (i < 6) inputs.hits += state != 0;
-        const int32_t logit = state ? stretch(p) : 0;
-        x[0] = logit;
-        x[1] = state ? (static_cast<int32_t>(p) - 32768) >> 6 : 0;
-        const bool one_value =
-            STATES.zeros[state] == 0 || STATES.ones[state] == 0;  // only one bit value so far
-        x[2] = state && one_value ? logit : 0;
-        int32_t value = 0;
-        inputs.run_index[i] = 0;
-        const uint32_t count = slots.first[i][SLOT_RUN_COUNT],
-                       predicted = slots.first[i][SLOT_RUN_BYTE] | 256u;
-        if (count != 0 && predicted >> (8 - byte.bit_index) == byte.c0) {
-          const uint32_t bit = predicted >> (7 - byte.bit_index) & 1;
-          inputs.run_index[i] = (run_class(count) * 8 + byte.bit_index) * 2 + bit;
-          value = stretch(model.run_map[i][inputs.run_index[i]] >> 16);
-          if (i >= 1 && i < 6) inputs.run_hits++;
-        }
-        x[3] = value;
-      } else {
-        x[0] = stretch(p);
-      }
+    uint8_t state[P::contexts];
+    uint32_t p[P::contexts];
+    for (int i = 0; i < P::contexts; i++) {
+      state[i] = slots.now[i][inputs.node];
+      p[i] = model.map[i].entry[state[i]] >> 16;
     }
+    if constexpr (!P::full) {
+      for (int i = 0; i < P::contexts; i++) x[i] = stretch(p[i]);
+      return;
+    }
+    for (int i = 0; i < P::contexts; i++) {
+      const HistoryKind kind = HISTORY_KINDS.of[state[i]];
+      x[i] = stretch(p[i]) & kind.seen;
+      x[At::lean + i] = (static_cast<int32_t>(p[i]) - 32768) >> 6 & kind.seen;
+      x[At::one_sided + i] = x[i] & kind.one_sided;
+    }
+    for (int i = 0; i < 6; i++) inputs.hits += state[i] != 0;
+    gather_runs(byte, slots, inputs, x + At::runs);
+  }
+
+  /** Inputs of the runs whose byte agrees with the bits so far. */
+  ALWAYS_INLINE void gather_runs(const Byte& byte, const Slots& slots, Inputs& inputs, int32_t* x) {
+    for (int i = 0; i < P::contexts; i++) {
+      const uint32_t agrees = slots.run_byte[i] >> (8 - byte.bit_index) == byte.c0;
+      const uint32_t bit = slots.run_byte[i] >> (7 - byte.bit_index) & 1;
+      inputs.run_index[i] = (slots.run_entry[i] + byte.bit_index * 2 + bit) & (0 - agrees);
+    }
+    for (int i = 0; i < P::contexts; i++) {
+      const int32_t runs = -static_cast<int32_t>(inputs.run_index[i] != 0);
+      x[i] = stretch(model.run_map[i][inputs.run_index[i]] >> 16) & runs;
+    }
+    for (int i = 1; i < 6; i++) inputs.run_hits += inputs.run_index[i] != 0;
   }
 
   /** Inputs of the matches. A match that has mispredicted a bit of the byte is left out. */
@@ -1040,13 +1072,12 @@ struct Coder {
     for (auto& map : model.match_map)
       for (int i = 0; i < 1024; i++) map[i] = (i & 1 ? 1u << 20 : 3u << 20) << 10;
     for (auto& entry : model.order0) entry = 1u << 31;
-    constexpr int per = P::per_context;
     constexpr int32_t one = 1 << 26;
     for (int i = 0; i < INPUTS<P>; i++) {
       int32_t w = 0;
       if (i < At::matches) {
         if (P::full)
-          w = i % per == 0 ? one / 64 : i % per == 3 ? one / 128 : 0;
+          w = i < At::lean ? one / 64 : i >= At::runs ? one / 128 : 0;
         else
           w = one / 4;
       } else if (i < At::order0) {
