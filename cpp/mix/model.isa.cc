@@ -72,23 +72,48 @@ inline uint32_t at_most(uint32_t x, uint32_t limit) { return x < limit ? x : lim
 inline int32_t clamp_logit(int32_t x) { return x < -LOGIT_MAX ? -LOGIT_MAX : x > LOGIT_MAX ? LOGIT_MAX : x; }
 inline int32_t squash(int32_t x) { return SQUASH.value[3072 + clamp_logit(x)]; }
 
-/** Without branches: nothing foretells where a probability lies. */
-ALWAYS_INLINE int32_t stretch(uint32_t p) {
-  const int32_t mirrored = -static_cast<int32_t>(p > 61440);  // a mask
-  const uint32_t q = (p ^ static_cast<uint32_t>(mirrored)) + (static_cast<uint32_t>(mirrored) & 65537);
-  const int32_t x = STRETCH.value[q < 4096 ? q : 4096 + (q >> 4)];
-  return (x ^ mirrored) - mirrored;
+inline uint32_t stretch_index(uint32_t q) { return q < 4096 ? q : 4096 + (q >> 4); }
+
+inline int32_t stretch(uint32_t p) {
+  return p > 61440 ? -STRETCH.value[stretch_index(65536 - p)] : STRETCH.value[stretch_index(p)];
+}
+
+/** stretch of the probabilities of N map entries, without branches: nothing foretells where they lie. */
+template <int N>
+ALWAYS_INLINE void stretch_entries(const uint32_t (&entry)[N], int32_t* x) {
+  uint32_t index[N];
+  for (int i = 0; i < N; i++) {
+    const uint32_t p = entry[i] >> 16;
+    index[i] = stretch_index(p > 61440 ? 65536 - p : p);
+  }
+  for (int i = 0; i < N; i++) x[i] = STRETCH.value[index[i]];
+  for (int i = 0; i < N; i++) x[i] = entry[i] >> 16 > 61440 ? -x[i] : x[i];
 }
 
 inline int32_t clamp_probability(int32_t p) { return p < 1 ? 1 : p > 65535 ? 65535 : p; }
 
-/** Moves an adaptive probability towards the bit by 1/(n + 1.5), n the observations so far, at most limit. */
-inline void adapt(uint32_t& entry, uint32_t bit, uint32_t limit) {
+/**
+ * An adaptive probability moved towards the bit by 1/(n + 1.5), n the observations so far, at most limit. In 32
+ * bits: floor(error rate / 2^16), the error, Q22, in two parts.
+ * @param rate RATES.value[n]
+ */
+inline uint32_t adapted(uint32_t entry, uint32_t bit, uint32_t limit, uint32_t rate) {
   const uint32_t n = entry & 1023, p = entry >> 10;
-  const int64_t error = static_cast<int64_t>(bit << 22) - static_cast<int64_t>(p);
-  int64_t q = static_cast<int64_t>(p) + (error * RATES.value[n] >> 16);
-  if (q > 4194303) q = 4194303;
-  entry = static_cast<uint32_t>(q) << 10 | (n < limit ? n + 1 : n);
+  const int32_t error = static_cast<int32_t>((bit << 22) - p), r = static_cast<int32_t>(rate);
+  int32_t q = static_cast<int32_t>(p) + (((error >> 8) * r + ((error & 255) * r >> 8)) >> 8);
+  q = q > 4194303 ? 4194303 : q;
+  return static_cast<uint32_t>(q) << 10 | (n + (n < limit));
+}
+inline void adapt(uint32_t& entry, uint32_t bit, uint32_t limit) {
+  entry = adapted(entry, bit, limit, RATES.value[entry & 1023]);
+}
+
+/** N entries, as adapt with limit 1023 would leave them. */
+template <int N>
+ALWAYS_INLINE void adapt_entries(uint32_t (&entry)[N], uint32_t bit) {
+  uint32_t rate[N];
+  for (int i = 0; i < N; i++) rate[i] = RATES.value[entry[i] & 1023];
+  for (int i = 0; i < N; i++) entry[i] = adapted(entry[i], bit, 1023, rate[i]);
 }
 
 /**
@@ -384,7 +409,12 @@ struct Coder {
     uint32_t node;          // offset of the bit in the slots
     uint32_t hits = 0;      // of orders 1 to 6, how many have seen this bit's context
     uint32_t run_hits = 0;  // of orders 2 to 6, how many have a run that agrees with the bits so far
-    uint32_t run_index[P::full ? P::contexts : 1];  // by context: entry of its run map, 0 without a run
+    // by context: its bit history and what its map has for that, in the run map the index of the entry of its
+    // run, 0 without a run, and the entry
+    uint8_t state[P::contexts];
+    uint32_t entry[P::contexts];
+    uint32_t run_index[P::full ? P::contexts : 1];
+    uint32_t run_entry[P::full ? P::contexts : 1];
     uint32_t match_index[P::matches] = {};          // by match: entry of its map, 0 without a match
     uint32_t match_state = 0;                       // class and next bit of the longest match; 0 without one
     uint32_t agree = 0;          // 1 for each match that expects a zero, 5 for each that expects a one
@@ -890,24 +920,21 @@ struct Coder {
 
   /** Inputs of the bit histories and, with the full profile, of the runs. */
   ALWAYS_INLINE void gather_histories(const Byte& byte, const Slots& slots, Inputs& inputs, int32_t* x) {
-    uint8_t state[P::contexts];
-    uint32_t p[P::contexts];
     for (int i = 0; i < P::contexts; i++) {
-      state[i] = slots.now[i][inputs.node];
-      p[i] = model.map[i].entry[state[i]] >> 16;
+      inputs.state[i] = slots.now[i][inputs.node];
+      inputs.entry[i] = model.map[i].entry[inputs.state[i]];
     }
-    if constexpr (!P::full) {
-      for (int i = 0; i < P::contexts; i++) x[i] = stretch(p[i]);
-      return;
+    stretch_entries(inputs.entry, x);
+    if constexpr (P::full) {
+      for (int i = 0; i < P::contexts; i++) {
+        const HistoryKind kind = HISTORY_KINDS.of[inputs.state[i]];
+        x[i] &= kind.seen;
+        x[At::lean + i] = (static_cast<int32_t>(inputs.entry[i] >> 16) - 32768) >> 6 & kind.seen;
+        x[At::one_sided + i] = x[i] & kind.one_sided;
+      }
+      for (int i = 0; i < 6; i++) inputs.hits += inputs.state[i] != 0;
+      gather_runs(byte, slots, inputs, x + At::runs);
     }
-    for (int i = 0; i < P::contexts; i++) {
-      const HistoryKind kind = HISTORY_KINDS.of[state[i]];
-      x[i] = stretch(p[i]) & kind.seen;
-      x[At::lean + i] = (static_cast<int32_t>(p[i]) - 32768) >> 6 & kind.seen;
-      x[At::one_sided + i] = x[i] & kind.one_sided;
-    }
-    for (int i = 0; i < 6; i++) inputs.hits += state[i] != 0;
-    gather_runs(byte, slots, inputs, x + At::runs);
   }
 
   /** Inputs of the runs whose byte agrees with the bits so far. */
@@ -917,10 +944,9 @@ struct Coder {
       const uint32_t bit = slots.run_byte[i] >> (7 - byte.bit_index) & 1;
       inputs.run_index[i] = (slots.run_entry[i] + byte.bit_index * 2 + bit) & (0 - agrees);
     }
-    for (int i = 0; i < P::contexts; i++) {
-      const int32_t runs = -static_cast<int32_t>(inputs.run_index[i] != 0);
-      x[i] = stretch(model.run_map[i][inputs.run_index[i]] >> 16) & runs;
-    }
+    for (int i = 0; i < P::contexts; i++) inputs.run_entry[i] = model.run_map[i][inputs.run_index[i]];
+    stretch_entries(inputs.run_entry, x);
+    for (int i = 0; i < P::contexts; i++) x[i] = inputs.run_index[i] ? x[i] : 0;
     for (int i = 1; i < 6; i++) inputs.run_hits += inputs.run_index[i] != 0;
   }
 
@@ -1043,14 +1069,16 @@ struct Coder {
     // Normalized LMS: divide the step by the energy of the inputs, or many certain inputs overshoot together.
     const uint32_t energy = P::full ? model.mixer.energy() : 0;
     model.mixer.update(bit, static_cast<int32_t>(static_cast<uint32_t>(byte.rate) * 16000 / (1000 + energy)));
+    adapt_entries(inputs.entry, bit);
     for (int i = 0; i < P::contexts; i++) {
-      uint8_t& state = slots.now[i][inputs.node];
-      adapt(model.map[i].entry[state], bit, 1023);
-      state = STATES.next[state][bit];
+      model.map[i].entry[inputs.state[i]] = inputs.entry[i];
+      slots.now[i][inputs.node] = STATES.next[inputs.state[i]][bit];
     }
-    if constexpr (P::full)
-      for (int i = 0; i < P::contexts; i++)
-        if (inputs.run_index[i]) adapt(model.run_map[i][inputs.run_index[i]], bit, 1023);
+    if constexpr (P::full) {
+      adapt_entries(inputs.run_entry, bit);
+      // entry 0, of those without a run, is not read
+      for (int i = 0; i < P::contexts; i++) model.run_map[i][inputs.run_index[i]] = inputs.run_entry[i];
+    }
     for (int k = 0; k < P::matches; k++)
       if (inputs.match_index[k]) adapt(model.match_map[k][inputs.match_index[k]], bit, 1023);
     adapt(model.order0[byte.c0], bit, 255);
