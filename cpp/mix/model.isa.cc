@@ -43,8 +43,8 @@ struct Full {
 constexpr uint32_t FINAL_ROWS[8] = {1, 512, 2048, 512, 2048, 4096, 520, 64};
 
 /**
- * Where the mixer's inputs lie: of the contexts, all first ones, all second ones …; of each match, order 0, the
- * bias, the network.
+ * Where the mixer's inputs lie: of the contexts, all first ones, all second ones …; of each match, order 0,
+ * the bias, the network.
  */
 template <class P>
 struct InputsAt {
@@ -93,8 +93,8 @@ ALWAYS_INLINE void stretch_entries(const uint32_t (&entry)[N], int32_t* x) {
 inline int32_t clamp_probability(int32_t p) { return p < 1 ? 1 : p > 65535 ? 65535 : p; }
 
 /**
- * An adaptive probability moved towards the bit by 1/(n + 1.5), n the observations so far, at most limit. In 32
- * bits: floor(error rate / 2^16), the error, Q22, in two parts.
+ * An adaptive probability moved towards the bit by 1/(n + 1.5), n the observations so far, at most limit. In
+ * 32 bits: floor(error rate / 2^16), the error, Q22, in two parts.
  * @param rate RATES.value[n]
  */
 inline uint32_t adapted(uint32_t entry, uint32_t bit, uint32_t limit, uint32_t rate) {
@@ -137,6 +137,9 @@ struct FinalMap {
   }
   void update(uint32_t bit) { adapt(*entry, bit, 127); }
 };
+
+/** Q16: a weight set learns from the bits whose probability it had wrong by at least this, 1/256. */
+constexpr int32_t LEAST_MISS = 256;
 
 /**
  * Gated logistic mixing: `sets` weight vectors, each chosen from its table by a row number, give one logit
@@ -190,9 +193,9 @@ struct Mixer {
   void update(uint32_t bit, int32_t rate) {
     const I32 half = set32(8), limit = set32((8 << 26) - 1), least = set32(1 - (8 << 26));
     for (int k = 0; k < SETS; k++) {
-      const int32_t e = ((static_cast<int32_t>(bit << 16) - squash(logit[k])) * rate) >> 12;
-      if (e == 0) continue;
-      const I32 error = set32(e);
+      const int32_t miss = static_cast<int32_t>(bit << 16) - squash(logit[k]);
+      if (-LEAST_MISS < miss && miss < LEAST_MISS) continue;
+      const I32 error = set32(miss * rate >> 12);
       int32_t* const w = chosen[k];
       for (int i = 0; i < N; i += kLanes32)
         store32(w + i, max(min(load32(w + i) + ((mul16(load32(x + i), error) + half) >> 4), limit), least));
@@ -415,8 +418,8 @@ struct Coder {
     uint32_t entry[P::contexts];
     uint32_t run_index[P::full ? P::contexts : 1];
     uint32_t run_entry[P::full ? P::contexts : 1];
-    uint32_t match_index[P::matches] = {};          // by match: entry of its map, 0 without a match
-    uint32_t match_state = 0;                       // class and next bit of the longest match; 0 without one
+    uint32_t match_index[P::matches] = {};  // by match: entry of its map, 0 without a match
+    uint32_t match_state = 0;               // class and next bit of the longest match; 0 without one
     uint32_t agree = 0;          // 1 for each match that expects a zero, 5 for each that expects a one
     uint32_t expected_byte = 0;  // the byte that the longest match expects, | 256; 0 without one
     // the network's logit in steps of half a nat, and its likeliest byte's bit; 0 without a network
@@ -875,13 +878,15 @@ struct Coder {
     if (byte.bit_index == 0) {
       for (int i = 0; i < P::contexts; i++) {
         slots.now[i] = slots.first[i] = find_slot(line(s.hash[i]), s.hash[i]);
-        const uint32_t count = slots.first[i][SLOT_RUN_COUNT];
-        slots.seen[i] = count != 0;
-        if constexpr (P::full) {
+        slots.seen[i] = slots.first[i][SLOT_RUN_COUNT] != 0;
+      }
+      // Only now: finding a slot may have cleared one that was found before.
+      if constexpr (P::full)
+        for (int i = 0; i < P::contexts; i++) {
+          const uint32_t count = slots.first[i][SLOT_RUN_COUNT];
           slots.run_byte[i] = count ? slots.first[i][SLOT_RUN_BYTE] | 256u : 0;
           slots.run_entry[i] = run_class(count) * 16;
         }
-      }
     } else if (byte.bit_index == 4) {
       const uint32_t near = byte.c0 - 15;  // near the first nibble's line
       for (int i = 0; i < P::contexts; i++)
