@@ -9,7 +9,7 @@ import { type ErrorCode, ShacompError } from '../errors.js';
 import { hex } from '../model/id.js';
 import type { Model } from '../model/model.js';
 import type { IntegerModel } from '../model/sharnn.js';
-import { isOwnEngine, wantedEngine } from './engines.js';
+import { isOwnEngine, runsInThreads, wantedEngine } from './engines.js';
 import { environment } from './env.js';
 
 export interface ToBlockWorker {
@@ -152,8 +152,10 @@ export function blockWorkers({
   threads?: number;
 }): BlockWorkers | undefined {
   if (typeof engine !== 'string' && !isOwnEngine(engine)) return undefined;
+  const name = typeof engine === 'string' ? wantedEngine(engine) : engine.name;
+  if (!runsInThreads(name)) return undefined;
   const processors = availableParallelism();
   const count = Math.min(threads ?? (Number(environment('SHACOMP_THREADS')) || processors), processors);
   if (count < 2 || !FILE.pathname.endsWith('.js') || !existsSync(fileURLToPath(FILE))) return undefined;
-  return new BlockThreads(typeof engine === 'string' ? wantedEngine(engine) : engine.name, count);
+  return new BlockThreads(name, count);
 }

@@ -10,6 +10,7 @@ import {
 } from '../engines/list.js';
 import { nativeEngine } from '../engines/native/engine.js';
 import { environment } from './env.js';
+import { describeTfjs, tfjsEngine } from './tfjs.js';
 import { wasmModule } from './wasm-module.js';
 import { describeGpu, webgpuEngine } from './webgpu.js';
 
@@ -37,6 +38,11 @@ const NODE_ENGINES: readonly Entry<Engine>[] = [
     load: async (given) => webgpuEngine(await selectEntry(CPU_ENGINES, 'auto', given)),
     describe: describeGpu,
   },
+  {
+    name: 'tfjs',
+    load: async (given) => tfjsEngine(await selectEntry(CPU_ENGINES, 'auto', given)),
+    describe: () => describeTfjs(),
+  },
 ];
 
 /** All engines' names, fastest on a CPU first. */
@@ -63,6 +69,9 @@ const own = new WeakSet<Engine>();
 
 /** Whether an engine was made by {@link selectEngine}: another one of its name does the same. */
 export const isOwnEngine = (engine: Engine): boolean => own.has(engine);
+
+/** Whether several threads may have an engine each: one process has one TensorFlow, and one GPU's memory. */
+export const runsInThreads = (name: string): boolean => name !== 'tfjs';
 
 /** The name asked for; where that is 'auto', the one in SHACOMP_ENGINE, if any. */
 export const wantedEngine = (name: string): string =>
