@@ -52,6 +52,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: [...SLOW, ...programs],
+    env: { XDG_CACHE_HOME: '/dev/null/cache' },
     maxWorkers: availableParallelism(),
     // no globalSetup: dist/ is for programs
     testTimeout: 120_000,

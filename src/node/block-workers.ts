@@ -90,12 +90,12 @@ const closed = () => new ShacompError('ERR_ENGINE_UNAVAILABLE', 'the threads wer
 
 class BlockThreads implements BlockWorkers {
   readonly count: number;
-  readonly #engine: string;
+  readonly #engine: () => string;
   readonly #threads = new Set<BlockThread>();
   readonly #queue: Waiting[] = [];
   #failure: Error | undefined;
 
-  constructor(engine: string, count: number) {
+  constructor(engine: () => string, count: number) {
     this.#engine = engine;
     this.count = count;
   }
@@ -118,7 +118,7 @@ class BlockThreads implements BlockWorkers {
     if (!thread && this.#threads.size < this.count) {
       try {
         thread = new BlockThread(
-          this.#engine,
+          this.#engine(),
           () => this.#next(),
           (error) => this.#fail(error),
         );
@@ -147,9 +147,11 @@ class BlockThreads implements BlockWorkers {
 export function blockWorkers({
   engine,
   threads,
+  chosen,
 }: {
   engine: string | Engine;
   threads?: number;
+  chosen?: () => Engine | undefined;
 }): BlockWorkers | undefined {
   if (typeof engine !== 'string' && !isOwnEngine(engine)) return undefined;
   const name = typeof engine === 'string' ? wantedEngine(engine) : engine.name;
@@ -157,5 +159,6 @@ export function blockWorkers({
   const processors = availableParallelism();
   const count = Math.min(threads ?? (Number(environment('SHACOMP_THREADS')) || processors), processors);
   if (count < 2 || !FILE.pathname.endsWith('.js') || !existsSync(fileURLToPath(FILE))) return undefined;
-  return new BlockThreads(name, count);
+  if (typeof engine !== 'string') return new BlockThreads(() => engine.name, count);
+  return new BlockThreads(() => chosen?.()?.name ?? wantedEngine(engine), count);
 }

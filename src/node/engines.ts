@@ -1,4 +1,5 @@
 /** @file The engines of Node: the native one, those that run anywhere, and a GPU's. */
+import { cpus } from 'node:os';
 import type { Engine } from '../engines/engine.js';
 import {
   ENGINES,
@@ -77,6 +78,16 @@ export const runsInThreads = (name: string): boolean => name !== 'tfjs';
 export const wantedEngine = (name: string): string =>
   name === 'auto' ? (environment('SHACOMP_ENGINE') ?? 'auto') : name;
 
+/** The processor, as it calls itself. */
+export const processorName = (): string => cpus()[0]?.model.trim() || process.arch;
+
 /** Every engine with what it would run on here or why it does not. */
-export const engines = (options: EngineOptions = {}): Promise<EngineReport[]> =>
-  reportEngines(NODE_ENGINES, resources(options));
+export async function describeEngines(options: EngineOptions = {}): Promise<EngineReport[]> {
+  const host = `Node.js ${process.version}, V8 ${process.versions.v8}`;
+  const reports = await reportEngines(NODE_ENGINES, resources(options));
+  return reports.map((report) => {
+    if (!report.available) return report;
+    const { device = processorName(), driver = host } = report;
+    return { ...report, device, driver };
+  });
+}

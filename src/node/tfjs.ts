@@ -1,7 +1,7 @@
 /** @file The TensorFlow.js engine in Node: on whichever of its packages the user has installed. */
 import { createRequire } from 'node:module';
 import type { Engine } from '../engines/engine.js';
-import { lendMixing } from '../engines/list.js';
+import { type Description, lendMixing } from '../engines/list.js';
 import { type TfjsPredictor, tfjsPredictor, tfjsUnavailable } from '../engines/tfjs/engine.js';
 import type { TensorFlow } from '../engines/tfjs/tensorflow.js';
 
@@ -43,8 +43,9 @@ function findPackage({ find }: Packages): string {
  * What the engine would run on, without loading it: TensorFlow takes seconds, and writes to the terminal.
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE if no package is installed
  */
-export const describeTfjs = async (packages = INSTALLED): Promise<string> =>
-  `${findPackage(packages)}, which is loaded and checked when the engine is asked for`;
+export const describeTfjs = async (packages = INSTALLED): Promise<Description> => ({
+  detail: `${findPackage(packages)}, which is loaded and checked when the engine is asked for`,
+});
 
 /** @throws ShacompError ERR_ENGINE_UNAVAILABLE if it does not load */
 async function load(packages: Packages, name: string): Promise<TensorFlow> {

@@ -5,7 +5,7 @@ import { nativeEngine, nativeIsas } from '../../src/engines/native/engine.js';
 import { referenceEngine } from '../../src/engines/reference/engine.js';
 import { compress, decompress } from '../../src/index.js';
 import type { IntegerModel } from '../../src/model/sharnn.js';
-import { ENGINE_NAMES, engines as reportEngines, selectEngine } from '../../src/node/engines.js';
+import { ENGINE_NAMES, describeEngines as reportEngines, selectEngine } from '../../src/node/engines.js';
 import { nativeTraining, trainingIsas } from '../../src/trainer/native.js';
 import { allEngines, frequenciesOf } from '../helpers/conformance.js';
 import { networkSuite, small } from '../helpers/network-suite.js';

@@ -61,7 +61,7 @@ describe('what the engine would run on', () => {
   it('is told without loading anything', async () => {
     const loaded: string[] = [];
     const packages = having({ '@tensorflow/tfjs': tf, '@tensorflow/tfjs-node': tf }, loaded);
-    expect(await describeTfjs(packages)).toMatch(/^@tensorflow\/tfjs-node, /);
+    expect((await describeTfjs(packages)).detail).toMatch(/^@tensorflow\/tfjs-node, /);
     expect(loaded).toEqual([]);
     await expect(describeTfjs(having({}))).rejects.toMatchObject({ code: 'ERR_ENGINE_UNAVAILABLE' });
   });
