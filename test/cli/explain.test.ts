@@ -1,6 +1,6 @@
 /** @file The command `explain`: text by cost, tables, JSON and pages. */
 import { describe, expect, it } from 'vitest';
-import { type ReportData, unpack } from '../../src/codec/explain/packed.js';
+import { type ReportData, unpack } from '../../src/codec/explain/report-data.js';
 import { eachInFolder, hasTerminals } from '../helpers/cli.js';
 import { sampleText } from '../helpers/letters-model.js';
 

@@ -2,7 +2,7 @@
 
 import sample from 'virtual:sample';
 import { engines, explain, SHIPPED } from '../../src/browser/index.js';
-import { type PackedExplanation, unpack } from '../../src/codec/explain/packed.js';
+import { type PackedExplanation, unpack } from '../../src/codec/explain/report-data.js';
 import { DEFAULT_LEVEL, LEVELS } from '../../src/codec/strategy/levels.js';
 import { byId, el, tableOf } from './dom.js';
 import { ExplanationView } from './explanation-view.js';

@@ -1,11 +1,12 @@
 /** @file The script of a self-contained page: reads the data that is in the page, and shows it. */
 import './style.css';
+import { TRIED_BYTES } from '../../src/codec/explain/explain.js';
 import {
   type PackedExplanation,
   type ReportData,
   type TrainingCurve,
   unpack,
-} from '../../src/codec/explain/packed.js';
+} from '../../src/codec/explain/report-data.js';
 import { byId, el } from './dom.js';
 import { ExplanationView } from './explanation-view.js';
 import { count, humanBytes } from './numbers.js';
@@ -64,7 +65,7 @@ function showExplanation(packed: PackedExplanation): void {
               el(
                 'p',
                 { class: 'intro' },
-                `Tried on ${packed.length > 65536 ? 'its first 64 KiB' : 'all of it'}: ${tried.join(', ')}.`,
+                `Tried on ${packed.length > TRIED_BYTES ? `its first ${humanBytes(TRIED_BYTES)}` : 'all of it'}: ${tried.join(', ')}.`,
               ),
             ]
           : []),

@@ -2,7 +2,7 @@
  * @file What `shacomp train` shows of a run while it goes on: a curve in the terminal, and with --report a
  * page.
  */
-import { pack, type TrainingCurve } from '../../codec/explain/packed.js';
+import { pack, type TrainingCurve } from '../../codec/explain/report-data.js';
 import { explain } from '../../index.js';
 import { reportPage } from '../../node/report.js';
 import type { RoundingLoss } from '../../trainer/rounding-loss.js';

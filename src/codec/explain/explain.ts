@@ -179,6 +179,9 @@ export interface Trial {
  */
 export const TRIED_LEVELS = [1, 3, 4, 6, 9] as const;
 
+/** Bytes of the beginning of a file that they are tried on. */
+export const TRIED_BYTES = 2 ** 16;
+
 /**
  * Sizes of the same bytes at other levels. A level whose model is not here is left out.
  * @throws as `compress`

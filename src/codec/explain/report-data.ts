@@ -1,4 +1,4 @@
-/** @file An explanation as JSON with its arrays in base64: what a report's page holds. */
+/** @file What the page of a report holds: an explanation or a training run as JSON, arrays in base64. */
 import { hex } from '../../model/id.js';
 import { partOf } from './costs.js';
 import {
