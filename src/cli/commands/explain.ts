@@ -1,7 +1,13 @@
 /** @file The command `explain`: where the bits of a file went. */
 
 import { LIKELIEST } from '../../codec/explain/costs.js';
-import { type Explanation, TRIED_BYTES, TRIED_LEVELS, type Trial, totals } from '../../codec/explain/explain.js';
+import {
+  type Explanation,
+  TRIED_BYTES,
+  TRIED_LEVELS,
+  type Trial,
+  totals,
+} from '../../codec/explain/explain.js';
 import { pack } from '../../codec/explain/report-data.js';
 import {
   advice,
