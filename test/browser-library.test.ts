@@ -86,6 +86,7 @@ describe('the library for pages', () => {
     );
     expect(whole.first).toBeLessThan(20_000);
     expect(used.first).toBeLessThan(8_000);
+    console.log(whole.first, used.first, used.worker, decoder.first, used.files);
     expect(used.worker).toBeLessThan(32_000);
     expect(decoder.first).toBeLessThan(20_000);
     expect(decoder.files.filter((file) => file.includes('worker'))).toEqual([]);

@@ -1,7 +1,6 @@
 /** @file The engines of Node: the native one, those that run anywhere, and a GPU's. */
 import type { Engine } from '../engines/engine.js';
 import {
-  ENGINES,
   type EngineReport,
   type EngineResources,
   type Entry,
@@ -9,6 +8,8 @@ import {
   selectEntry,
 } from '../engines/list.js';
 import { nativeEngine } from '../engines/native/engine.js';
+import { referenceEngine } from '../engines/reference/engine.js';
+import { wasmEngine } from '../engines/wasm/engine.js';
 import { environment } from './env.js';
 import { wasmModule } from './wasm-module.js';
 import { describeGpu, webgpuEngine } from './webgpu.js';
@@ -18,12 +19,17 @@ export interface EngineOptions {
   threads?: number;
 }
 
+/**
+ * Fastest first. Our own modules are imported by this file and not when they are used: Node may remember for
+ * ever that an import failed once, for lack of file descriptors, for instance.
+ */
 const CPU_ENGINES: readonly Entry<Engine>[] = [
   {
     name: 'native',
     load: async ({ threads }) => nativeEngine({ threads }),
   },
-  ...ENGINES,
+  { name: 'wasm', load: async ({ wasm }) => wasmEngine(await wasm()) },
+  { name: 'reference', load: async () => referenceEngine },
 ];
 
 /**

@@ -118,18 +118,20 @@ export async function explain(
       const original = bytes.subarray(start, end);
       const found = partOf(readings, start, end);
       const literals = copies.length > 0 ? emptyReadings(size, model !== undefined) : found;
-      await blockCosts(
-        {
-          block: copies.length > 0 ? withoutCopies(original, copies, size) : original,
-          format: CODED_FORMATS.find(({ name }) => name === mode),
-          streams,
-          profile: codedMode(settings.plain).profile ?? 'full',
-          network: model && (await networks.open(model, streams)),
-          mixing,
-          pauses,
-        },
-        literals,
-        (done) => onProgress?.(length + start + done, 2 * length),
+      await networks.block(async () =>
+        blockCosts(
+          {
+            block: copies.length > 0 ? withoutCopies(original, copies, size) : original,
+            format: CODED_FORMATS.find(({ name }) => name === mode),
+            streams,
+            profile: codedMode(settings.plain).profile ?? 'full',
+            network: model && (await networks.open(model, streams)),
+            mixing,
+            pauses,
+          },
+          literals,
+          (done) => onProgress?.(length + start + done, 2 * length),
+        ),
       );
       if (copies.length > 0) placeCosts(literals, found, copies, 8 * copiesLength);
       start = end;

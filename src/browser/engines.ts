@@ -1,0 +1,93 @@
+/** @file The engines of a page. What is seldom used is fetched when it is. */
+import type { Engine } from '../engines/engine.js';
+import {
+  type EngineReport,
+  type EngineResources,
+  type Entry,
+  reportEngines,
+  selectEntry,
+} from '../engines/list.js';
+import { wasmEngine } from '../engines/wasm/engine.js';
+import { wasmModule } from './wasm-module.js';
+
+const webgpu = () => import('./webgpu.js');
+
+/** Those that `auto` chooses from, fastest first. */
+const CPU_ENGINES: readonly Entry<Engine>[] = [
+  { name: 'wasm', load: async ({ wasm }) => wasmEngine(await wasm()) },
+  { name: 'reference', load: async () => (await import('../engines/reference/engine.js')).referenceEngine },
+];
+
+const ENGINES: readonly Entry<Engine>[] = [
+  CPU_ENGINES[0],
+  {
+    name: 'webgpu',
+    load: async () => gpuEngine(),
+    describe: async () => {
+      const { describeDevice, findGpu } = await webgpu();
+      return describeDevice(await findGpu());
+    },
+  },
+  ...CPU_ENGINES.slice(1),
+];
+
+const resources: EngineResources = { wasm: wasmModule };
+
+const cpuEngine = () => selectEntry(CPU_ENGINES, 'auto', resources);
+
+let gpu: ReturnType<typeof loadGpu> | undefined;
+const loadGpu = async () => (await webgpu()).webgpuEngine(await cpuEngine());
+
+/** One engine with one device, whoever asks; a failure is not remembered. */
+function gpuEngine() {
+  gpu ??= loadGpu();
+  gpu.catch(() => {
+    gpu = undefined;
+  });
+  return gpu;
+}
+
+/** @throws ShacompError ERR_ENGINE_UNAVAILABLE with the reason, ERR_OPTIONS if no engine is called so */
+export const selectEngine = (name: string): Promise<Engine> =>
+  name === 'auto' ? cpuEngine() : selectEntry(ENGINES, name, resources);
+
+/** Streams from which on a GPU is used for blocks of the network alone: its every step is one for all of them. */
+const MANY_STREAMS = 64;
+
+let real: Promise<boolean> | undefined;
+
+/** Whether the adapter is a GPU, and not a processor that plays one. */
+function hasRealGpu(): Promise<boolean> {
+  if (!('gpu' in (globalThis.navigator ?? {}))) return Promise.resolve(false);
+  real ??= webgpu()
+    .then(({ findGpu }) => findGpu())
+    .then(
+      ({ software }) => !software,
+      () => false,
+    );
+  return real;
+}
+
+/** As `Platform.engineForStreams`: the GPU, if there is a real one. */
+export async function engineForStreams(streams: number): Promise<Engine | undefined> {
+  if (streams < MANY_STREAMS || !(await hasRealGpu())) return undefined;
+  try {
+    const engine = await gpuEngine();
+    return engine.failed() === undefined ? engine : undefined;
+  } catch {
+    // an adapter without a device that computes right is of no use
+    real = Promise.resolve(false);
+    return undefined;
+  }
+}
+
+/** Every engine with what it would run on here or why it does not, and what `auto` takes it for. */
+export async function engines(): Promise<EngineReport[]> {
+  const [reports, many] = await Promise.all([reportEngines(ENGINES, resources), hasRealGpu()]);
+  const first = reports.find(({ name, available }) => available && name !== 'webgpu');
+  return reports.map((report): EngineReport => {
+    if (!report.available) return report;
+    if (report === first) return { ...report, auto: 'all' };
+    return many && report.name === 'webgpu' ? { ...report, auto: 'many streams' } : report;
+  });
+}
