@@ -8,6 +8,7 @@ import {
   selectEntry,
 } from '../engines/list.js';
 import { wasmEngine } from '../engines/wasm/engine.js';
+import { ShacompError } from '../errors.js';
 import { wasmModule } from './wasm-module.js';
 
 const webgpu = () => import('./webgpu.js');
@@ -24,6 +25,8 @@ const ENGINES: readonly Entry<Engine>[] = [
     name: 'webgpu',
     load: async () => gpuEngine(),
     describe: async () => {
+      const failed = (await gpu?.catch(() => undefined))?.failed();
+      if (failed !== undefined) throw new ShacompError('ERR_ENGINE_UNAVAILABLE', failed);
       const { describeDevice, findGpu } = await webgpu();
       return describeDevice(await findGpu());
     },

@@ -1,39 +1,12 @@
 /** @file The library in a page: streams of chunks, by way of its worker. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Page } from 'playwright-core';
-import { build } from 'vite';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { compress, decompress } from '../../src/index.js';
-import { chromiumPath, eachSite, root, STRICT } from './browser.js';
-
-type Library = typeof import('../../src/browser/index.js');
-declare global {
-  var library: Library;
-}
+import { chromiumPath, eachSite, STRICT } from './browser.js';
+import { libraryPage } from './library-page.js';
 
 describe.skipIf(!chromiumPath)('the library in a page', async () => {
-  mkdirSync(join(root, 'build'), { recursive: true });
-  const folder = mkdtempSync(join(root, 'build/library-'));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  writeFileSync(
-    join(folder, 'index.html'),
-    '<!doctype html><html lang="en"><title>x</title><link rel="icon" href="data:,"><script type="module" src="page.js"></script></html>',
-  );
-  writeFileSync(
-    join(folder, 'page.js'),
-    `import * as library from '${join(root, 'dist/browser/index.js')}';\nglobalThis.library = library;\n`,
-  );
-  const dist = join(folder, 'dist');
-  if (chromiumPath)
-    await build({
-      root: folder,
-      base: './',
-      configFile: false,
-      logLevel: 'silent',
-      build: { outDir: dist, target: 'es2022', assetsInlineLimit: 0 },
-      worker: { format: 'es' },
-    });
+  const dist = await libraryPage();
   const site = eachSite(dist, { policy: STRICT });
 
   it('codes chunks as they come, and gives the same bytes back', async () => {
