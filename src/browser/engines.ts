@@ -11,7 +11,15 @@ import { wasmEngine } from '../engines/wasm/engine.js';
 import { ShacompError } from '../errors.js';
 import { wasmModule } from './wasm-module.js';
 
-const webgpu = () => import('./webgpu.js');
+/** The WebGPU of this place, and what runs on it. @throws ShacompError ERR_ENGINE_UNAVAILABLE */
+async function webgpu() {
+  const { gpu } = (globalThis.navigator ?? {}) as { gpu?: GPU };
+  if (gpu) return { gpu, ...(await import('./webgpu.js')) };
+  const why = globalThis.isSecureContext
+    ? 'this browser has no WebGPU'
+    : 'browsers give WebGPU to pages of https alone';
+  throw new ShacompError('ERR_ENGINE_UNAVAILABLE', `the WebGPU engine does not run here: ${why}`);
+}
 
 /** Those that `auto` chooses from, fastest first. */
 const CPU_ENGINES: readonly Entry<Engine>[] = [
@@ -27,8 +35,8 @@ const ENGINES: readonly Entry<Engine>[] = [
     describe: async () => {
       const failed = (await gpu?.catch(() => undefined))?.failed();
       if (failed !== undefined) throw new ShacompError('ERR_ENGINE_UNAVAILABLE', failed);
-      const { describeDevice, findGpu } = await webgpu();
-      return describeDevice(await findGpu());
+      const { gpu: found, describeDevice, findGpu } = await webgpu();
+      return describeDevice(await findGpu(found));
     },
   },
   ...CPU_ENGINES.slice(1),
@@ -39,7 +47,10 @@ const resources: EngineResources = { wasm: wasmModule };
 const cpuEngine = () => selectEntry(CPU_ENGINES, 'auto', resources);
 
 let gpu: ReturnType<typeof loadGpu> | undefined;
-const loadGpu = async () => (await webgpu()).webgpuEngine(await cpuEngine());
+const loadGpu = async () => {
+  const { gpu, webgpuEngine } = await webgpu();
+  return webgpuEngine(gpu, await cpuEngine());
+};
 
 /** One engine with one device, whoever asks; a failure is not remembered. */
 function gpuEngine() {
@@ -61,9 +72,8 @@ let real: Promise<boolean> | undefined;
 
 /** Whether the adapter is a GPU, and not a processor that plays one. */
 function hasRealGpu(): Promise<boolean> {
-  if (!('gpu' in (globalThis.navigator ?? {}))) return Promise.resolve(false);
   real ??= webgpu()
-    .then(({ findGpu }) => findGpu())
+    .then(({ gpu, findGpu }) => findGpu(gpu))
     .then(
       ({ software }) => !software,
       () => false,

@@ -1,24 +1,13 @@
 /** @file The WebGPU engine in a page or a worker; loaded only where there is `navigator.gpu`. */
 import type { Engine, Predictor } from '../engines/engine.js';
 import { lendMixing } from '../engines/list.js';
-import { type DeviceReport, findAdapter, gpuUnavailable } from '../engines/webgpu/device.js';
+import { type DeviceReport, findAdapter } from '../engines/webgpu/device.js';
 import { describeDevice, webgpuPredictor } from '../engines/webgpu/engine.js';
 import { type ErrorCode, ShacompError } from '../errors.js';
 import type { Architecture } from '../model/architecture.js';
 
-/** @throws ShacompError ERR_ENGINE_UNAVAILABLE */
-function browserGpu(): GPU {
-  const { gpu } = navigator as { gpu?: GPU };
-  if (gpu) return gpu;
-  throw gpuUnavailable(
-    globalThis.isSecureContext
-      ? 'this browser has no WebGPU'
-      : 'browsers give WebGPU to pages of https alone',
-  );
-}
-
 /** What the adapter is, without a device. @throws ShacompError ERR_ENGINE_UNAVAILABLE */
-export const findGpu = async (): Promise<DeviceReport> => (await findAdapter(browserGpu())).report;
+export const findGpu = async (gpu: GPU): Promise<DeviceReport> => (await findAdapter(gpu)).report;
 
 export { describeDevice };
 
@@ -33,8 +22,8 @@ export interface WebGpuEngine extends Engine {
  * @param lender mixes, and runs all networks once the GPU has failed
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE
  */
-export async function webgpuEngine(lender: Engine): Promise<WebGpuEngine> {
-  const predictor = await webgpuPredictor(browserGpu());
+export async function webgpuEngine(gpu: GPU, lender: Engine): Promise<WebGpuEngine> {
+  const predictor = await webgpuPredictor(gpu);
   let failed: string | undefined;
   /** Who runs a network: a single one may be too large for the device. */
   const runs = (architecture: Architecture, streams: number): Predictor => {
