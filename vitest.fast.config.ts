@@ -18,6 +18,7 @@ const SLOW = [
   'codec/repeats/repeats',
   'codec/roundtrip',
   'codec/side-by-side',
+  'deno',
   'engines/engines',
   'engines/mixing',
   'engines/mixing-conformance',

@@ -2,7 +2,6 @@
 import { cpus } from 'node:os';
 import type { Engine } from '../engines/engine.js';
 import {
-  ENGINES,
   type EngineReport,
   type EngineResources,
   type Entry,
@@ -10,6 +9,8 @@ import {
   selectEntry,
 } from '../engines/list.js';
 import { nativeEngine } from '../engines/native/engine.js';
+import { referenceEngine } from '../engines/reference/engine.js';
+import { wasmEngine } from '../engines/wasm/engine.js';
 import { environment } from './env.js';
 import { describeTfjs, tfjsEngine } from './tfjs.js';
 import { wasmModule } from './wasm-module.js';
@@ -20,12 +21,17 @@ export interface EngineOptions {
   threads?: number;
 }
 
+/**
+ * Fastest first. Our own modules are imported by this file and not when they are used: Node may remember for
+ * ever that an import failed once, for lack of file descriptors, for instance.
+ */
 const CPU_ENGINES: readonly Entry<Engine>[] = [
   {
     name: 'native',
     load: async ({ threads }) => nativeEngine({ threads }),
   },
-  ...ENGINES,
+  { name: 'wasm', load: async ({ wasm }) => wasmEngine(await wasm()) },
+  { name: 'reference', load: async () => referenceEngine },
 ];
 
 /**

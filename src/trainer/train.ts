@@ -8,7 +8,16 @@ import { ShacompError } from '../errors.js';
 import type { Architecture } from '../model/architecture.js';
 import { fileError } from '../node/file-errors.js';
 import { systemName } from '../node/names.js';
-import { fill, resume, sameShape, statePath, writeCheckpoint, writeState } from './checkpoint.js';
+import {
+  type Checkpoint,
+  fill,
+  resume,
+  sameShape,
+  statePath,
+  valuesOf,
+  writeCheckpoint,
+  writeState,
+} from './checkpoint.js';
 import { costs } from './cost.js';
 import { type HeldOut, heldOutPieces, holdOut, Sampler, TextFile, type TextSource } from './data.js';
 import { TRAIN_DEFAULTS } from './defaults.js';
@@ -69,6 +78,8 @@ export interface TrainOptions {
   evaluateBytes?: number;
   /** stops the run after the step that is going on, with a checkpoint */
   signal?: AbortSignal;
+  /** called with the weights that the run begins with, or goes on with, before its first step */
+  onStart?: (start: Pick<Checkpoint, 'arch' | 'values'>) => void | Promise<void>;
   onReport?: (report: TrainReport) => void;
   onEvaluation?: (evaluation: Evaluation, report: TrainReport) => void;
 }
@@ -230,6 +241,7 @@ class Run {
       network.ema.set(network.weights);
     }
     this.recent = new Recent(this.elapsed);
+    await set.onStart?.({ arch: set.arch, values: valuesOf(set.arch, network.ema) });
   }
 
   private diverged(rate: number): ShacompError {
