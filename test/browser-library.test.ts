@@ -18,6 +18,8 @@ interface Built {
   first: number;
   /** of the worker */
   worker: number;
+  /** of the WebGPU engine, fetched where there is one */
+  webgpu: number;
   code: string;
   files: string[];
 }
@@ -49,12 +51,19 @@ describe('the library for pages', () => {
     });
     const { output } = result as Extract<typeof result, { output: unknown }>;
     const size = (code: string | Uint8Array) => brotliCompressSync(code).length;
-    const built: Built = { first: 0, worker: 0, code: '', files: output.map(({ fileName }) => fileName) };
+    const built: Built = {
+      first: 0,
+      worker: 0,
+      webgpu: 0,
+      code: '',
+      files: output.map(({ fileName }) => fileName),
+    };
     for (const file of output) {
       const text =
         file.type === 'chunk' ? file.code : file.fileName.endsWith('.js') ? String(file.source) : '';
       built.code += text;
       if (/worker/.test(file.fileName)) built.worker += size(text);
+      else if (/webgpu/.test(file.fileName)) built.webgpu = Math.max(built.webgpu, size(text));
       else if (file.type === 'chunk' && !file.isDynamicEntry) built.first += size(text);
     }
     return built;
@@ -86,7 +95,9 @@ describe('the library for pages', () => {
     );
     expect(whole.first).toBeLessThan(20_000);
     expect(used.first).toBeLessThan(8_000);
-    expect(used.worker).toBeLessThan(32_000);
+    expect(used.worker).toBeLessThan(28_000);
+    expect(used.webgpu).toBeGreaterThan(1000);
+    expect(used.webgpu).toBeLessThan(16_000);
     expect(decoder.first).toBeLessThan(20_000);
     expect(decoder.files.filter((file) => file.includes('worker'))).toEqual([]);
     expect(decoder.first).toBeLessThan(used.first + used.worker);

@@ -17,7 +17,7 @@ function sample(): Plugin {
       if (id !== '\0virtual:sample') return undefined;
       if (!existsSync(here('../dist/index.js'))) this.error('the library is not built: run npm run build');
       const { explain } = await import('../dist/index.js');
-      const { pack } = await import('../dist/codec/explain/packed.js');
+      const { pack } = await import('../dist/codec/explain/report-data.js');
       const explanation = await explain(readFileSync(here('sample.txt')));
       return `export default ${JSON.stringify(pack(explanation, { name: 'sample', advice: [], trials: [] }))}`;
     },

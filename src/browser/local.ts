@@ -5,17 +5,20 @@ import type { ByteSource, FlushableSource } from '../codec/container/byte-reader
 import * as decompressor from '../codec/decompress.js';
 import * as explainer from '../codec/explain/explain.js';
 import type { CompressOptions, DecompressOptions } from '../codec/options.js';
+import { engineForStreams, engines } from './engines.js';
 import { BROWSER } from './platform.js';
 
-export { engines } from './platform.js';
+export { engines };
+
+const PLATFORM = { ...BROWSER, engineForStreams };
 
 export const compress = (data: Bytes, options: CompressOptions) =>
-  compressor.compress(data, options, BROWSER);
+  compressor.compress(data, options, PLATFORM);
 export const decompress = (data: Bytes, options: DecompressOptions) =>
-  decompressor.decompress(data, options, BROWSER);
+  decompressor.decompress(data, options, PLATFORM);
 export const compressChunks = (source: FlushableSource, options: CompressOptions) =>
-  compressor.compressChunks(source, options, BROWSER);
+  compressor.compressChunks(source, options, PLATFORM);
 export const decompressChunks = (source: ByteSource, options: DecompressOptions) =>
-  decompressor.decompressChunks(source, options, BROWSER);
+  decompressor.decompressChunks(source, options, PLATFORM);
 export const explain = (data: Bytes, options: explainer.ExplainOptions) =>
-  explainer.explain(data, options, BROWSER);
+  explainer.explain(data, options, PLATFORM);

@@ -4,6 +4,11 @@ import { hasRelaxedSimd } from '../engines/wasm/simd.js';
 
 let compiled: Promise<WebAssembly.Module> | undefined;
 
+/** Takes the module from who has compiled it for this browser. */
+export function useWasmModule(module: WebAssembly.Module): void {
+  compiled = Promise.resolve(module);
+}
+
 /** The WebAssembly module for this browser; fetched and compiled once, or again if that failed. */
 export async function wasmModule(): Promise<WebAssembly.Module> {
   compiled ??= fetchModule();

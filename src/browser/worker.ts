@@ -1,16 +1,25 @@
-/** @file The worker: runs the jobs that it is sent. */
+/** @file The worker: runs the jobs that it is sent, or codes blocks for another worker. */
+
+import type { ToBlockWorker } from '../codec/block-pool.js';
 import { compress, compressChunks } from '../codec/compress.js';
 import { FLUSH } from '../codec/container/byte-reader.js';
 import { decompress, decompressChunks } from '../codec/decompress.js';
 import { explain, tryLevels } from '../codec/explain/explain.js';
+import type { Platform } from '../codec/platform.js';
+import { type BlockWorkerStart, blockWorkers, memoryBesides, serveBlocks } from './block-workers.js';
+import { engineForStreams, engines } from './engines.js';
 import { type FromWorker, type JobName, type Jobs, sendError, type ToWorker } from './jobs.js';
-import { BROWSER, engines } from './platform.js';
+import { BROWSER } from './platform.js';
 
 /** Of the worker's global scope, what is used here: the types of pages do not know it. */
 const scope = globalThis as unknown as {
-  postMessage(message: FromWorker, transfer?: Transferable[]): void;
-  onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
+  postMessage(message: unknown, transfer?: Transferable[]): void;
+  onmessage: ((event: MessageEvent<ToWorker | BlockWorkerStart | ToBlockWorker>) => void) | null;
 };
+const post = (message: FromWorker, transfer?: Transferable[]) => scope.postMessage(message, transfer);
+
+/** What a page's jobs are done with; what codes blocks for them has neither workers nor the GPU itself. */
+const PLATFORM: Platform = { ...BROWSER, blockWorkers, memoryBesides, engineForStreams };
 
 /** Shortest time in ms between two messages of progress. */
 const PROGRESS = 50;
@@ -42,7 +51,7 @@ class Job {
       const asked = new Promise<{ chunk?: unknown; failed?: true }>((resolve) => {
         this.#chunk = resolve;
       });
-      scope.postMessage({ id: this.id, wants: true });
+      post({ id: this.id, wants: true });
       const { chunk, failed } = await asked;
       this.#chunk = undefined;
       if (failed) throw new Error('the source has failed');
@@ -56,7 +65,7 @@ class Job {
     const asked = new Promise<void>((resolve) => {
       this.#more = resolve;
     });
-    scope.postMessage({ id: this.id, chunk }, [chunk.buffer]);
+    post({ id: this.id, chunk }, [chunk.buffer]);
     await asked;
     this.#more = undefined;
     this.stop.signal.throwIfAborted();
@@ -66,7 +75,7 @@ class Job {
     const now = performance.now();
     if (now - this.#told < PROGRESS) return;
     this.#told = now;
-    scope.postMessage({ id: this.id, progress });
+    post({ id: this.id, progress });
   }
 }
 
@@ -78,17 +87,17 @@ const common = (job: Job) => ({
 });
 
 const RUNNERS: { [Name in JobName]: Runner<Name> } = {
-  compress: ({ data, options }, job) => compress(data, { ...options, ...common(job) }, BROWSER),
-  decompress: ({ data, options }, job) => decompress(data, { ...options, ...common(job) }, BROWSER),
+  compress: ({ data, options }, job) => compress(data, { ...options, ...common(job) }, PLATFORM),
+  decompress: ({ data, options }, job) => decompress(data, { ...options, ...common(job) }, PLATFORM),
   async compressChunks({ options }, job) {
     const source = job.source();
-    for await (const chunk of compressChunks(source, { ...options, ...common(job) }, BROWSER))
+    for await (const chunk of compressChunks(source, { ...options, ...common(job) }, PLATFORM))
       await job.give(chunk);
     return undefined;
   },
   async decompressChunks({ options }, job) {
     const source = job.source() as AsyncGenerator<Uint8Array>;
-    for await (const chunk of decompressChunks(source, { ...options, ...common(job) }, BROWSER))
+    for await (const chunk of decompressChunks(source, { ...options, ...common(job) }, PLATFORM))
       await job.give(chunk);
     return undefined;
   },
@@ -96,10 +105,10 @@ const RUNNERS: { [Name in JobName]: Runner<Name> } = {
     explain(
       data,
       { ...options, signal: job.stop.signal, onProgress: (done, of) => job.progress([done, of]) },
-      BROWSER,
+      PLATFORM,
     ),
   tryLevels: ({ data, options, levels }, job) =>
-    tryLevels(data, { ...options, signal: job.stop.signal }, BROWSER, levels),
+    tryLevels(data, { ...options, signal: job.stop.signal }, PLATFORM, levels),
   engines: () => engines(),
 };
 
@@ -108,15 +117,21 @@ const jobs = new Map<number, Job>();
 async function run<Name extends JobName>(name: Name, given: Jobs[Name]['given'], job: Job): Promise<void> {
   try {
     const result = await RUNNERS[name](given, job);
-    scope.postMessage({ id: job.id, result });
+    post({ id: job.id, result });
   } catch (error) {
-    scope.postMessage({ id: job.id, error: sendError(error) });
+    post({ id: job.id, error: sendError(error) });
   } finally {
     jobs.delete(job.id);
   }
 }
 
 scope.onmessage = ({ data: message }) => {
+  if ('engine' in message) {
+    const receive = serveBlocks(message, BROWSER, (answer) => scope.postMessage(answer));
+    scope.onmessage = ({ data }) => receive(data as ToBlockWorker);
+    return;
+  }
+  if (!('id' in message)) return;
   if (!('name' in message)) return jobs.get(message.id)?.receive(message);
   const job = new Job(message.id);
   jobs.set(job.id, job);

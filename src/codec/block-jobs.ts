@@ -1,8 +1,11 @@
 /** @file Work on one block that can be done anywhere: blocks depend on nothing but themselves. */
+import { ShacompError } from '../errors.js';
 import type { Model } from '../model/model.js';
+import { parseOwnModel } from '../model/sharnn.js';
 import { decodeBlock } from './block/block.js';
 import { codedMode } from './block/modes.js';
-import type { Pauses } from './event-loop.js';
+import type { FromBlockWorker, ToBlockWorker } from './block-pool.js';
+import { Pauses } from './event-loop.js';
 import type { BlockJob, BlockResult, JobProgress, Platform } from './platform.js';
 import { Networks } from './session.js';
 import { BlockEncoder, planFor } from './strategy/choose.js';
@@ -45,5 +48,38 @@ export class BlockRunner {
 
   close(): void {
     this.#networks.close();
+  }
+}
+
+/** Shortest time in ms between two messages of progress. */
+const PROGRESS = 50;
+
+/** A worker's end of a `BlockPool`: runs the jobs that it is sent. It is sent one at a time. */
+export class BlockServer {
+  readonly #runner: BlockRunner;
+  readonly #models = new Map<string, Model>();
+  readonly #post: (message: FromBlockWorker) => void;
+
+  /** @param engine the name of one that the platform has; it gets one thread */
+  constructor(engine: string, platform: Platform, post: (message: FromBlockWorker) => void) {
+    this.#runner = new BlockRunner(engine, 1, platform, new Pauses());
+    this.#post = post;
+  }
+
+  async receive({ job, model }: ToBlockWorker): Promise<void> {
+    try {
+      if (model?.bytes) this.#models.set(model.id, parseOwnModel(model.bytes));
+      let told = 0;
+      const result = await this.#runner.run(job, model && this.#models.get(model.id), (symbols, payload) => {
+        const now = performance.now();
+        if (now - told < PROGRESS) return;
+        told = now;
+        this.#post({ progress: [symbols, payload] });
+      });
+      this.#post({ result });
+    } catch (error) {
+      const { message } = error as Error;
+      this.#post({ error: { code: error instanceof ShacompError ? error.code : undefined, message } });
+    }
   }
 }

@@ -26,7 +26,7 @@ import { History } from './repeats/history.js';
 import { Networks } from './session.js';
 import { Advance, SideBySide } from './side-by-side.js';
 import { BlockEncoder, type Plan, planFor } from './strategy/choose.js';
-import { levelSettings, modelFor } from './strategy/levels.js';
+import { levelSettings, modelFor, streamCount } from './strategy/levels.js';
 
 /** Compresses a source of chunks to a `.sha` file, chunk by chunk, one chunk per block. */
 export function compressChunks(
@@ -80,8 +80,9 @@ async function* encodeBlocks(
 
   /** Blocks at the same time: as many as there is memory for, each with the bytes that were read for it. */
   const atOnce = () => {
-    if (options.memoryLimit === undefined) return blocksAtOnce.most(blockSize);
-    const left = options.memoryLimit - History.memory(window) - MarkTable.memory(window) - held();
+    const { limit } = blocksAtOnce;
+    if (limit === Number.POSITIVE_INFINITY) return blocksAtOnce.most(blockSize);
+    const left = limit - History.memory(window) - MarkTable.memory(window) - held();
     const fit = Math.floor(left / (demand + blockSize));
     return fit < 2 ? 1 : Math.min(fit, blocksAtOnce.most(blockSize));
   };
@@ -94,13 +95,18 @@ async function* encodeBlocks(
       tell();
     };
     const here = async () => {
-      const coded = await encoder.encode(literals, model, progress);
+      const coded = await networks.block(() => encoder.encode(literals, model, progress));
       return coded && { mode: coded.mode.name, streams: coded.streams, bytes: coded.payload };
     };
     if (alone || atOnce() === 1) return here();
     const { level, mode, streams } = options;
     const job = { kind: 'encode', bytes: literals, level, mode, streams } as const;
-    const needs = { job: demand, beside: finder.memory + held() };
+    const needs = {
+      job: demand,
+      beside: finder.memory + held(),
+      device:
+        plan.mode !== undefined && (await networks.onDevice(plan.mode, blockStreams(plan, literals.length))),
+    };
     return blocksAtOnce.run(job, model, needs, progress, here);
   };
 
@@ -182,6 +188,10 @@ async function* encodeBlocks(
     await reader.close();
   }
 }
+
+/** Streams of a block that has as many as it may. */
+const blockStreams = ({ mode, streams }: Plan, length: number) =>
+  streamCount(length, streams, mode?.maxStreams);
 
 /** Shortest copies for what blocks are coded with. */
 function leastCopy({ mode, plain = mode }: Plan): LeastCopy {

@@ -78,6 +78,7 @@ async function* decodeBlocks(
     const needs = {
       job: await networks.demand({ length, expanded, codedLength, streams, mode }, model),
       beside: kept + held(),
+      device: mode !== undefined && (await networks.onDevice(mode, streams)),
     };
     checkMemory(needs.job + needs.beside, options.memoryLimit);
     promised += expanded;
@@ -96,11 +97,13 @@ async function* decodeBlocks(
         tell();
       };
       const here = async () => {
-        const literals = await decodeBlock(payload, length, streams, mode, {
-          ...(await networks.tools(mode, streams, used)),
-          pauses,
-          progress,
-        });
+        const literals = await networks.block(async () =>
+          decodeBlock(payload, length, streams, mode, {
+            ...(await networks.tools(mode, streams, used)),
+            pauses,
+            progress,
+          }),
+        );
         return { mode: mode.name, streams, bytes: literals };
       };
       const job = { kind: 'decode', bytes: payload, length, streams, mode: mode.name } as const;

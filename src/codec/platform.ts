@@ -84,6 +84,11 @@ export interface Platform {
     threads?: number;
     chosen?: () => Engine | undefined;
   }): BlockWorkers | undefined;
+  /**
+   * Bytes that blocks may take beside each other where no limit is asked for, of a platform whose programs
+   * get less than the machine has. A block that takes more is coded alone.
+   */
+  readonly memoryBesides?: number;
   /** CRC-32 as `src/crc32.ts` computes it, where the platform has a faster one. */
   readonly crc32?: (bytes: Uint8Array, previous: number) => number;
   /**
@@ -91,6 +96,11 @@ export interface Platform {
    * @throws ShacompError ERR_ENGINE_UNAVAILABLE, ERR_OPTIONS
    */
   selectEngine(name: string, options: { threads?: number; work?: EngineWork }): Promise<Engine>;
+  /**
+   * An engine that is faster than what 'auto' selects at blocks of the network alone in so many streams;
+   * undefined where there is none, or not any more. It is one device, so that blocks take turns on it.
+   */
+  engineForStreams?(streams: number): Promise<Engine | undefined>;
   /**
    * A model; the default one where no source is given.
    * @throws ShacompError ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_UNSUPPORTED_VERSION, ERR_FILE

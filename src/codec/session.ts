@@ -24,7 +24,7 @@ export class Networks {
   readonly #platform: Platform;
   #engine: Promise<Engine> | undefined;
   #chosen: Engine | undefined;
-  #open: { network: Network; model: Model } | undefined;
+  #open: { network: Network; model: Model; engine: Engine } | undefined;
 
   /** @param options the first block that asks for memory decides what 'auto' is chosen for */
   constructor(options: CodecOptions & Pick<CompressOptions, 'size'>, platform: Platform) {
@@ -39,11 +39,16 @@ export class Networks {
 
   /** A network of `streams` streams, in any state. It stays open until another one is asked for. */
   async open(model: Model, streams: number): Promise<Network> {
-    if (this.#open?.model === model && this.#open.network.streams === streams) return this.#open.network;
+    return this.#openOn(await this.#select(), model, streams);
+  }
+
+  #openOn(engine: Engine, model: Model, streams: number): Network {
+    const open = this.#open;
+    if (open?.model === model && open.engine === engine && open.network.streams === streams)
+      return open.network;
     this.close();
-    const engine = await this.#select();
     const network = engine.open(model, streams);
-    this.#open = { network, model };
+    this.#open = { network, model, engine };
     return network;
   }
 
@@ -52,9 +57,9 @@ export class Networks {
    * then refused for.
    */
   async tools(mode: CodedMode, streams: number, model: Model | undefined): Promise<CodingTools> {
-    const engine = await this.#select();
+    const engine = await this.#selectFor(mode, streams);
     return {
-      network: mode.network && model ? await this.open(model, streams) : undefined,
+      network: mode.network && model ? this.#openOn(engine, model, streams) : undefined,
       mixing: mode.profile ? engine.mixing : undefined,
       kernels: mode.network ? engine.streams : undefined,
     };
@@ -69,7 +74,8 @@ export class Networks {
     const { mode, streams } = block;
     // stored blocks need no engine
     if (!mode) return blockMemory(block, encoding);
-    const engine = await this.#select(this.#work(block, model, encoding));
+    const engine =
+      (await this.#device(mode, streams)) ?? (await this.#select(this.#work(block, model, encoding)));
     const network = mode.network && model ? engine.memory(model.architecture, streams) : undefined;
     const mixing = mode.profile ? engine.mixing : undefined;
     const kernels = mode.network ? engine.streams : undefined;
@@ -79,6 +85,20 @@ export class Networks {
   /** The engine's mixing coder. */
   async mixing(): Promise<MixKernels> {
     return (await this.#select()).mixing;
+  }
+
+  /**
+   * Does the work of a block: again from its start if the engine's device has ended meanwhile, and the engine
+   * carries on without it. @throws what the work throws
+   */
+  async block<Result>(work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!this.#open?.engine.carriesOn?.(error)) throw error;
+      this.close();
+      return work();
+    }
   }
 
   close(): void {
@@ -102,6 +122,21 @@ export class Networks {
       encode: encoding ? size : 0,
       decode: encoding ? 0 : expanded,
     };
+  }
+
+  /** Whether blocks of a mode in so many streams go to a device, and take turns on it. */
+  async onDevice(mode: CodedMode, streams: number): Promise<boolean> {
+    return (await this.#device(mode, streams)) !== undefined;
+  }
+
+  async #device({ network, profile }: CodedMode, streams: number): Promise<Engine | undefined> {
+    const { engine = 'auto' } = this.#options;
+    return network && !profile && engine === 'auto' ? this.#platform.engineForStreams?.(streams) : undefined;
+  }
+
+  /** The engine for blocks of a mode. */
+  async #selectFor(mode: CodedMode, streams: number): Promise<Engine> {
+    return (await this.#device(mode, streams)) ?? this.#select();
   }
 
   async #select(work?: EngineWork): Promise<Engine> {

@@ -37,7 +37,8 @@ export class Advance {
 /** Where the blocks of one run are coded. */
 export class SideBySide {
   readonly #start: () => BlockWorkers | undefined;
-  readonly #limit: number;
+  /** Bytes that the blocks of a run may take beside each other. */
+  readonly limit: number;
   #workers: BlockWorkers | undefined;
   #asked = false;
   /** There are no workers, or not any more. */
@@ -56,7 +57,8 @@ export class SideBySide {
     chosen?: () => Engine | undefined,
   ) {
     this.#start = () => platform.blockWorkers?.({ engine, threads, chosen });
-    this.#limit = memoryLimit ?? Number.POSITIVE_INFINITY;
+    const { memoryBesides = Number.POSITIVE_INFINITY } = platform;
+    this.limit = Math.min(memoryLimit ?? Number.POSITIVE_INFINITY, memoryBesides);
   }
 
   /** Bytes of memory of the jobs that run. */
@@ -75,18 +77,19 @@ export class SideBySide {
   /**
    * Runs a job in a worker, when there is memory for it beside those that run; without one that runs, at
    * once.
-   * @param needs bytes of memory that it takes, and that are taken beside all jobs
+   * @param needs bytes of memory that it takes, and that are taken beside all jobs; whether it needs the
+   * device of this thread's engine
    * @param here does the same on this thread, for where there is no worker
    * @throws what the job throws
    */
   async run(
     job: BlockJob,
     model: Model | undefined,
-    needs: { job: number; beside: number },
+    needs: { job: number; beside: number; device: boolean },
     progress: JobProgress,
     here: () => Promise<BlockResult>,
   ): Promise<BlockResult> {
-    const over = () => this.#taken + needs.job + needs.beside > this.#limit;
+    const over = () => this.#taken + needs.job + needs.beside > this.limit;
     while (this.#running > 0 && over())
       await new Promise<void>((resolve) => {
         this.#waiting.push(resolve);
@@ -96,7 +99,7 @@ export class SideBySide {
     this.#taken += needs.job;
     try {
       const length = job.kind === 'decode' ? job.length : job.bytes.length;
-      if (fits && this.most(length) > 1) {
+      if (fits && this.most(length) > 1 && !needs.device) {
         try {
           return await this.#workers!.run(job, model, progress);
         } catch (error) {

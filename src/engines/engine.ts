@@ -42,6 +42,12 @@ export interface Engine {
    * predict step by step.
    */
   readonly streams?: StreamKernels;
+  /**
+   * To be told of what was thrown in the middle of a block. Gives true if the reason was a device that is
+   * used no more from now on: networks that are opened then run elsewhere, and the block can be coded again
+   * from its start.
+   */
+  carriesOn?(error: unknown): boolean;
 }
 
 /** An engine that only predicts. */

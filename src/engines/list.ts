@@ -1,8 +1,6 @@
-/** @file The engines that run anywhere, in one list: a new engine is a folder and a line here. */
+/** @file Engines as a platform lists them: one is chosen by its name, or all are told of. */
 import { ShacompError } from '../errors.js';
 import type { Engine, EngineFacts, Predictor } from './engine.js';
-import { referenceEngine } from './reference/engine.js';
-import { wasmEngine } from './wasm/engine.js';
 
 /** What engines are made of that only the platform can give. */
 export interface EngineResources {
@@ -19,21 +17,13 @@ export type Description = Pick<Engine, 'detail' | 'facts'>;
 export interface Entry<Thing, Resources = EngineResources> {
   readonly name: string;
   /**
-   * Makes it. What may be missing is loaded here, so that it cannot hinder the others; our own modules are
-   * imported by this file, since Node may remember for ever that an import failed once (for lack of file
-   * descriptors, for instance).
+   * Makes it. What may be missing is loaded here, so that it cannot hinder the others.
    * @throws ShacompError ERR_ENGINE_UNAVAILABLE with the reason if it does not run here
    */
   load(resources: Resources): Promise<Thing>;
   /** What it would run on, where that is told without loading it. @throws as `load` */
   describe?(): Promise<Description>;
 }
-
-/** Fastest first. */
-export const ENGINES: readonly Entry<Engine>[] = [
-  { name: 'wasm', load: async ({ wasm }) => wasmEngine(await wasm()) },
-  { name: 'reference', load: async () => referenceEngine },
-];
 
 /** An engine made of one that only predicts and the mixing coder of another one, which its detail says. */
 export function lendMixing(predictor: Predictor, lender: Engine): Engine {
@@ -76,7 +66,13 @@ export async function selectEntry<Thing, Resources>(
 
 /** An engine of a list: what it runs on, or in a line why it does not run here. */
 export type EngineReport =
-  | ({ name: string; available: true; detail: string } & Partial<EngineFacts>)
+  | ({
+      name: string;
+      available: true;
+      detail: string;
+      /** In a page: the blocks that `auto` takes it for; undefined for none. */
+      auto?: 'all' | 'many streams';
+    } & Partial<EngineFacts>)
   | { name: string; available: false; reason: string };
 
 /** Every engine of a list with what it would run on. */

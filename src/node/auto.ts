@@ -27,7 +27,7 @@ import { describeGpu } from './webgpu.js';
  * (half a second), and from so many seconds on, by that, a GPU (3 seconds at most, if there is one). Both are
  * about a twentieth of the work, or less, and are done once.
  */
-export const LEAST_MEASURED = { bytes: 2 ** 24, seconds: 60 } as const;
+export const LEAST_MEASURED: Readonly<Record<'bytes' | 'seconds', number>> = { bytes: 2 ** 24, seconds: 60 };
 
 export interface Choice {
   engine: Engine;
@@ -36,6 +36,8 @@ export interface Choice {
 }
 
 export interface AutoOptions extends EngineOptions {
+  /** what work must be for a measurement; default {@link LEAST_MEASURED} */
+  least?: typeof LEAST_MEASURED;
   /** What it is for, where that is known. */
   work?: EngineWork;
 }
@@ -103,7 +105,7 @@ export const selectEngineFor = async (name: string, options: AutoOptions): Promi
 async function gpuFor(
   cpu: Engine,
   work: EngineWork | undefined,
-  options: EngineOptions,
+  options: AutoOptions,
   gpu: GpuAccess,
 ): Promise<Engine | string> {
   if (!work) return 'nothing is known of the work, or it has no network';
@@ -139,21 +141,22 @@ function gpuEngine(options: EngineOptions, gpu: GpuAccess): Promise<Engine> {
 async function measuredFor(
   cpu: Engine,
   work: EngineWork,
-  options: EngineOptions,
+  options: AutoOptions,
   gpu: GpuAccess,
   ofCpu: Omit<MeasuredOn, 'streams'>,
   all: readonly Measurement[],
 ): Promise<{ cpu: Measurement; gpu: Measurement } | string> {
   const { model, streams } = work;
+  const { least = LEAST_MEASURED } = options;
   const short = 'it was not measured for this model and so many streams, and the work is too short for that';
-  if (work.encode + work.decode < LEAST_MEASURED.bytes) return short;
+  if (work.encode + work.decode < least.bytes) return short;
   let onCpu = all.findLast((m) => isOf(m, { ...ofCpu, streams }));
   if (!onCpu) {
     const rates = await measureRates(cpu, model, streams);
     onCpu = { ...ofCpu, streams, modelName: model.name, software: false, ...rates };
     await storeMeasurements([onCpu]);
   }
-  if (secondsOf(work, onCpu) < LEAST_MEASURED.seconds) return short;
+  if (secondsOf(work, onCpu) < least.seconds) return short;
   const { detail, facts } = await gpu.describe();
   if (facts?.software) return `${facts.device} is a processor that plays one`;
   const begin = performance.now();

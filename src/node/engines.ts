@@ -2,7 +2,6 @@
 import { cpus } from 'node:os';
 import type { Engine } from '../engines/engine.js';
 import {
-  ENGINES,
   type EngineReport,
   type EngineResources,
   type Entry,
@@ -10,7 +9,10 @@ import {
   selectEntry,
 } from '../engines/list.js';
 import { nativeEngine } from '../engines/native/engine.js';
+import { referenceEngine } from '../engines/reference/engine.js';
+import { wasmEngine } from '../engines/wasm/engine.js';
 import { environment } from './env.js';
+import { describeTfjs, tfjsEngine } from './tfjs.js';
 import { wasmModule } from './wasm-module.js';
 import { describeGpu, webgpuEngine } from './webgpu.js';
 
@@ -19,12 +21,17 @@ export interface EngineOptions {
   threads?: number;
 }
 
+/**
+ * Fastest first. Our own modules are imported by this file and not when they are used: Node may remember for
+ * ever that an import failed once, for lack of file descriptors, for instance.
+ */
 const CPU_ENGINES: readonly Entry<Engine>[] = [
   {
     name: 'native',
     load: async ({ threads }) => nativeEngine({ threads }),
   },
-  ...ENGINES,
+  { name: 'wasm', load: async ({ wasm }) => wasmEngine(await wasm()) },
+  { name: 'reference', load: async () => referenceEngine },
 ];
 
 /**
@@ -37,6 +44,11 @@ const NODE_ENGINES: readonly Entry<Engine>[] = [
     name: 'webgpu',
     load: async (given) => webgpuEngine(await selectEntry(CPU_ENGINES, 'auto', given)),
     describe: describeGpu,
+  },
+  {
+    name: 'tfjs',
+    load: async (given) => tfjsEngine(await selectEntry(CPU_ENGINES, 'auto', given)),
+    describe: () => describeTfjs(),
   },
 ];
 
@@ -64,6 +76,9 @@ const own = new WeakSet<Engine>();
 
 /** Whether an engine was made by {@link selectEngine}: another one of its name does the same. */
 export const isOwnEngine = (engine: Engine): boolean => own.has(engine);
+
+/** Whether several threads may have an engine each: one process has one TensorFlow, and one GPU's memory. */
+export const runsInThreads = (name: string): boolean => name !== 'tfjs';
 
 /** The name asked for; where that is 'auto', the one in SHACOMP_ENGINE, if any. */
 export const wantedEngine = (name: string): string =>

@@ -20,7 +20,7 @@ export const ENVIRONMENT = [
   {
     name: 'SHACOMP_ENGINE',
     meaning: 'engine to use where none is chosen',
-    more: '`native`, `wasm`, `reference` or `webgpu`',
+    more: '`native`, `wasm`, `reference`, `webgpu` or `tfjs`',
   },
   {
     name: 'SHACOMP_LEVEL',

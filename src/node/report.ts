@@ -1,6 +1,6 @@
 /** @file Pages that need nothing but themselves: a built template (web/report) with the data in it. */
 import { readFile } from 'node:fs/promises';
-import type { ReportData } from '../codec/explain/packed.js';
+import type { ReportData } from '../codec/explain/report-data.js';
 import { ShacompError } from '../errors.js';
 
 const TEMPLATE = new URL('../report/report.html', import.meta.url);

@@ -78,6 +78,18 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   return { arch, values, metadata };
 }
 
+/** Weights by name, copied from a flat vector in the order of `parameters(arch)`. */
+export function valuesOf(arch: Architecture, flat: Float32Array): Map<string, Float32Array> {
+  let at = 0;
+  return new Map(
+    parameters(arch).map(({ name, shape }) => {
+      const from = at;
+      at += elements(shape);
+      return [name, flat.slice(from, at)];
+    }),
+  );
+}
+
 /** Writes the parameters alone, in the order of `parameters(arch)`. */
 export async function writeCheckpoint(
   path: string,

@@ -1,6 +1,7 @@
 /** @file The command `explain`: text by cost, tables, JSON and pages. */
 import { describe, expect, it } from 'vitest';
-import { type ReportData, unpack } from '../../src/codec/explain/packed.js';
+import { type Explanation, totals } from '../../src/codec/explain/explain.js';
+import { type ReportData, unpack } from '../../src/codec/explain/report-data.js';
 import { eachInFolder, hasTerminals } from '../helpers/cli.js';
 import { sampleText } from '../helpers/letters-model.js';
 
@@ -153,11 +154,17 @@ describe('shacomp train --report', () => {
     expect([run.code, run.stderr]).toEqual([0, expect.stringContaining('the run is shown in r.html')]);
     const data = dataOf(f.read('r.html').toString());
     if (data.kind !== 'train') throw new Error('another page');
-    const { ended, evaluations, rounding, passage } = data.training;
+    const { ended, evaluations, rounding, before, passage } = data.training;
     expect(ended).toBe(true);
     expect(evaluations.at(-1)!.files.map(([path]) => path)).toEqual(['text']);
     expect(rounding![0].integer).toBeGreaterThan(0);
-    expect(unpack(passage!).bytes.length).toBeGreaterThan(500);
+    const [start, end] = [unpack(before!), unpack(passage!)];
+    expect(end.bytes.length).toBeGreaterThan(500);
+    expect(start.bytes).toEqual(end.bytes);
+    // a network that has learned nothing knows nothing: about 8 bits a byte
+    const perByte = (e: Explanation) => totals(e).network! / e.bytes.length;
+    expect(perByte(start)).toBeGreaterThan(7);
+    expect(perByte(end)).toBeLessThan(perByte(start));
     const again = await f.run(['train', 'text', '-o', 'other.sharnn', '--steps', '1', '--report', 'r.html']);
     expect(again.stderr).toContain('r.html: already exists; use -f');
   });

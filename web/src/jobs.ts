@@ -22,6 +22,7 @@ export interface JobSettings {
   level: number;
   /** name of a model that ships, or the bytes of another one; undefined for the level's */
   model?: string | Uint8Array<ArrayBuffer>;
+  engine: string;
 }
 
 const isCompressed = (bytes: Uint8Array): boolean =>
@@ -102,8 +103,8 @@ export class FileJob {
 
   async #compress(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const { signal } = this.#stop;
-    const { level, model } = this.#settings;
-    const options: CompressOptions = { level, model, signal };
+    const { level, model, engine } = this.#settings;
+    const options: CompressOptions = { level, model, engine, signal };
     const { length } = bytes;
     const watchCoding = this.#watch('Compressing', length, 0, 0.5);
     const start = performance.now();
@@ -113,6 +114,7 @@ export class FileJob {
     const again = performance.now();
     const back = await decompress(coded, {
       model,
+      engine,
       signal,
       onProgress: ({ bytesOut }) => watchCheck(bytesOut),
     });
@@ -138,6 +140,7 @@ export class FileJob {
     const start = performance.now();
     const back = await decompress(bytes, {
       model: this.#settings.model,
+      engine: this.#settings.engine,
       signal,
       onProgress: ({ bytesOut }) => watch(bytesOut),
     });

@@ -1,8 +1,8 @@
 /** @file The page: its sections, and what connects them. */
 
 import sample from 'virtual:sample';
-import { engines, explain, SHIPPED } from '../../src/browser/index.js';
-import { type PackedExplanation, unpack } from '../../src/codec/explain/packed.js';
+import { type EngineReport, engines, explain, SHIPPED } from '../../src/browser/index.js';
+import { type PackedExplanation, unpack } from '../../src/codec/explain/report-data.js';
 import { DEFAULT_LEVEL, LEVELS } from '../../src/codec/strategy/levels.js';
 import { byId, el, tableOf } from './dom.js';
 import { ExplanationView } from './explanation-view.js';
@@ -47,6 +47,7 @@ const view = new ExplanationView();
 byId('view').append(view.element);
 const text = byId<HTMLTextAreaElement>('text');
 const textStatus = byId('text-status');
+const engine = byId<HTMLSelectElement>('engine');
 const encoder = new TextEncoder();
 const analysed: PackedExplanation = sample;
 const sampleText = new TextDecoder().decode(unpack(analysed).bytes);
@@ -69,7 +70,7 @@ async function explainText(): Promise<void> {
   const start = performance.now();
   textStatus.textContent = 'Computing …';
   try {
-    const explanation = await explain(bytes, { level: DEFAULT_LEVEL, signal });
+    const explanation = await explain(bytes, { level: DEFAULT_LEVEL, engine: engine.value, signal });
     if (signal.aborted) return;
     view.show(explanation);
     const ms = performance.now() - start;
@@ -149,7 +150,7 @@ async function settings(): Promise<JobSettings> {
   const [file] = modelFile.files ?? [];
   const own = model.value === '*' && file ? new Uint8Array(await file.arrayBuffer()) : undefined;
   const named = model.value === '' || model.value === '*' ? undefined : model.value;
-  return { level: Number(level.value), model: own ?? named };
+  return { level: Number(level.value), model: own ?? named, engine: engine.value };
 }
 
 async function take(files: Iterable<File>): Promise<void> {
@@ -186,26 +187,33 @@ document.addEventListener('drop', (event) => {
 
 // ---- engines, and use without a connection --------------------------------------------------------------------------
 
-/** Engines that this build does not have, and why they would not run here either. */
-async function missing(): Promise<[string, string][]> {
-  const gpu = (navigator as { gpu?: { requestAdapter(): Promise<unknown> } }).gpu;
-  const why = gpu ? 'not in this build' : 'not in this build; this browser has no WebGPU either';
-  return [
-    ['webgpu', why],
-    ['native', 'not in a browser: C++ for the processor’s own vector instructions, with the command line'],
-  ];
+/** What an engine is here, and whether it is used. */
+function describeEngine(report: EngineReport): string {
+  if (!report.available) return `does not run here: ${report.reason}`;
+  const { name, detail, auto } = report;
+  if (engine.value === name) return `${detail}: this one is used, since it is chosen`;
+  if (engine.value !== 'auto') return `${detail}: another one is chosen`;
+  if (auto === 'all') return `${detail}: this one is used`;
+  if (auto === 'many streams') return `${detail}: used for blocks of the network alone in many streams`;
+  return `${detail}: not used unless it is chosen`;
 }
 
 async function showEngines(): Promise<void> {
   const found = await engines();
-  let chosen = false;
-  const rows = found.map((engine): [string, string] => {
-    if (!engine.available) return [engine.name, `does not run here: ${engine.reason}`];
-    const first = !chosen;
-    chosen = true;
-    return [engine.name, `${engine.detail}${first ? ': this one is used' : ': slower, so it is not used'}`];
-  });
-  byId('engines').replaceChildren(tableOf('Engines', [['Engine', 'Here'], ...rows, ...(await missing())]));
+  for (const { name, available } of found) if (available) engine.append(el('option', { value: name }, name));
+  const show = () =>
+    byId('engines').replaceChildren(
+      tableOf('Engines', [
+        ['Engine', 'Here'],
+        ...found.map((report): [string, string] => [report.name, describeEngine(report)]),
+        [
+          'native',
+          'not in a browser: C++ for the processor’s own vector instructions, with the command line',
+        ],
+      ]),
+    );
+  engine.addEventListener('change', show);
+  show();
 }
 showEngines().catch((error) => byId('engines').replaceChildren(el('p', {}, reasonOf(error))));
 

@@ -1,11 +1,12 @@
 /** @file The script of a self-contained page: reads the data that is in the page, and shows it. */
 import './style.css';
+import { TRIED_BYTES } from '../../src/codec/explain/explain.js';
 import {
   type PackedExplanation,
   type ReportData,
   type TrainingCurve,
   unpack,
-} from '../../src/codec/explain/packed.js';
+} from '../../src/codec/explain/report-data.js';
 import { byId, el } from './dom.js';
 import { ExplanationView } from './explanation-view.js';
 import { count, humanBytes } from './numbers.js';
@@ -23,7 +24,11 @@ function show(title: string, lead: string, command: string, sections: HTMLElemen
 }
 
 /** A text by its cost; drawn once it is in the page. */
-function textSection(packed: PackedExplanation): { section: HTMLElement; draw: () => void } {
+function textSection(
+  packed: PackedExplanation,
+  title = 'The text by cost',
+  id = 'text',
+): { section: HTMLElement; draw: () => void } {
   const view = new ExplanationView();
   const explanation = unpack(packed);
   const cut = explanation.bytes.length < packed.length;
@@ -31,8 +36,8 @@ function textSection(packed: PackedExplanation): { section: HTMLElement; draw: (
   return {
     section: el(
       'section',
-      { 'aria-labelledby': 'text' },
-      el('h2', { id: 'text' }, 'The text by cost'),
+      { 'aria-labelledby': id },
+      el('h2', { id }, title),
       ...(cut ? [el('p', { class: 'intro' }, intro)] : []),
       view.element,
     ),
@@ -64,7 +69,7 @@ function showExplanation(packed: PackedExplanation): void {
               el(
                 'p',
                 { class: 'intro' },
-                `Tried on ${packed.length > 65536 ? 'its first 64 KiB' : 'all of it'}: ${tried.join(', ')}.`,
+                `Tried on ${packed.length > TRIED_BYTES ? `its first ${humanBytes(TRIED_BYTES)}` : 'all of it'}: ${tried.join(', ')}.`,
               ),
             ]
           : []),
@@ -76,14 +81,18 @@ function showExplanation(packed: PackedExplanation): void {
 
 function showTraining(run: TrainingCurve): void {
   document.title = `${run.name}: training`;
-  const text = run.passage && textSection(run.passage);
+  const { before, passage } = run;
+  const texts = [
+    ...(before ? [textSection(before, 'Held-out text, before training', 'before')] : []),
+    ...(passage ? [textSection(passage, 'Held-out text, after training', 'after')] : []),
+  ];
   show(
     run.name,
     run.ended ? 'A training run, from its first step to the model.' : 'A training run, so far.',
     'shacomp train',
-    [...trainingSections(run), ...(text ? [text.section] : [])],
+    [...trainingSections(run), ...texts.map(({ section }) => section)],
   );
-  text?.draw();
+  for (const { draw } of texts) draw();
 }
 
 const data = JSON.parse(byId('data').textContent ?? '') as ReportData;

@@ -1,5 +1,5 @@
 /** @file A training run to look at: its learning curve, held-out files, speed, and what rounding cost. */
-import type { TrainingCurve } from '../../src/codec/explain/packed.js';
+import type { TrainingCurve } from '../../src/codec/explain/report-data.js';
 import { el, tableOf } from './dom.js';
 import { count, humanBytes } from './numbers.js';
 

@@ -1,5 +1,5 @@
 /** What the build makes: the sample, analysed (web/vite.config.ts). */
 declare module 'virtual:sample' {
-  const sample: import('../../src/codec/explain/packed.js').PackedExplanation;
+  const sample: import('../../src/codec/explain/report-data.js').PackedExplanation;
   export default sample;
 }

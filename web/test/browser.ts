@@ -24,6 +24,9 @@ export const chromiumPath: string | undefined = [
   '/usr/bin/google-chrome',
 ].find((path) => path && existsSync(path));
 
+/** Arguments by which Chromium gives pages its software adapter. */
+export const SOFTWARE_GPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+
 const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
@@ -33,8 +36,18 @@ const TYPES: Record<string, string> = {
   '.webmanifest': 'application/manifest+json',
 };
 
-/** A static host of a folder. What it was asked for is in `asked`. */
-export function serve(folder: string): Promise<{ server: Server; url: string; asked: string[] }> {
+/** A policy that lets a page have the library and nothing else. */
+export const STRICT =
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; worker-src 'self'; img-src data:";
+
+/**
+ * A static host of a folder. What it was asked for is in `asked`.
+ * @param policy of all that it sends, workers included, which a policy in a page does not reach
+ */
+export function serve(
+  folder: string,
+  policy?: string,
+): Promise<{ server: Server; url: string; asked: string[] }> {
   const asked: string[] = [];
   const server = createServer((request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url ?? '/', 'http://x').pathname));
@@ -44,7 +57,10 @@ export function serve(folder: string): Promise<{ server: Server; url: string; as
       response.writeHead(404).end();
       return;
     }
-    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' });
+    response.writeHead(200, {
+      'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
+      ...(policy && { 'content-security-policy': policy }),
+    });
     response.end(readFileSync(file));
   });
   return new Promise((resolve) => {
@@ -72,16 +88,19 @@ export interface Tab {
   problems: string[];
 }
 
-/** The site for all tests of a file. */
-export function eachSite(folder = dist): () => Site {
+/** The site for all tests of a file. @param args more arguments of the browser */
+export function eachSite(
+  folder = dist,
+  { policy, args = [] }: { policy?: string; args?: string[] } = {},
+): () => Site {
   let browser: Browser;
   let site: Site;
   beforeAll(async () => {
     browser = await chromium.launch({
       executablePath: chromiumPath,
-      args: ['--no-sandbox', '--disable-dev-shm-usage'],
+      args: ['--no-sandbox', '--disable-dev-shm-usage', ...args],
     });
-    const { server, url, asked } = await serve(folder);
+    const { server, url, asked } = await serve(folder, policy);
     site = {
       url,
       asked,

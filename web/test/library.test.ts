@@ -1,39 +1,13 @@
 /** @file The library in a page: streams of chunks, by way of its worker. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { build } from 'vite';
-import { afterAll, describe, expect, it } from 'vitest';
-import { decompress } from '../../src/index.js';
-import { chromiumPath, eachSite, root } from './browser.js';
-
-type Library = typeof import('../../src/browser/index.js');
-declare global {
-  var library: Library;
-}
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import { compress, decompress } from '../../src/index.js';
+import { chromiumPath, eachSite, STRICT } from './browser.js';
+import { libraryPage } from './library-page.js';
 
 describe.skipIf(!chromiumPath)('the library in a page', async () => {
-  mkdirSync(join(root, 'build'), { recursive: true });
-  const folder = mkdtempSync(join(root, 'build/library-'));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  writeFileSync(
-    join(folder, 'index.html'),
-    '<!doctype html><html lang="en"><title>x</title><link rel="icon" href="data:,"><script type="module" src="page.js"></script></html>',
-  );
-  writeFileSync(
-    join(folder, 'page.js'),
-    `import * as library from '${join(root, 'dist/browser/index.js')}';\nglobalThis.library = library;\n`,
-  );
-  const dist = join(folder, 'dist');
-  if (chromiumPath)
-    await build({
-      root: folder,
-      base: './',
-      configFile: false,
-      logLevel: 'silent',
-      build: { outDir: dist, target: 'es2022', assetsInlineLimit: 0 },
-      worker: { format: 'es' },
-    });
-  const site = eachSite(dist);
+  const dist = await libraryPage();
+  const site = eachSite(dist, { policy: STRICT });
 
   it('codes chunks as they come, and gives the same bytes back', async () => {
     const { page, context, problems } = await site().open();
@@ -110,5 +84,107 @@ describe.skipIf(!chromiumPath)('the library in a page', async () => {
     });
     expect(problems).toEqual([]);
     await context.close();
+  });
+
+  describe('of several blocks', () => {
+    /** The smallest blocks that are worth a worker. */
+    const BLOCK = 2 ** 18;
+    /** Four of them and a piece, without long repeats, of which blocks would be shorter. */
+    const data = (() => {
+      let text = '';
+      let state = 1;
+      while (text.length < 4 * BLOCK + 1000) {
+        state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+        text += `${state} green bottles, `;
+      }
+      return Buffer.from(text.slice(0, 4 * BLOCK + 1000));
+    })();
+    const counted = (page: Page) => {
+      const seen = { workers: 0 };
+      page.on('worker', () => seen.workers++);
+      return seen;
+    };
+
+    it('has a worker for each, up to a number, and the same bytes whatever the number', async () => {
+      const { page, context, problems } = await site().open();
+      await page.waitForFunction(() => 'library' in globalThis);
+      const seen = counted(page);
+      const expected = await compress(data, { level: 1, blockSize: BLOCK });
+      for (const threads of [1, 2, 3]) {
+        seen.workers = 0;
+        const { file, back, told } = await page.evaluate(
+          async ({ text, threads, blockSize }) => {
+            const { compress, decompress, endWorkers } = globalThis.library;
+            const bytes = new TextEncoder().encode(text);
+            const told: number[] = [];
+            const file = await compress(bytes, {
+              level: 1,
+              blockSize,
+              threads,
+              onProgress: ({ bytesIn }) => told.push(bytesIn),
+            });
+            const back = await decompress(file, { threads });
+            endWorkers();
+            return { file: [...file], back: new TextDecoder().decode(back) === text, told };
+          },
+          { text: data.toString(), threads, blockSize: BLOCK },
+        );
+        expect(Buffer.from(file).equals(expected)).toBe(true);
+        expect(back).toBe(true);
+        expect(told).toEqual([...told].sort((a, b) => a - b));
+        // the one that has the job, and each time those that it starts
+        expect(seen.workers).toBe(threads === 1 ? 1 : 1 + 2 * threads);
+      }
+      expect(problems).toEqual([]);
+      await context.close();
+    });
+
+    it('keeps to a limit of memory, and stops at once when its signal says so or a block is damaged', async () => {
+      const { page, context, problems } = await site().open();
+      await page.waitForFunction(() => 'library' in globalThis);
+      const whole = await compress(data, { level: 1, blockSize: BLOCK });
+      const damaged = Buffer.from(whole);
+      damaged[Math.floor(whole.length / 2)] ^= 16;
+      const seen = counted(page);
+      const found = await page.evaluate(
+        async ({ text, blockSize, whole, damaged }) => {
+          const { compress, decompress } = globalThis.library;
+          const bytes = new TextEncoder().encode(text);
+          const few = await compress(bytes, {
+            level: 1,
+            blockSize,
+            threads: 3,
+            window: 0,
+            memoryLimit: 80 * 2 ** 20,
+          });
+          const stop = new AbortController();
+          const aborted = compress(bytes, {
+            level: 3,
+            blockSize,
+            threads: 2,
+            signal: stop.signal,
+            onProgress: () => stop.abort(new Error('enough')),
+          }).catch((error: Error) => error.message);
+          const code = (run: Promise<unknown>) => run.catch((error: { code: string }) => error.code);
+          return {
+            few: few.length,
+            aborted: await aborted,
+            damaged: await code(decompress(Uint8Array.from(damaged), { threads: 2 })),
+            after: (await decompress(Uint8Array.from(whole), { threads: 2 })).length,
+          };
+        },
+        { text: data.toString(), blockSize: BLOCK, whole: [...whole], damaged: [...damaged] },
+      );
+      expect(found).toEqual({
+        few: (await compress(data, { level: 1, blockSize: BLOCK, window: 0 })).length,
+        aborted: 'enough',
+        damaged: expect.stringMatching(/^ERR_(CORRUPT|CHECKSUM)$/),
+        after: data.length,
+      });
+      // one at a time is all that there was memory for; two for each of the others, one for all jobs
+      expect(seen.workers).toBe(1 + 0 + 2 + 2 + 2);
+      expect(problems).toEqual([]);
+      await context.close();
+    });
   });
 });

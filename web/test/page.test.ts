@@ -8,7 +8,7 @@ import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from 'playwright-core';
 import { afterEach, describe, expect, it } from 'vitest';
 import { compress, decompress, explain } from '../../src/index.js';
-import { chromiumPath, dist, eachSite, root, type Tab } from './browser.js';
+import { chromiumPath, dist, eachSite, root, SOFTWARE_GPU, type Tab } from './browser.js';
 
 if (!chromiumPath)
   console.warn('web tests are SKIPPED: there is no Chromium here; install it, or set CHROMIUM to its path');
@@ -61,7 +61,15 @@ describe.skipIf(!chromiumPath)('the page', () => {
     expect(await page.locator('#engines').innerText()).toMatch(
       /wasm\s+WebAssembly (relaxed )?SIMD, 1 thread: this one is used/,
     );
-    expect(await page.locator('#engines').innerText()).toContain('not in this build');
+    // this browser has no adapter, as it is started here
+    expect(await page.locator('#engines').innerText()).toMatch(
+      /webgpu\s+does not run here: .*no graphics adapter/,
+    );
+    expect(await page.locator('#engine option').allInnerTexts()).toEqual([
+      'the fastest',
+      'wasm',
+      'reference',
+    ]);
   });
 
   it('compresses to the bytes that the command line writes, checks them, and shows sizes beside gzip and the model', async () => {
@@ -293,6 +301,41 @@ describe.skipIf(!chromiumPath)('the page', () => {
       }),
     );
     expect(new Set(lines).size).toBe(4);
+  });
+});
+
+describe.skipIf(!chromiumPath)('the page where there is a software adapter', () => {
+  const site = eachSite(dist, { args: SOFTWARE_GPU });
+
+  it('says so, does not use it, and uses it for what is asked once it is chosen', async () => {
+    const { page, context, problems } = await site().open();
+    await page.waitForSelector('#engines table');
+    const engines = () => page.locator('#engines').innerText();
+    expect(await engines()).toMatch(/wasm\s.*: this one is used/);
+    expect(await engines()).toMatch(
+      /webgpu\s.*swiftshader \(software: slower than the CPU engines\).*: not used unless it is chosen/,
+    );
+    await page.selectOption('#engine', 'webgpu');
+    expect(await engines()).toMatch(/webgpu\s.*: this one is used, since it is chosen/);
+    expect(await engines()).toMatch(/wasm\s.*: another one is chosen/);
+    const model = readFileSync(join(root, 'fixtures/tiny.sharnn'));
+    const text = Buffer.from(prose.slice(0, 640));
+    const file = await compress(text, { model, mode: 'network', streams: 64 });
+    await page.selectOption('#model', '*');
+    await page.setInputFiles('#model-file', {
+      name: 'tiny.sharnn',
+      mimeType: 'application/octet-stream',
+      buffer: model,
+    });
+    await page.setInputFiles('#pick', {
+      name: 'many.sha',
+      mimeType: 'application/octet-stream',
+      buffer: Buffer.from(file),
+    });
+    await page.waitForSelector('.job[data-state="done"]', { timeout: 100_000 });
+    expect(await page.locator('.job').innerText()).toContain('became 640 again');
+    expect(problems).toEqual([]);
+    await context.close();
   });
 });
 

@@ -1,8 +1,14 @@
 /** @file The command `explain`: where the bits of a file went. */
 
 import { LIKELIEST } from '../../codec/explain/costs.js';
-import { type Explanation, TRIED_LEVELS, type Trial, totals } from '../../codec/explain/explain.js';
-import { pack } from '../../codec/explain/packed.js';
+import {
+  type Explanation,
+  TRIED_BYTES,
+  TRIED_LEVELS,
+  type Trial,
+  totals,
+} from '../../codec/explain/explain.js';
+import { pack } from '../../codec/explain/report-data.js';
 import {
   advice,
   expensiveLines,
@@ -27,8 +33,6 @@ import { printable } from '../terminal/printable.js';
 import { Progress } from '../terminal/progress.js';
 import { result, resultJson, writeResult } from '../terminal/results.js';
 
-/** Bytes of the beginning that other levels are tried on. */
-const TRIED = 2 ** 16;
 /** Bytes whose text a report's page has. */
 const SHOWN = 2 ** 18;
 /** Most expensive lines that are listed. */
@@ -72,7 +76,7 @@ async function examine(path: string, flags: Flags): Promise<Found> {
   const { bytes, whole } = await beginning(path, flags.limit);
   const { length } = bytes;
   const name = displayName(path);
-  const tried = bytes.subarray(0, TRIED);
+  const tried = bytes.subarray(0, TRIED_BYTES);
   // what was asked for by name is not to be helped by another level
   const fixed = flags.model !== undefined || (flags.mode !== undefined && flags.mode !== 'auto');
   const progress = new Progress({ verb: 'explaining', name, total: 2 * length, flag: flags.progress });

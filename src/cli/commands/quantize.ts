@@ -58,6 +58,15 @@ export function samplesOf(paths: readonly string[], from: number): Sample[] {
     .filter((text) => text.length >= LEAST_TEXT);
 }
 
+/** Pieces of the samples that ranges are fitted to. @param bytes of all together, at most */
+export function calibrationPieces(samples: readonly Sample[], bytes = CALIBRATION_BYTES): Uint8Array[] {
+  const every = Math.ceil(samples.length / CALIBRATION_PIECES);
+  const chosen = samples.filter((_, i) => i % every === 0);
+  const each = Math.ceil(bytes / chosen.length);
+  const count = Math.floor(CALIBRATION_PIECES / chosen.length);
+  return chosen.flatMap((file) => heldOutPieces([file], each, count, LEAST_TEXT)[0]?.pieces ?? []);
+}
+
 /** Rounds a checkpoint to integers, fitted to the samples, and says what that costs. */
 export async function writeModel(
   checkpoint: string,
@@ -67,11 +76,7 @@ export async function writeModel(
 ): Promise<RoundingLoss> {
   if (samples.length === 0)
     throw new UserError(`there is too little text to fit the rounding to; give some with --held-out FILE`);
-  const every = Math.ceil(samples.length / CALIBRATION_PIECES);
-  const chosen = samples.filter((_, i) => i % every === 0);
-  const each = Math.ceil(CALIBRATION_BYTES / chosen.length);
-  const count = Math.floor(CALIBRATION_PIECES / chosen.length);
-  const pieces = chosen.flatMap((file) => heldOutPieces([file], each, count, LEAST_TEXT)[0]?.pieces ?? []);
+  const pieces = calibrationPieces(samples);
   const texts = samples.slice(0, MOST_FILES).map((file) => {
     const text = new Uint8Array(Math.min(STREAM_BYTES, file.length));
     file.read(0, text);

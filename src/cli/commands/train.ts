@@ -58,6 +58,7 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
   const arch = preset ?? (source ? await startShape(source) : PRESETS[DEFAULT_PRESET]);
   const seconds = flags.timeLimit ?? (flags.steps === undefined ? DEFAULT_SECONDS : undefined);
 
+  const samples = flags.heldOut ? samplesOf(flags.heldOut, 0) : samplesOf(inputs, 1 - HELD_OUT_SHARE);
   const curve = new CurvePage(output, flags.report);
   let last: TrainReport | undefined;
   const shows = showsProgress(flags.progress);
@@ -88,6 +89,7 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
         rate: flags.rate ?? (from ? FINE_TUNING_RATE : undefined),
         reportSeconds: shows ? 2 : 5,
         signal,
+        onStart: (start) => curve.begin(start, samples),
         onReport(report) {
           last = report;
           curve.add(report);
@@ -118,7 +120,6 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
     `trained ${result.step} steps on ${bothBytes(result.bytes)} in ${clock(result.elapsed)}` +
       (evaluation ? `; held out: ${evaluation.mean.toFixed(4)} bits per byte` : ''),
   );
-  const samples = flags.heldOut ? samplesOf(flags.heldOut, 0) : samplesOf(inputs, 1 - HELD_OUT_SHARE);
   const loss = await writeModel(checkpoint, output, samples, flags);
   await curve.end(output, loss, samples[0]);
 }

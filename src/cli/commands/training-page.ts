@@ -2,13 +2,17 @@
  * @file What `shacomp train` shows of a run while it goes on: a curve in the terminal, and with --report a
  * page.
  */
-import { pack, type TrainingCurve } from '../../codec/explain/packed.js';
-import { explain } from '../../index.js';
+import { type PackedExplanation, pack, type TrainingCurve } from '../../codec/explain/report-data.js';
+import { explain, type ModelSource } from '../../index.js';
 import { reportPage } from '../../node/report.js';
+import type { Checkpoint } from '../../trainer/checkpoint.js';
+import { quantize } from '../../trainer/quantize.js';
+import { activationRanges } from '../../trainer/ranges.js';
 import type { RoundingLoss } from '../../trainer/rounding-loss.js';
 import type { Evaluation, TrainReport } from '../../trainer/train.js';
 import { writeFileSafely } from '../io/files.js';
 import { describe, detail, note, warn } from '../terminal/messages.js';
+import { calibrationPieces, type Sample } from './quantize.js';
 
 /** Points of the curve that a page keeps: of a long run, evenly spread ones. */
 const POINTS = 1000;
@@ -18,10 +22,15 @@ const WIDTH = 20;
 const PASSAGE = 8192;
 const BARS = '▁▂▃▄▅▆▇█';
 
-/** Held-out text, as training reads it. */
-interface Text {
-  length: number;
-  read(from: number, into: Uint8Array): void;
+/** Bytes of text that ranges are fitted to where a model is only to be looked at. */
+const CALIBRATION = 2 ** 16;
+
+/** The beginning of a held-out text by its cost. */
+async function passageOf(text: Sample, model: ModelSource): Promise<PackedExplanation> {
+  const bytes = new Uint8Array(Math.min(PASSAGE, text.length));
+  text.read(0, bytes);
+  const explanation = await explain(bytes, { model, mode: 'network-mixing-full' });
+  return pack(explanation, { name: 'held-out text', advice: [], trials: [] });
 }
 
 export class CurvePage {
@@ -68,8 +77,25 @@ export class CurvePage {
       .join('');
   }
 
+  /** The run begins: adds a text by its cost in the network as it is now. */
+  async begin(
+    { arch, values }: Pick<Checkpoint, 'arch' | 'values'>,
+    samples: readonly Sample[],
+  ): Promise<void> {
+    if (this.#path === undefined || samples.length === 0) return;
+    try {
+      const ranges = await activationRanges(arch, values, calibrationPieces(samples, CALIBRATION));
+      const model = quantize(arch, values, 'before', ranges);
+      this.#curve.before = await passageOf(samples[0], model);
+    } catch (error) {
+      // weights that do not round well yet may be what is to be trained
+      warn(`the page does not show the text as it was before: ${describe(error)}`, this.#path);
+    }
+    await this.#write();
+  }
+
   /** The run is over: adds what rounding cost, and a text by its cost in the new model. */
-  async end(model: string, { texts }: RoundingLoss, text: Text | undefined): Promise<void> {
+  async end(model: string, { texts }: RoundingLoss, text: Sample | undefined): Promise<void> {
     if (this.#path === undefined) return;
     this.#curve.ended = true;
     this.#curve.rounding = texts.map(({ path, bytes, float, integer }) => ({
@@ -77,12 +103,7 @@ export class CurvePage {
       float: float / bytes,
       integer: integer / bytes,
     }));
-    if (text) {
-      const bytes = new Uint8Array(Math.min(PASSAGE, text.length));
-      text.read(0, bytes);
-      const explanation = await explain(bytes, { model, mode: 'network-mixing-full' });
-      this.#curve.passage = pack(explanation, { name: 'held-out text', advice: [], trials: [] });
-    }
+    if (text) this.#curve.passage = await passageOf(text, model);
     await this.#write();
     note(`the run is shown in ${this.#path}`);
   }

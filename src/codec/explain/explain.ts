@@ -118,18 +118,20 @@ export async function explain(
       const original = bytes.subarray(start, end);
       const found = partOf(readings, start, end);
       const literals = copies.length > 0 ? emptyReadings(size, model !== undefined) : found;
-      await blockCosts(
-        {
-          block: copies.length > 0 ? withoutCopies(original, copies, size) : original,
-          format: CODED_FORMATS.find(({ name }) => name === mode),
-          streams,
-          profile: codedMode(settings.plain).profile ?? 'full',
-          network: model && (await networks.open(model, streams)),
-          mixing,
-          pauses,
-        },
-        literals,
-        (done) => onProgress?.(length + start + done, 2 * length),
+      await networks.block(async () =>
+        blockCosts(
+          {
+            block: copies.length > 0 ? withoutCopies(original, copies, size) : original,
+            format: CODED_FORMATS.find(({ name }) => name === mode),
+            streams,
+            profile: codedMode(settings.plain).profile ?? 'full',
+            network: model && (await networks.open(model, streams)),
+            mixing,
+            pauses,
+          },
+          literals,
+          (done) => onProgress?.(length + start + done, 2 * length),
+        ),
       );
       if (copies.length > 0) placeCosts(literals, found, copies, 8 * copiesLength);
       start = end;
@@ -178,6 +180,9 @@ export interface Trial {
  * network.
  */
 export const TRIED_LEVELS = [1, 3, 4, 6, 9] as const;
+
+/** Bytes of the beginning of a file that they are tried on. */
+export const TRIED_BYTES = 2 ** 16;
 
 /**
  * Sizes of the same bytes at other levels. A level whose model is not here is left out.

@@ -7,10 +7,10 @@ import type { Model } from '../../model/model.js';
 import { type IntegerModel, modelImage } from '../../model/sharnn.js';
 import { checkRun, checkStreams, networkClosed } from '../check.js';
 import type { Engine, Predictor } from '../engine.js';
+import { computesRight } from '../self-check.js';
 import { type Device, type DeviceOptions, type DeviceReport, gpuUnavailable, openDevice } from './device.js';
 import { DECODED_STEPS, networkPlan, type PartPlan } from './layout.js';
 import { NetworkPart, type Results } from './network.js';
-import { computesRight } from './self-check.js';
 import { allEnd, type CodingNetwork, streamKernels, usedCode } from './streams.js';
 
 export interface WebGpuPredictor extends Predictor {

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { LIKELIEST } from '../../../src/codec/explain/costs.js';
 import { type Explanation, totals } from '../../../src/codec/explain/explain.js';
-import { pack, unpack } from '../../../src/codec/explain/packed.js';
+import { pack, unpack } from '../../../src/codec/explain/report-data.js';
 import {
   advice,
   expensiveLines,

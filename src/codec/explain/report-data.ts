@@ -1,4 +1,4 @@
-/** @file An explanation as JSON with its arrays in base64: what a report's page holds. */
+/** @file What the page of a report holds: an explanation or a training run as JSON, arrays in base64. */
 import { hex } from '../../model/id.js';
 import { partOf } from './costs.js';
 import {
@@ -53,7 +53,8 @@ export interface TrainingCurve {
   evaluations: { elapsed: number; mean: number; files: [path: string, bits: number][] }[];
   /** what rounding to integers cost, in bits per byte */
   rounding?: { path: string; float: number; integer: number }[];
-  /** held-out text by its cost in the model that was made */
+  /** held-out text by its cost in the network as the run began, and in the model that was made */
+  before?: PackedExplanation;
   passage?: PackedExplanation;
 }
 
