@@ -8,6 +8,7 @@
  */
 
 import { RangeDecoder, RangeEncoder } from '../../range-coder.js';
+import { streamStart } from '../../slices.js';
 import { checkFrequencies, checkOdds, checkRoom, mixingOutOfRange, notACoder } from '../check.js';
 import type { MixHandle, MixKernels } from '../engine.js';
 import { MIX_PROFILES } from '../profiles.js';
@@ -205,7 +206,7 @@ class Model {
     const { contexts, inputsPerContext: per, full } = profile;
     this.#profile = profile;
     this.block = new Uint8Array(length + 64);
-    const start = (s: number) => s * Math.floor(length / streams) + Math.min(s, length % streams);
+    const start = (s: number) => streamStart(length, streams, s);
     this.#streams = Array.from({ length: streams }, (_, s) => new Stream(start(s)));
     this.#ends = this.#streams.map((_, s) => start(s + 1));
 
