@@ -116,6 +116,9 @@ struct Kernels {
   void (*init_model)(Mix*);
   void (*encode)(Mix*, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds);
   void (*decode)(Mix*, uint8_t* symbols, size_t count, const uint32_t* frequencies);
+  /** As encode; tells the likeliest values as well. */
+  void (*encode_ahead)(Mix*, const uint8_t* symbols, size_t count, const uint32_t* frequencies,
+                       uint16_t* odds, uint8_t* likeliest, uint16_t* chances);
 };
 
 }  // namespace mix_detail
