@@ -28,6 +28,9 @@ const SLOW = [
   'engines/native/threads',
   'engines/presets',
   'engines/streams',
+  'engines/tfjs/conformance-cpu',
+  'engines/tfjs/conformance-wasm',
+  'engines/tfjs/engine',
   'engines/webgpu/conformance',
   'engines/webgpu/golden',
   'engines/webgpu/streams',
@@ -50,6 +53,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: [...SLOW, ...programs],
+    env: { XDG_CACHE_HOME: '/dev/null/cache' },
     maxWorkers: availableParallelism(),
     // no globalSetup: dist/ is for programs
     testTimeout: 120_000,

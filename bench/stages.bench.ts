@@ -10,7 +10,6 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { Bench } from 'tinybench';
-import { interleave } from '../src/codec/block/slices.js';
 import type { Network } from '../src/engines/engine.js';
 import { nativeAddon } from '../src/engines/native/addon.js';
 import { nativeEngine } from '../src/engines/native/engine.js';
@@ -19,6 +18,7 @@ import { networkHandle } from '../src/engines/native/network.js';
 import { MIX_PROFILES, type MixProfile } from '../src/engines/profiles.js';
 import { SYMBOLS } from '../src/model/architecture.js';
 import { parseModel } from '../src/model/sharnn.js';
+import { interleave } from '../src/slices.js';
 
 const threads = Number(process.env.BENCH_THREADS ?? availableParallelism());
 const streamCounts = (process.env.BENCH_STREAMS ?? '1,2,8,16').split(',').map(Number);

@@ -9,7 +9,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { encodeBlock } from '../src/codec/block/block.js';
 import { codedMode } from '../src/codec/block/modes.js';
-import { stepCount } from '../src/codec/block/slices.js';
 import { Pauses } from '../src/codec/event-loop.js';
 import type { Engine, Network, StreamCoder } from '../src/engines/engine.js';
 import { nativeAddon } from '../src/engines/native/addon.js';
@@ -17,6 +16,7 @@ import { nativeEngine, nativeIsas } from '../src/engines/native/engine.js';
 import { type NativeNetwork, packed } from '../src/engines/native/network.js';
 import { SYMBOLS } from '../src/model/architecture.js';
 import { type IntegerModel, parseModel } from '../src/model/sharnn.js';
+import { stepCount } from '../src/slices.js';
 
 const STREAMS = [1, 4, 16, 64, 256, 1024, 4096];
 const REPEATS = 4;

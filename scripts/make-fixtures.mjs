@@ -14,7 +14,7 @@ import * as container from '../dist/codec/container/container.js';
 import { copiesRecord } from '../dist/codec/container/copies.js';
 import { Pauses } from '../dist/codec/event-loop.js';
 import { referenceEngine as engine } from '../dist/engines/reference/engine.js';
-import { compress, inspect, loadModel } from '../dist/index.js';
+import { compress, decompress, inspect, loadModel } from '../dist/index.js';
 
 const folder = new URL('../fixtures/sha/', import.meta.url);
 const model = await loadModel(new URL('../fixtures/tiny.sharnn', import.meta.url));
@@ -117,6 +117,19 @@ const lines = new TextEncoder().encode(
   Array.from({ length: 120 }, (_, i) => `${i}\t2026-01-${(i % 28) + 1}\t${(i * i) % 97}\r\n`).join(''),
 );
 const fast = await member([mixed(lines, 'mixing-fast', 1)]);
+
+/** A mixed payload whose last byte can be one more and the same bits come of it: not every text has one. */
+async function otherEnd() {
+  for (let length = lines.length; ; length--) {
+    const file = await member([mixed(lines.subarray(0, length), 'mixing-fast', 1)]);
+    const changed = await withPayload(file, (bytes) => [...bytes.slice(0, -1), (bytes.at(-1) + 1) & 255]);
+    const code = await decompress(changed, options).then(
+      () => undefined,
+      (error) => error.code,
+    );
+    if (code === 'ERR_CORRUPT') return changed;
+  }
+}
 const three = [network(text.subarray(0, 150)), stored(text.subarray(150, 160)), network(text.subarray(160))];
 const whole = await member(three);
 const modelBytes = [1, ...model.id.subarray(0, 8)];
@@ -426,7 +439,7 @@ const files = {
     'ERR_CORRUPT',
   ],
   'bad-mixing-end': [
-    await withPayload(fast, (bytes) => [...bytes.slice(0, -1), bytes.at(-1) + 1]),
+    await otherEnd(),
     'The last byte of a mixed payload is one more, though it decodes to the right bytes.',
     'ERR_CORRUPT',
   ],

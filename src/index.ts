@@ -12,6 +12,12 @@ export {
   decompressStream,
   explain,
 } from './node/codec.js';
-export { type EngineOptions, engines } from './node/engines.js';
+export {
+  type EngineRates,
+  type EnginesOptions,
+  engines,
+  type MeasuredEngine,
+} from './node/engine-reports.js';
+export type { EngineOptions } from './node/engines.js';
 export { type InstalledModel, loadModel, models } from './node/models.js';
 export { type Compressor, createCompress, createDecompress } from './node/streams.js';

@@ -111,9 +111,7 @@ Mix* mix_create(void* memory, int profile, size_t n, size_t streams, const char*
 void mix_encode(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds,
                 uint8_t* likeliest, uint16_t* chances) {
   const size_t left = m->block_length - m->coded;
-  if (count > left) count = left;
-  likeliest ? m->kernels->encode_ahead(m, symbols, count, frequencies, odds, likeliest, chances)
-            : m->kernels->encode(m, symbols, count, frequencies, odds);
+  m->kernels->encode(m, symbols, count < left ? count : left, frequencies, odds, likeliest, chances);
 }
 
 void mix_decode(Mix* m, uint8_t* symbols, size_t count, const uint32_t* frequencies) {

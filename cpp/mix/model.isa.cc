@@ -1,7 +1,4 @@
-/**
- * @file The context models, mixers and final maps; compiled once per instruction set, and once more by
- * ahead.isa.cc, with SHACOMP_AHEAD: coding alone stays as small, and is inlined, as if nothing ever looked ahead.
- */
+/** @file The context models, mixers and final maps; compiled once per instruction set. */
 #include <bit>
 
 #include "core/isa.h"
@@ -45,9 +42,13 @@ struct Full {
 };
 constexpr uint32_t FINAL_ROWS[8] = {1, 512, 2048, 512, 2048, 4096, 520, 64};
 
-/** Where the mixer's inputs lie: of each context, of each match, order 0, the bias, the network. */
+/**
+ * Where the mixer's inputs lie: of the contexts, all first ones, all second ones …; of each match, order 0,
+ * the bias, the network.
+ */
 template <class P>
 struct InputsAt {
+  static constexpr int lean = P::contexts, one_sided = 2 * P::contexts, runs = 3 * P::contexts;
   static constexpr int matches = P::contexts * P::per_context;
   static constexpr int order0 = matches + 2 * P::matches;
   static constexpr int bias = order0 + 1;
@@ -71,21 +72,48 @@ inline uint32_t at_most(uint32_t x, uint32_t limit) { return x < limit ? x : lim
 inline int32_t clamp_logit(int32_t x) { return x < -LOGIT_MAX ? -LOGIT_MAX : x > LOGIT_MAX ? LOGIT_MAX : x; }
 inline int32_t squash(int32_t x) { return SQUASH.value[3072 + clamp_logit(x)]; }
 
+inline uint32_t stretch_index(uint32_t q) { return q < 4096 ? q : 4096 + (q >> 4); }
+
 inline int32_t stretch(uint32_t p) {
-  if (p < 4096) return STRETCH.low[p];
-  if (p > 61440) return -STRETCH.low[65536 - p];
-  return STRETCH.middle[p >> 4];
+  return p > 61440 ? -STRETCH.value[stretch_index(65536 - p)] : STRETCH.value[stretch_index(p)];
+}
+
+/** stretch of the probabilities of N map entries, without branches: nothing foretells where they lie. */
+template <int N>
+ALWAYS_INLINE void stretch_entries(const uint32_t (&entry)[N], int32_t* x) {
+  uint32_t index[N];
+  for (int i = 0; i < N; i++) {
+    const uint32_t p = entry[i] >> 16;
+    index[i] = stretch_index(p > 61440 ? 65536 - p : p);
+  }
+  for (int i = 0; i < N; i++) x[i] = STRETCH.value[index[i]];
+  for (int i = 0; i < N; i++) x[i] = entry[i] >> 16 > 61440 ? -x[i] : x[i];
 }
 
 inline int32_t clamp_probability(int32_t p) { return p < 1 ? 1 : p > 65535 ? 65535 : p; }
 
-/** Moves an adaptive probability towards the bit by 1/(n + 1.5), n the observations so far, at most limit. */
-inline void adapt(uint32_t& entry, uint32_t bit, uint32_t limit) {
+/**
+ * An adaptive probability moved towards the bit by 1/(n + 1.5), n the observations so far, at most limit. In
+ * 32 bits: floor(error rate / 2^16), the error, Q22, in two parts.
+ * @param rate RATES.value[n]
+ */
+inline uint32_t adapted(uint32_t entry, uint32_t bit, uint32_t limit, uint32_t rate) {
   const uint32_t n = entry & 1023, p = entry >> 10;
-  const int64_t error = static_cast<int64_t>(bit << 22) - static_cast<int64_t>(p);
-  int64_t q = static_cast<int64_t>(p) + (error * RATES.value[n] >> 16);
-  if (q > 4194303) q = 4194303;
-  entry = static_cast<uint32_t>(q) << 10 | (n < limit ? n + 1 : n);
+  const int32_t error = static_cast<int32_t>((bit << 22) - p), r = static_cast<int32_t>(rate);
+  int32_t q = static_cast<int32_t>(p) + (((error >> 8) * r + ((error & 255) * r >> 8)) >> 8);
+  q = q > 4194303 ? 4194303 : q;
+  return static_cast<uint32_t>(q) << 10 | (n + (n < limit));
+}
+inline void adapt(uint32_t& entry, uint32_t bit, uint32_t limit) {
+  entry = adapted(entry, bit, limit, RATES.value[entry & 1023]);
+}
+
+/** N entries, as adapt with limit 1023 would leave them. */
+template <int N>
+ALWAYS_INLINE void adapt_entries(uint32_t (&entry)[N], uint32_t bit) {
+  uint32_t rate[N];
+  for (int i = 0; i < N; i++) rate[i] = RATES.value[entry[i] & 1023];
+  for (int i = 0; i < N; i++) entry[i] = adapted(entry[i], bit, 1023, rate[i]);
 }
 
 /**
@@ -109,6 +137,9 @@ struct FinalMap {
   }
   void update(uint32_t bit) { adapt(*entry, bit, 127); }
 };
+
+/** Q16: a weight set learns from the bits whose probability it had wrong by at least this, 1/256. */
+constexpr int32_t LEAST_MISS = 256;
 
 /**
  * Gated logistic mixing: `sets` weight vectors, each chosen from its table by a row number, give one logit
@@ -169,9 +200,9 @@ struct Mixer {
   void update(uint32_t bit, int32_t rate) {
     const I32 half = set32(8), limit = set32((8 << 26) - 1), least = set32(1 - (8 << 26));
     for (int k = 0; k < SETS; k++) {
-      const int32_t e = ((static_cast<int32_t>(bit << 16) - squash(logit[k])) * rate) >> 12;
-      if (e == 0) continue;
-      const I32 error = set32(e);
+      const int32_t miss = static_cast<int32_t>(bit << 16) - squash(logit[k]);
+      if (-LEAST_MISS < miss && miss < LEAST_MISS) continue;
+      const I32 error = set32(miss * rate >> 12);
       int32_t* const w = chosen[k];
       for (int i = 0; i < N; i += kLanes32)
         store32(w + i, max(min(load32(w + i) + ((mul16(load32(x + i), error) + half) >> 4), limit), least));
@@ -207,6 +238,19 @@ struct Model {
   uint32_t followers1[256];    // bytes that followed a byte, newest lowest
   uint32_t followers2[65536];  // bytes that followed two bytes
 };
+
+/** By bit history, as masks: whether there is one at all, and whether it has met one bit value only. */
+struct HistoryKind {
+  int8_t seen, one_sided;
+};
+struct HistoryKinds {
+  HistoryKind of[256];
+  constexpr HistoryKinds() : of{} {
+    for (int s = 1; s < 256; s++)
+      of[s] = {-1, static_cast<int8_t>(STATES.zeros[s] == 0 || STATES.ones[s] == 0 ? -1 : 0)};
+  }
+};
+constexpr HistoryKinds HISTORY_KINDS{};
 
 /** Class of a byte for shapes: 0 control … 15. */
 inline uint32_t byte_class(uint32_t c) {
@@ -247,7 +291,6 @@ inline uint8_t* find_slot(uint8_t* line, uint32_t check) {
   return slot;
 }
 
-#ifdef SHACOMP_AHEAD
 /** The slot for a check, as `find_slot` finds it; null if there is none. */
 inline uint8_t* known_slot(uint8_t* line, uint32_t check) {
   const uint8_t low = static_cast<uint8_t>(check), high = static_cast<uint8_t>(check >> 8);
@@ -257,7 +300,6 @@ inline uint8_t* known_slot(uint8_t* line, uint32_t check) {
   }
   return nullptr;
 }
-#endif
 
 /** Offset in a slot of the next bit's node in the binary tree of its nibble. */
 inline uint32_t slot_node(uint32_t c0, uint32_t bit_index) {
@@ -357,6 +399,8 @@ struct Coder {
     bool seen[P::contexts];       // whether the context has been met before
     uint8_t* now[P::contexts];    // of the current nibble
     uint8_t scratch[P::contexts][SLOT_BYTES] = {};
+    uint32_t run_byte[P::full ? P::contexts : 1];   // the byte that a run expects | 256, 0 without a run
+    uint32_t run_entry[P::full ? P::contexts : 1];  // first entry of its class in the run map
   };
 
   /** One byte that is being coded: what its eight bits have in common, and how far they have come. */
@@ -385,9 +429,14 @@ struct Coder {
     uint32_t node;          // offset of the bit in the slots
     uint32_t hits = 0;      // of orders 1 to 6, how many have seen this bit's context
     uint32_t run_hits = 0;  // of orders 2 to 6, how many have a run that agrees with the bits so far
-    uint32_t run_index[P::full ? P::contexts : 1];  // by context: entry of its run map, 0 without a run
-    uint32_t match_index[P::matches] = {};          // by match: entry of its map, 0 without a match
-    uint32_t match_state = 0;                       // class and next bit of the longest match; 0 without one
+    // by context: its bit history and what its map has for that, in the run map the index of the entry of its
+    // run, 0 without a run, and the entry
+    uint8_t state[P::contexts];
+    uint32_t entry[P::contexts];
+    uint32_t run_index[P::full ? P::contexts : 1];
+    uint32_t run_entry[P::full ? P::contexts : 1];
+    uint32_t match_index[P::matches] = {};  // by match: entry of its map, 0 without a match
+    uint32_t match_state = 0;               // class and next bit of the longest match; 0 without one
     uint32_t agree = 0;          // 1 for each match that expects a zero, 5 for each that expects a one
     uint32_t expected_byte = 0;  // the byte that the longest match expects, | 256; 0 without one
     // the network's logit in steps of half a nat, and its likeliest byte's bit; 0 without a network
@@ -798,21 +847,18 @@ struct Coder {
    * Codes one byte of a stream; its steps have the names of those in src/engines/reference/mixer.ts.
    * @param frequencies the network's, null without one
    * @param code given the probability Q16 of a one, codes or decodes the bit and returns it
-   * @param symbols, chances where it looks ahead: receive what `foresee` finds
+   * @param symbols, chances where not null, receive what `foresee` finds before the first bit
    */
   template <class Code>
-  uint32_t code_byte(Stream& s, const uint32_t* frequencies, Code&& code,
-                     [[maybe_unused]] uint8_t* symbols = nullptr,
-                     [[maybe_unused]] uint16_t* chances = nullptr) {
+  uint32_t code_byte(Stream& s, const uint32_t* frequencies, Code&& code, uint8_t* symbols = nullptr,
+                     uint16_t* chances = nullptr) {
     NetworkView network(frequencies);
     Byte byte(s, network);
     Slots slots;
     begin_byte(byte);
     for (byte.bit_index = 0; byte.bit_index < 8; byte.bit_index++) {
       find_slots(byte, slots);
-#ifdef SHACOMP_AHEAD
-      if (byte.bit_index == 0) foresee(byte, slots, symbols, chances);
-#endif
+      if (byte.bit_index == 0 && symbols) foresee(byte, slots, symbols, chances);
       Inputs inputs;
       gather_inputs(byte, slots, inputs);
       const int32_t logit = mix<true>(byte, inputs);
@@ -827,7 +873,6 @@ struct Coder {
     return c;
   }
 
-#ifdef SHACOMP_AHEAD
   /** The likeliest values of a byte. */
   struct Likeliest {
     uint32_t chance[MIX_LIKELIEST] = {};  // Q31, falling
@@ -899,7 +944,6 @@ struct Coder {
     }
     look_ahead(byte, second, chance, found);
   }
-#endif
 
   ALWAYS_INLINE void begin_byte(Byte& byte) {
     Stream& s = byte.stream;
@@ -928,6 +972,13 @@ struct Coder {
         slots.now[i] = slots.first[i] = find_slot(line(s.hash[i]), s.hash[i]);
         slots.seen[i] = slots.first[i][SLOT_RUN_COUNT] != 0;
       }
+      // Only now: finding a slot may have cleared one that was found before.
+      if constexpr (P::full)
+        for (int i = 0; i < P::contexts; i++) {
+          const uint32_t count = slots.first[i][SLOT_RUN_COUNT];
+          slots.run_byte[i] = count ? slots.first[i][SLOT_RUN_BYTE] | 256u : 0;
+          slots.run_entry[i] = run_class(count) * 16;
+        }
     } else if (byte.bit_index == 4) {
       const uint32_t near = byte.c0 - 15;  // near the first nibble's line
       for (int i = 0; i < P::contexts; i++)
@@ -971,32 +1022,34 @@ struct Coder {
 
   /** Inputs of the bit histories and, with the full profile, of the runs. */
   ALWAYS_INLINE void gather_histories(const Byte& byte, const Slots& slots, Inputs& inputs, int32_t* x) {
-    for (int i = 0; i < P::contexts; i++, x += P::per_context) {
-      const uint32_t state = slots.now[i][inputs.node];
-      const uint32_t p = model.map[i].entry[state] >> 16;
-      if constexpr (P::full) {
-        if (i < 6) inputs.hits += state != 0;
-        const int32_t logit = state ? stretch(p) : 0;
-        x[0] = logit;
-        x[1] = state ? (static_cast<int32_t>(p) - 32768) >> 6 : 0;
-        const bool one_value =
-            STATES.zeros[state] == 0 || STATES.ones[state] == 0;  // only one bit value so far
-        x[2] = state && one_value ? logit : 0;
-        int32_t value = 0;
-        inputs.run_index[i] = 0;
-        const uint32_t count = slots.first[i][SLOT_RUN_COUNT],
-                       predicted = slots.first[i][SLOT_RUN_BYTE] | 256u;
-        if (count != 0 && predicted >> (8 - byte.bit_index) == byte.c0) {
-          const uint32_t bit = predicted >> (7 - byte.bit_index) & 1;
-          inputs.run_index[i] = (run_class(count) * 8 + byte.bit_index) * 2 + bit;
-          value = stretch(model.run_map[i][inputs.run_index[i]] >> 16);
-          if (i >= 1 && i < 6) inputs.run_hits++;
-        }
-        x[3] = value;
-      } else {
-        x[0] = stretch(p);
-      }
+    for (int i = 0; i < P::contexts; i++) {
+      inputs.state[i] = slots.now[i][inputs.node];
+      inputs.entry[i] = model.map[i].entry[inputs.state[i]];
     }
+    stretch_entries(inputs.entry, x);
+    if constexpr (P::full) {
+      for (int i = 0; i < P::contexts; i++) {
+        const HistoryKind kind = HISTORY_KINDS.of[inputs.state[i]];
+        x[i] &= kind.seen;
+        x[At::lean + i] = (static_cast<int32_t>(inputs.entry[i] >> 16) - 32768) >> 6 & kind.seen;
+        x[At::one_sided + i] = x[i] & kind.one_sided;
+      }
+      for (int i = 0; i < 6; i++) inputs.hits += inputs.state[i] != 0;
+      gather_runs(byte, slots, inputs, x + At::runs);
+    }
+  }
+
+  /** Inputs of the runs whose byte agrees with the bits so far. */
+  ALWAYS_INLINE void gather_runs(const Byte& byte, const Slots& slots, Inputs& inputs, int32_t* x) {
+    for (int i = 0; i < P::contexts; i++) {
+      const uint32_t agrees = slots.run_byte[i] >> (8 - byte.bit_index) == byte.c0;
+      const uint32_t bit = slots.run_byte[i] >> (7 - byte.bit_index) & 1;
+      inputs.run_index[i] = (slots.run_entry[i] + byte.bit_index * 2 + bit) & (0 - agrees);
+    }
+    for (int i = 0; i < P::contexts; i++) inputs.run_entry[i] = model.run_map[i][inputs.run_index[i]];
+    stretch_entries(inputs.run_entry, x);
+    for (int i = 0; i < P::contexts; i++) x[i] = inputs.run_index[i] ? x[i] : 0;
+    for (int i = 1; i < 6; i++) inputs.run_hits += inputs.run_index[i] != 0;
   }
 
   /** Inputs of the matches. A match that has mispredicted a bit of the byte is left out. */
@@ -1119,14 +1172,16 @@ struct Coder {
     // Normalized LMS: divide the step by the energy of the inputs, or many certain inputs overshoot together.
     const uint32_t energy = P::full ? model.mixer.energy() : 0;
     model.mixer.update(bit, static_cast<int32_t>(static_cast<uint32_t>(byte.rate) * 16000 / (1000 + energy)));
+    adapt_entries(inputs.entry, bit);
     for (int i = 0; i < P::contexts; i++) {
-      uint8_t& state = slots.now[i][inputs.node];
-      adapt(model.map[i].entry[state], bit, 1023);
-      state = STATES.next[state][bit];
+      model.map[i].entry[inputs.state[i]] = inputs.entry[i];
+      slots.now[i][inputs.node] = STATES.next[inputs.state[i]][bit];
     }
-    if constexpr (P::full)
-      for (int i = 0; i < P::contexts; i++)
-        if (inputs.run_index[i]) adapt(model.run_map[i][inputs.run_index[i]], bit, 1023);
+    if constexpr (P::full) {
+      adapt_entries(inputs.run_entry, bit);
+      // entry 0, of those without a run, is not read
+      for (int i = 0; i < P::contexts; i++) model.run_map[i][inputs.run_index[i]] = inputs.run_entry[i];
+    }
     for (int k = 0; k < P::matches; k++)
       if (inputs.match_index[k]) adapt(model.match_map[k][inputs.match_index[k]], bit, 1023);
     adapt(model.order0[byte.c0], bit, 255);
@@ -1148,13 +1203,12 @@ struct Coder {
     for (auto& map : model.match_map)
       for (int i = 0; i < 1024; i++) map[i] = (i & 1 ? 1u << 20 : 3u << 20) << 10;
     for (auto& entry : model.order0) entry = 1u << 31;
-    constexpr int per = P::per_context;
     constexpr int32_t one = 1 << 26;
     for (int i = 0; i < INPUTS<P>; i++) {
       int32_t w = 0;
       if (i < At::matches) {
         if (P::full)
-          w = i % per == 0 ? one / 64 : i % per == 3 ? one / 128 : 0;
+          w = i < At::lean ? one / 64 : i >= At::runs ? one / 128 : 0;
         else
           w = one / 4;
       } else if (i < At::order0) {
@@ -1188,7 +1242,7 @@ inline void advance(Mix* m) {
 
 template <class P>
 void encode_profile(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds,
-                    uint8_t* likeliest = nullptr, uint16_t* chances = nullptr) {
+                    uint8_t* likeliest, uint16_t* chances) {
   Coder<P> coder(m);
   for (size_t i = 0; i < count; i++, advance(m)) {
     uint32_t byte = symbols[i];
@@ -1200,21 +1254,10 @@ void encode_profile(Mix* m, const uint8_t* symbols, size_t count, const uint32_t
       return bit;
     };
     coder.code_byte(m->stream[m->cursor], frequencies ? frequencies + i * 256 : nullptr, code,
-                    likeliest + i * MIX_LIKELIEST, chances + i * MIX_LIKELIEST);
+                    likeliest ? likeliest + i * MIX_LIKELIEST : nullptr,
+                    chances ? chances + i * MIX_LIKELIEST : nullptr);
   }
 }
-
-#ifdef SHACOMP_AHEAD
-
-}  // namespace
-
-void encode_ahead(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds,
-                  uint8_t* likeliest, uint16_t* chances) {
-  m->profile == MIX_FAST ? encode_profile<Fast>(m, symbols, count, frequencies, odds, likeliest, chances)
-                         : encode_profile<Full>(m, symbols, count, frequencies, odds, likeliest, chances);
-}
-
-#else
 
 template <class P>
 void decode_profile(Mix* m, uint8_t* symbols, size_t count, const uint32_t* frequencies) {
@@ -1225,9 +1268,10 @@ void decode_profile(Mix* m, uint8_t* symbols, size_t count, const uint32_t* freq
                                                       [&](uint32_t p) { return m->decoder.decode(p); }));
 }
 
-void encode(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds) {
-  m->profile == MIX_FAST ? encode_profile<Fast>(m, symbols, count, frequencies, odds)
-                         : encode_profile<Full>(m, symbols, count, frequencies, odds);
+void encode(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds,
+            uint8_t* likeliest, uint16_t* chances) {
+  m->profile == MIX_FAST ? encode_profile<Fast>(m, symbols, count, frequencies, odds, likeliest, chances)
+                         : encode_profile<Full>(m, symbols, count, frequencies, odds, likeliest, chances);
 }
 
 void decode(Mix* m, uint8_t* symbols, size_t count, const uint32_t* frequencies) {
@@ -1237,13 +1281,7 @@ void decode(Mix* m, uint8_t* symbols, size_t count, const uint32_t* frequencies)
 
 }  // namespace
 
-void encode_ahead(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds,
-                  uint8_t* likeliest, uint16_t* chances);
-
 extern const mix_detail::Kernels MIX_KERNELS;
-const mix_detail::Kernels MIX_KERNELS = {SHACOMP_ISA_NAME, model_bytes, init_model,
-                                         encode,           decode,      encode_ahead};
-
-#endif
+const mix_detail::Kernels MIX_KERNELS = {SHACOMP_ISA_NAME, model_bytes, init_model, encode, decode};
 
 }  // namespace shacomp::SHACOMP_ISA

@@ -31,18 +31,17 @@ inline constexpr SquashTable SQUASH{};
 
 /**
  * stretch: probability Q16 -> logit Q8, the inverse of SQUASH. Probabilities below 1/16 (and, mirrored, above
- * 15/16) are looked up at full resolution, the rest in steps of 16/65536, so that the table stays in the
- * first-level cache.
+ * 15/16) are looked up at full resolution, in entries 0 to 4095, the rest in steps of 16/65536, from entry
+ * 4096 on, so that the table stays in the first-level cache.
  */
 struct StretchTable {
-  int16_t low[4096];
-  int16_t middle[4096];
-  constexpr StretchTable() : low{}, middle{} {
+  int16_t value[8192];
+  constexpr StretchTable() : value{} {
     int x = -LOGIT_MAX;
     for (int p = 0; p < 65536; p++) {
       while (x < LOGIT_MAX && SQUASH.value[3072 + x] < p) x++;
-      if (p < 4096) low[p] = static_cast<int16_t>(x);
-      if ((p & 15) == 8) middle[p >> 4] = static_cast<int16_t>(x);
+      if (p < 4096) value[p] = static_cast<int16_t>(x);
+      if ((p & 15) == 8) value[4096 + (p >> 4)] = static_cast<int16_t>(x);
     }
   }
 };

@@ -62,6 +62,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     run: async (files, flags) => (await import('./commands/info.js')).info(files, flags),
   },
   {
+    name: 'engines',
+    operands: '',
+    summary: 'say what engines run on here, or why they do not, and how fast they were measured to be',
+    options: ['measure', 'measuredModel', 'threads', 'json', 'quiet', 'verbose'],
+    run: async (_operands, flags) => (await import('./commands/engines.js')).listEngines(flags),
+  },
+  {
     name: 'eval',
     operands: '[files...]',
     summary: 'bits per byte of files: by the model’s cross-entropy, and really coded',

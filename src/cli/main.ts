@@ -4,6 +4,7 @@
 import { isatty } from 'node:tty';
 import { Command, CommanderError, Option } from 'commander';
 import { ENVIRONMENT } from '../node/env.js';
+import { version } from '../node/version.js';
 import { gpuMessages } from '../node/webgpu.js';
 import { losslessWords } from './arguments.js';
 import { COMMANDS } from './commands.js';
@@ -24,7 +25,6 @@ import {
 } from './terminal/messages.js';
 import { printableLines } from './terminal/printable.js';
 import { finishResults, writeResult } from './terminal/results.js';
-import { version } from './version.js';
 
 const MORE_HELP = `
 Commands (without one, files are compressed):
@@ -104,7 +104,6 @@ export function build(spec: CommandSpec, show: (text: string) => void = () => {}
     .description(
       spec.name === '' ? 'Compresses files with a recurrent neural network.' : sentence(spec.summary),
     )
-    .argument(spec.operands)
     .helpOption('-h, --help', 'print this help')
     .exitOverride()
     .configureHelp({ helpWidth: 100 })
@@ -121,7 +120,8 @@ export function build(spec: CommandSpec, show: (text: string) => void = () => {}
         write(`shacomp: ${message}; see ${command.name()} --help\n`);
       },
     });
-  command.usage(`[options] ${spec.operands}`);
+  if (spec.operands !== '') command.argument(spec.operands);
+  command.usage(`[options] ${spec.operands}`.trim());
   if (spec.name === '') {
     command.version(`shacomp ${version}`, '-V, --version', 'print the version');
     command.addHelpText('after', MORE_HELP);

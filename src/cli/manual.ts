@@ -32,7 +32,7 @@ export function commandReference(): string {
 function section({ name, operands, summary, options }: CommandSpec): string {
   const rows = options.map((option) => row(OPTIONS[option])).filter((text) => text !== undefined);
   return [
-    `### shacomp ${name} ${operands.replaceAll('|', ' or ')}`,
+    `### shacomp ${name} ${operands.replaceAll('|', ' or ')}`.trim(),
     '',
     `${summary[0].toUpperCase()}${summary.slice(1)}.`,
     ...(rows.length > 0 ? ['', '| option | meaning |', '|---|---|', ...rows] : []),
@@ -70,7 +70,7 @@ export function manPage(): string {
     ...[main, ...commands].flatMap(({ name, operands }, i) => [
       ...(i > 0 ? ['.br'] : []),
       `.B ${roff(`shacomp ${name}`.trim())}`,
-      roff(`[options] ${operands}`),
+      roff(`[options] ${operands}`.trim()),
     ]),
     '.SH DESCRIPTION',
     roff('The first word may be a command; without one, files are compressed, or what -d, -t or -l say.'),
@@ -79,7 +79,7 @@ export function manPage(): string {
     ...options(main),
     '.SH COMMANDS',
     ...commands.flatMap((spec) => [
-      `.SS ${roff(`${spec.name} ${spec.operands}`)}`,
+      `.SS ${roff(`${spec.name} ${spec.operands}`.trim())}`,
       roff(`${spec.summary[0].toUpperCase()}${spec.summary.slice(1)}.`),
       ...options(spec),
     ]),

@@ -46,6 +46,7 @@ export interface Flags {
   /** bytes; 0 for none */
   long?: number;
   streams?: number;
+  measure?: boolean;
   json?: boolean;
   tsv?: boolean;
   html?: string;
@@ -288,6 +289,15 @@ export const OPTIONS = {
   verbose: { flags: '-v, --verbose', description: 'print more', verbosity: 1 },
   progress: { flags: '--progress', description: 'show progress even where standard error is not a terminal' },
   noProgress: { flags: '--no-progress', description: 'show no progress' },
+  measure: {
+    flags: '--measure',
+    description: 'measure now, which takes some seconds, and keep the results: --engine auto goes by them',
+  },
+  measuredModel: {
+    flags: '-m, --model <name>',
+    description: 'with --measure, the model to measure with, instead of lite and base',
+    parse: named,
+  },
   json: { flags: '--json', description: 'print JSON' },
   tsv: { flags: '--tsv', description: 'print a table with a row for every byte' },
   html: {
@@ -397,7 +407,7 @@ export type OptionName = keyof typeof OPTIONS;
 export interface CommandSpec {
   /** The word that starts it; '' is what runs without one. */
   name: string;
-  /** what it takes, as usage lines write it */
+  /** what it takes, as usage lines write it; '' for nothing */
   operands: string;
   summary: string;
   options: readonly OptionName[];

@@ -53,7 +53,7 @@ async function* encodeBlocks(
   const ended = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const reader = new ByteReader(source, { signal: ended, flushes: true });
   const networks = new Networks(options, platform);
-  const blocksAtOnce = new SideBySide(options, platform);
+  const blocksAtOnce = new SideBySide(options, platform, () => networks.chosen);
   // the signal does not reach what runs elsewhere
   ended.addEventListener('abort', () => blocksAtOnce.close());
   const pauses = new Pauses(ended);

@@ -42,7 +42,7 @@ async function* decodeBlocks(
   const container = new ContainerReader(reader, pauses);
   const models = new ModelFinder(options.model, platform);
   const networks = new Networks(options, platform);
-  const blocksAtOnce = new SideBySide(options, platform);
+  const blocksAtOnce = new SideBySide(options, platform, () => networks.chosen);
   // the signal does not reach what runs elsewhere
   ended.addEventListener('abort', () => blocksAtOnce.close());
   const checksum = platform.crc32 ?? ownChecksum;

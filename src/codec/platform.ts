@@ -61,12 +61,29 @@ export interface BlockWorkers {
   close(): void;
 }
 
+/** What an engine is wanted for, as far as it bears on which one is the fastest. */
+export interface EngineWork {
+  model: Model;
+  /** of a block */
+  streams: number;
+  /** blocks of the network alone: nothing is mixed */
+  alone: boolean;
+  /** bytes to be encoded, and to be decoded; 0 where that is not known */
+  encode: number;
+  decode: number;
+}
+
 export interface Platform {
   /**
    * Workers with engines like the given one, of one thread each; undefined where there are none, or where an
    * engine's bits could not be made by another one. Nothing is started before the first job.
+   * @param options.chosen what 'auto' has become by then, if it has
    */
-  blockWorkers?(options: { engine: string | Engine; threads?: number }): BlockWorkers | undefined;
+  blockWorkers?(options: {
+    engine: string | Engine;
+    threads?: number;
+    chosen?: () => Engine | undefined;
+  }): BlockWorkers | undefined;
   /**
    * Bytes that blocks may take beside each other where no limit is asked for, of a platform whose programs
    * get less than the machine has. A block that takes more is coded alone.
@@ -75,10 +92,10 @@ export interface Platform {
   /** CRC-32 as `src/crc32.ts` computes it, where the platform has a faster one. */
   readonly crc32?: (bytes: Uint8Array, previous: number) => number;
   /**
-   * The engine of that name; 'auto' is the platform's choice.
+   * The engine of that name; 'auto' is the platform's choice, for some work if that is known.
    * @throws ShacompError ERR_ENGINE_UNAVAILABLE, ERR_OPTIONS
    */
-  selectEngine(name: string, options: { threads?: number }): Promise<Engine>;
+  selectEngine(name: string, options: { threads?: number; work?: EngineWork }): Promise<Engine>;
   /**
    * An engine that is faster than what 'auto' selects at blocks of the network alone in so many streams;
    * undefined where there is none, or not any more. It is one device, so that blocks take turns on it.

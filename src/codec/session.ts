@@ -6,8 +6,8 @@ import { shortId } from '../model/id.js';
 import type { Model } from '../model/model.js';
 import { type BlockDemand, blockMemory } from './block/memory.js';
 import type { CodedMode } from './block/modes.js';
-import type { CodecOptions } from './options.js';
-import type { ModelSource, Platform } from './platform.js';
+import type { CodecOptions, CompressOptions } from './options.js';
+import type { EngineWork, ModelSource, Platform } from './platform.js';
 
 /** What an engine gives to code a block with. */
 export interface CodingTools {
@@ -20,14 +20,21 @@ export interface CodingTools {
 }
 
 export class Networks {
-  readonly #options: CodecOptions;
+  readonly #options: CodecOptions & Pick<CompressOptions, 'size'>;
   readonly #platform: Platform;
   #engine: Promise<Engine> | undefined;
+  #chosen: Engine | undefined;
   #open: { network: Network; model: Model; engine: Engine } | undefined;
 
-  constructor(options: CodecOptions, platform: Platform) {
+  /** @param options the first block that asks for memory decides what 'auto' is chosen for */
+  constructor(options: CodecOptions & Pick<CompressOptions, 'size'>, platform: Platform) {
     this.#options = options;
     this.#platform = platform;
+  }
+
+  /** The engine, once it was needed. */
+  get chosen(): Engine | undefined {
+    return this.#chosen;
   }
 
   /** A network of `streams` streams, in any state. It stays open until another one is asked for. */
@@ -67,7 +74,8 @@ export class Networks {
     const { mode, streams } = block;
     // stored blocks need no engine
     if (!mode) return blockMemory(block, encoding);
-    const engine = await this.#selectFor(mode, streams);
+    const engine =
+      (await this.#device(mode, streams)) ?? (await this.#select(this.#work(block, model, encoding)));
     const network = mode.network && model ? engine.memory(model.architecture, streams) : undefined;
     const mixing = mode.profile ? engine.mixing : undefined;
     const kernels = mode.network ? engine.streams : undefined;
@@ -98,6 +106,24 @@ export class Networks {
     this.#open = undefined;
   }
 
+  /** What the engine is for, by a block; undefined where no choice is to be made by that. */
+  #work(
+    { length, expanded = length, streams, mode }: BlockDemand,
+    model: Model | undefined,
+    encoding: boolean,
+  ): EngineWork | undefined {
+    const { size = 0, memoryLimit } = this.#options;
+    // a limit was given with the processor's memory in mind
+    if (!mode?.network || !model || memoryLimit !== undefined) return undefined;
+    return {
+      model,
+      streams,
+      alone: !mode.profile,
+      encode: encoding ? size : 0,
+      decode: encoding ? 0 : expanded,
+    };
+  }
+
   /** Whether blocks of a mode in so many streams go to a device, and take turns on it. */
   async onDevice(mode: CodedMode, streams: number): Promise<boolean> {
     return (await this.#device(mode, streams)) !== undefined;
@@ -113,11 +139,14 @@ export class Networks {
     return (await this.#device(mode, streams)) ?? this.#select();
   }
 
-  #select(): Promise<Engine> {
+  async #select(work?: EngineWork): Promise<Engine> {
     const { engine = 'auto', threads } = this.#options;
     this.#engine ??=
-      typeof engine === 'string' ? this.#platform.selectEngine(engine, { threads }) : Promise.resolve(engine);
-    return this.#engine;
+      typeof engine === 'string'
+        ? this.#platform.selectEngine(engine, { threads, work })
+        : Promise.resolve(engine);
+    this.#chosen = await this.#engine;
+    return this.#chosen;
   }
 }
 

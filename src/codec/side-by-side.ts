@@ -1,6 +1,8 @@
 /** @file Blocks that are coded at the same time: in the platform's workers, or here one after the other. */
 
+import type { Engine } from '../engines/engine.js';
 import { ShacompError } from '../errors.js';
+import { InTurn } from '../in-turn.js';
 import type { Model } from '../model/model.js';
 import type { CodecOptions } from './options.js';
 import type { BlockJob, BlockResult, BlockWorkers, JobProgress, Platform } from './platform.js';
@@ -46,10 +48,15 @@ export class SideBySide {
   #running = 0;
   readonly #waiting: (() => void)[] = [];
   /** What runs here ends before the next one begins: it shares one open network. */
-  #here: Promise<unknown> = Promise.resolve();
+  readonly #here = new InTurn();
 
-  constructor({ engine = 'auto', threads, memoryLimit }: CodecOptions, platform: Platform) {
-    this.#start = () => platform.blockWorkers?.({ engine, threads });
+  /** @param chosen the engine of what is coded here, once it was needed */
+  constructor(
+    { engine = 'auto', threads, memoryLimit }: CodecOptions,
+    platform: Platform,
+    chosen?: () => Engine | undefined,
+  ) {
+    this.#start = () => platform.blockWorkers?.({ engine, threads, chosen });
     const { memoryBesides = Number.POSITIVE_INFINITY } = platform;
     this.limit = Math.min(memoryLimit ?? Number.POSITIVE_INFINITY, memoryBesides);
   }
@@ -101,9 +108,7 @@ export class SideBySide {
           this.#failed = true;
         }
       }
-      const result = this.#here.then(here);
-      this.#here = result.catch(() => {});
-      return await result;
+      return await this.#here.do(here);
     } finally {
       this.#running--;
       this.#taken -= needs.job;

@@ -5,12 +5,28 @@
 import type { Architecture } from '../model/architecture.js';
 import type { Model } from '../model/model.js';
 
+/** What an engine runs on, in parts. */
+export interface EngineFacts {
+  /** The processor, or the graphics adapter. */
+  readonly device?: string;
+  /** What lies between: the addon, the host of WebAssembly, the adapter's driver. */
+  readonly driver?: string;
+  /** Which of the engine's kernels run there: "AVX2", "dot4I8Packed in tiles". */
+  readonly kernels: string;
+  /** A processor that plays a GPU: slower than the engines of the processor. */
+  readonly software: boolean;
+  /** What bounds it, by name: threads, or bytes of the largest buffers. */
+  readonly limits: Readonly<Record<string, number>>;
+}
+
 /** A way of running integer networks and the mixing coder. */
 export interface Engine {
   /** What it is called in options and reports; nothing is chosen by it. */
   readonly name: string;
   /** What it runs on, for people: "AVX-512 VNNI, 2 threads". */
   readonly detail: string;
+  /** The same in parts, as far as the engine knows them. */
+  readonly facts?: EngineFacts;
   /** Bytes that an open network of that shape takes, beside the model's own, which its networks share. */
   memory(architecture: Architecture, streams: number): number;
   /**

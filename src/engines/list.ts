@@ -1,6 +1,6 @@
 /** @file Engines as a platform lists them: one is chosen by its name, or all are told of. */
 import { ShacompError } from '../errors.js';
-import type { Engine, Predictor } from './engine.js';
+import type { Engine, EngineFacts, Predictor } from './engine.js';
 
 /** What engines are made of that only the platform can give. */
 export interface EngineResources {
@@ -9,6 +9,9 @@ export interface EngineResources {
   /** The compiled WebAssembly module. @throws ShacompError ERR_ENGINE_UNAVAILABLE */
   wasm(): Promise<WebAssembly.Module>;
 }
+
+/** What an engine runs on: in a line for people, and in parts. */
+export type Description = Pick<Engine, 'detail' | 'facts'>;
 
 /** One of several ways to do a thing. */
 export interface Entry<Thing, Resources = EngineResources> {
@@ -19,7 +22,7 @@ export interface Entry<Thing, Resources = EngineResources> {
    */
   load(resources: Resources): Promise<Thing>;
   /** What it would run on, where that is told without loading it. @throws as `load` */
-  describe?(): Promise<string>;
+  describe?(): Promise<Description>;
 }
 
 /** An engine made of one that only predicts and the mixing coder of another one, which its detail says. */
@@ -27,6 +30,7 @@ export function lendMixing(predictor: Predictor, lender: Engine): Engine {
   return {
     name: predictor.name,
     detail: `${predictor.detail}; mixing by ${lender.name}`,
+    facts: predictor.facts,
     memory: (architecture, streams) => predictor.memory(architecture, streams),
     open: (model, streams) => predictor.open(model, streams),
     mixing: lender.mixing,
@@ -60,15 +64,15 @@ export async function selectEntry<Thing, Resources>(
   throw new ShacompError('ERR_ENGINE_UNAVAILABLE', 'no engine runs here');
 }
 
-/** An engine of a list, for people: what it runs on, or why it does not run here. */
+/** An engine of a list: what it runs on, or in a line why it does not run here. */
 export type EngineReport =
-  | {
+  | ({
       name: string;
       available: true;
       detail: string;
       /** In a page: the blocks that `auto` takes it for; undefined for none. */
       auto?: 'all' | 'many streams';
-    }
+    } & Partial<EngineFacts>)
   | { name: string; available: false; reason: string };
 
 /** Every engine of a list with what it would run on. */
@@ -79,8 +83,8 @@ export async function reportEngines(
   return Promise.all(
     list.map(async ({ name, load, describe }): Promise<EngineReport> => {
       try {
-        const detail = (await describe?.()) ?? (await load(resources)).detail;
-        return { name, available: true, detail };
+        const { detail, facts } = (await describe?.()) ?? (await load(resources));
+        return { name, available: true, detail, ...facts };
       } catch (error) {
         return { name, available: false, reason: (error as Error).message };
       }

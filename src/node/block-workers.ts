@@ -6,17 +6,17 @@ import { Worker } from 'node:worker_threads';
 import { BlockPool, type FromBlockWorker, type StartBlockPort } from '../codec/block-pool.js';
 import type { BlockWorkers } from '../codec/platform.js';
 import type { Engine } from '../engines/engine.js';
-import { isOwnEngine, wantedEngine } from './engines.js';
+import { isOwnEngine, runsInThreads, wantedEngine } from './engines.js';
 import { environment } from './env.js';
 
 /** There is none where the program is run from its source. */
 const FILE = new URL('./block-worker.js', import.meta.url);
 
-/** @param engine name of the threads' engine */
+/** @param engine name of the threads' engine, once the first one starts */
 const thread =
-  (engine: string): StartBlockPort =>
+  (engine: () => string): StartBlockPort =>
   (message, ended) => {
-    const worker = new Worker(FILE, { workerData: engine });
+    const worker = new Worker(FILE, { workerData: engine() });
     worker.on('message', (sent: FromBlockWorker) => message(sent));
     worker.on('error', ended);
     worker.on('exit', (code) => ended(new Error(`with the status ${code}`)));
@@ -36,13 +36,18 @@ const thread =
 export function blockWorkers({
   engine,
   threads,
+  chosen,
 }: {
   engine: string | Engine;
   threads?: number;
+  chosen?: () => Engine | undefined;
 }): BlockWorkers | undefined {
   if (typeof engine !== 'string' && !isOwnEngine(engine)) return undefined;
+  const name = typeof engine === 'string' ? wantedEngine(engine) : engine.name;
+  if (!runsInThreads(name)) return undefined;
   const processors = availableParallelism();
   const count = Math.min(threads ?? (Number(environment('SHACOMP_THREADS')) || processors), processors);
   if (count < 2 || !FILE.pathname.endsWith('.js') || !existsSync(fileURLToPath(FILE))) return undefined;
-  return new BlockPool(count, thread(typeof engine === 'string' ? wantedEngine(engine) : engine.name));
+  const running = () => chosen?.()?.name ?? wantedEngine(engine as string);
+  return new BlockPool(count, thread(typeof engine === 'string' ? running : () => engine.name));
 }

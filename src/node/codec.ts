@@ -7,11 +7,12 @@ import * as explainer from '../codec/explain/explain.js';
 import type { CompressOptions, DecompressOptions } from '../codec/options.js';
 import type { Platform } from '../codec/platform.js';
 import * as streams from '../codec/streams.js';
+import { selectEngineFor } from './auto.js';
 import { blockWorkers } from './block-workers.js';
 import { NODE as PLATFORM } from './platform.js';
 
-/** Node, with threads that code blocks side by side. */
-export const NODE: Platform = { ...PLATFORM, blockWorkers };
+/** Node, with threads that code blocks side by side, and engines chosen by measurements. */
+export const NODE: Platform = { ...PLATFORM, selectEngine: selectEngineFor, blockWorkers };
 
 /**
  * Compresses a source of chunks to a `.sha` file, chunk by chunk, one chunk per block. Memory is bounded by

@@ -1,4 +1,5 @@
 /** @file The engines of Node: the native one, those that run anywhere, and a GPU's. */
+import { cpus } from 'node:os';
 import type { Engine } from '../engines/engine.js';
 import {
   type EngineReport,
@@ -11,6 +12,7 @@ import { nativeEngine } from '../engines/native/engine.js';
 import { referenceEngine } from '../engines/reference/engine.js';
 import { wasmEngine } from '../engines/wasm/engine.js';
 import { environment } from './env.js';
+import { describeTfjs, tfjsEngine } from './tfjs.js';
 import { wasmModule } from './wasm-module.js';
 import { describeGpu, webgpuEngine } from './webgpu.js';
 
@@ -43,6 +45,11 @@ const NODE_ENGINES: readonly Entry<Engine>[] = [
     load: async (given) => webgpuEngine(await selectEntry(CPU_ENGINES, 'auto', given)),
     describe: describeGpu,
   },
+  {
+    name: 'tfjs',
+    load: async (given) => tfjsEngine(await selectEntry(CPU_ENGINES, 'auto', given)),
+    describe: () => describeTfjs(),
+  },
 ];
 
 /** All engines' names, fastest on a CPU first. */
@@ -70,10 +77,23 @@ const own = new WeakSet<Engine>();
 /** Whether an engine was made by {@link selectEngine}: another one of its name does the same. */
 export const isOwnEngine = (engine: Engine): boolean => own.has(engine);
 
+/** Whether several threads may have an engine each: one process has one TensorFlow, and one GPU's memory. */
+export const runsInThreads = (name: string): boolean => name !== 'tfjs';
+
 /** The name asked for; where that is 'auto', the one in SHACOMP_ENGINE, if any. */
 export const wantedEngine = (name: string): string =>
   name === 'auto' ? (environment('SHACOMP_ENGINE') ?? 'auto') : name;
 
+/** The processor, as it calls itself. */
+export const processorName = (): string => cpus()[0]?.model.trim() || process.arch;
+
 /** Every engine with what it would run on here or why it does not. */
-export const engines = (options: EngineOptions = {}): Promise<EngineReport[]> =>
-  reportEngines(NODE_ENGINES, resources(options));
+export async function describeEngines(options: EngineOptions = {}): Promise<EngineReport[]> {
+  const host = `Node.js ${process.version}, V8 ${process.versions.v8}`;
+  const reports = await reportEngines(NODE_ENGINES, resources(options));
+  return reports.map((report) => {
+    if (!report.available) return report;
+    const { device = processorName(), driver = host } = report;
+    return { ...report, device, driver };
+  });
+}

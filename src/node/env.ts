@@ -20,7 +20,7 @@ export const ENVIRONMENT = [
   {
     name: 'SHACOMP_ENGINE',
     meaning: 'engine to use where none is chosen',
-    more: '`native`, `wasm`, `reference` or `webgpu`',
+    more: '`native`, `wasm`, `reference`, `webgpu` or `tfjs`',
   },
   {
     name: 'SHACOMP_LEVEL',
@@ -37,6 +37,11 @@ export const ENVIRONMENT = [
     more:
       '`avx512`, `avx2`, `dotprod` or `baseline`, in training also `avx512bf16`; ' +
       'one that the processor lacks is refused',
+  },
+  {
+    name: 'XDG_CACHE_HOME',
+    meaning: 'folder of caches, instead of ~/.cache: measurements of engines are there',
+    more: 'in `shacomp/engines.json`',
   },
   { name: 'NO_COLOR', meaning: 'if set, nothing is coloured' },
   { name: 'SHACOMP_DEBUG', meaning: 'if set, errors come with a stack trace' },

@@ -19,7 +19,23 @@ let engine: Promise<WebGpuPredictor> | undefined;
 const models = new Map<number, IntegerModel>();
 const networks = new Map<number, CodingNetwork>();
 
+/** The Vulkan loader, which Dawn looks for on Linux; without it there is no adapter, and no word why. */
+const LOADER = 'libvulkan.so.1';
+
+/** @throws ShacompError ERR_ENGINE_UNAVAILABLE if it is not installed */
+function requireLoader(): void {
+  if (process.platform !== 'linux') return;
+  try {
+    process.dlopen({ exports: {} }, LOADER);
+  } catch (error) {
+    // it is no addon of Node's, which is said once it is loaded
+    if (/cannot open shared object file/.test((error as Error).message))
+      throw gpuUnavailable(`the Vulkan loader ${LOADER} is not installed (Debian: libvulkan1)`);
+  }
+}
+
 async function load(): Promise<GPU> {
+  requireLoader();
   try {
     const { create } = (await import(PACKAGE)) as { create(options: string[]): GPU };
     gpu ??= create([]);

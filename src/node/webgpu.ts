@@ -7,11 +7,12 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { decodeSymbol, symbolOdds } from '../codec/block/network-coder.js';
 import { checkRun, checkStreams, networkClosed } from '../engines/check.js';
 import type { Engine, Network } from '../engines/engine.js';
-import { lendMixing } from '../engines/list.js';
+import { type Description, lendMixing } from '../engines/list.js';
 import { type DeviceReport, gpuUnavailable } from '../engines/webgpu/device.js';
 import { describeDevice, networkMemory } from '../engines/webgpu/engine.js';
 import { type CodingNetwork, streamKernels } from '../engines/webgpu/streams.js';
 import { type ErrorCode, ShacompError } from '../errors.js';
+import { InTurn } from '../in-turn.js';
 import { INITIAL_BYTE, SYMBOLS } from '../model/architecture.js';
 import { encodeModel, type IntegerModel, modelImage } from '../model/sharnn.js';
 import { RangeDecoder } from '../range-coder.js';
@@ -162,7 +163,7 @@ export interface WebGpuEngine extends Engine {
 }
 
 /** What the adapter is, without a device. @throws ShacompError ERR_ENGINE_UNAVAILABLE */
-export async function describeGpu({ entry = PROCESS }: WebGpuOptions = {}): Promise<string> {
+export async function describeGpu({ entry = PROCESS }: WebGpuOptions = {}): Promise<Description> {
   const gpu = new GpuProcess(entry);
   try {
     return describeDevice(await gpu.ask<DeviceReport>({ ask: 'describe' }));
@@ -197,7 +198,7 @@ export async function webgpuEngine(lender: Engine, options: WebGpuOptions = {}):
     onFallback(`the GPU is not used any more, the ${lender.name} engine carries on: ${why}`);
   const predictor = {
     name: 'webgpu',
-    detail: describeDevice(report),
+    ...describeDevice(report),
     memory: (architecture: IntegerModel['architecture'], streams: number) =>
       networkMemory(architecture, streams, report),
     streams: streamKernels((network) => network instanceof GuardedNetwork),
@@ -271,7 +272,7 @@ class GuardedNetwork implements CodingNetwork {
   private history: Uint8Array[] = [];
   /** what is decoded, from the cold state */
   private decoder: BlockDecoder | undefined;
-  private last: Promise<unknown> = Promise.resolve();
+  private readonly inTurn = new InTurn();
 
   constructor(
     private readonly host: GpuHost,
@@ -287,12 +288,14 @@ class GuardedNetwork implements CodingNetwork {
 
   reset(): void {
     if (this.closed) throw networkClosed();
-    this.later(async () => {
-      this.history = [];
-      this.decoder = undefined;
-      if (this.spare) this.spare.reset();
-      else await this.gpu?.ask({ ask: 'reset', network: this.id });
-    }).catch(() => {});
+    this.inTurn
+      .do(async () => {
+        this.history = [];
+        this.decoder = undefined;
+        if (this.spare) this.spare.reset();
+        else await this.gpu?.ask({ ask: 'reset', network: this.id });
+      })
+      .catch(() => {});
   }
 
   step(bytes: Uint8Array, frequencies: Uint32Array): Promise<void> {
@@ -372,10 +375,12 @@ class GuardedNetwork implements CodingNetwork {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.later(async () => {
-      this.spare?.close();
-      await this.leave();
-    }).catch(() => {});
+    this.inTurn
+      .do(async () => {
+        this.spare?.close();
+        await this.leave();
+      })
+      .catch(() => {});
   }
 
   /**
@@ -386,7 +391,7 @@ class GuardedNetwork implements CodingNetwork {
     onCpu: (spare: Network) => Promise<T>,
   ): Promise<T> {
     if (this.closed) throw networkClosed();
-    return this.later(async () => {
+    return this.inTurn.do(async () => {
       if (!this.spare) {
         try {
           await this.opened;
@@ -397,12 +402,6 @@ class GuardedNetwork implements CodingNetwork {
       }
       return onCpu(this.spare!);
     });
-  }
-
-  private later<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.last.then(work, work);
-    this.last = done;
-    return done;
   }
 
   private async open(): Promise<void> {

@@ -189,12 +189,10 @@ class Run {
     await this.start();
     const before = this.elapsed;
     const started = performance.now();
-    const timers = { report: this.elapsed, checkpoint: this.elapsed, evaluate: this.elapsed };
-    const due = (timer: keyof typeof timers, period: number) => {
-      if (this.elapsed - timers[timer] < period) return false;
-      timers[timer] = this.elapsed;
-      return true;
-    };
+    const now = () => before + (performance.now() - started) / 1000;
+    const report = new Timer(set.reportSeconds, this.elapsed);
+    const evaluate = new Timer(set.evaluateSeconds, this.elapsed);
+    const checkpoint = new Timer(set.checkpointSeconds, this.elapsed);
     while (this.progress() < 1 && !set.signal?.aborted) {
       const rate = rateAt({ ...set, peak: set.rate }, this.progress());
       const { loss, norm } = network.step(this.sampler.next(), {
@@ -211,14 +209,14 @@ class Run {
       if (!Number.isFinite(loss) || !(norm < LARGEST_NORM)) throw this.diverged(rate);
       this.step++;
       this.bytes += set.batch * set.segment;
-      this.elapsed = before + (performance.now() - started) / 1000;
+      this.elapsed = now();
       this.recent.add(loss, rate, norm);
-      if (due('report', set.reportSeconds)) {
+      await report.run(now, () => {
         this.last = this.recent.take(this.elapsed, set.batch * set.segment);
         set.onReport?.(this.report());
-      }
-      if (due('evaluate', set.evaluateSeconds)) await this.evaluate();
-      if (due('checkpoint', set.checkpointSeconds)) await this.save();
+      });
+      await evaluate.run(now, () => this.evaluate());
+      await checkpoint.run(now, () => this.save());
       await setImmediate();
     }
     const stopped = this.progress() < 1;
@@ -303,6 +301,34 @@ class Run {
     if (this.evaluation) metadata.held_out_bits_per_byte = this.evaluation.mean.toFixed(4);
     await writeState(this.output, network, { step, bytes, elapsed, sampler: sampler.state });
     await writeCheckpoint(this.output, network.arch, this.averaged ? network.ema : network.weights, metadata);
+  }
+}
+
+/** The largest share of the time that goes to what a {@link Timer} runs. */
+const LARGEST_SHARE = 0.1;
+
+/**
+ * Runs something once in a period. On a machine that is busy with other things, where it may take longer than
+ * its period, the period grows, so that training gets the larger part of the time.
+ */
+export class Timer {
+  #next: number;
+
+  /** @param period seconds */
+  constructor(
+    readonly period: number,
+    start: number,
+  ) {
+    this.#next = start + period;
+  }
+
+  /** @param now the time in seconds */
+  async run(now: () => number, work: () => unknown): Promise<void> {
+    const from = now();
+    if (from < this.#next) return;
+    await work();
+    const took = now() - from;
+    this.#next = from + Math.max(this.period, took / LARGEST_SHARE);
   }
 }
 

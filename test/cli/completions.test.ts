@@ -50,7 +50,14 @@ describe.skipIf(!runs('bash'))('completions for bash', () => {
   );
 
   it('offer the values that an option takes, and shells', () => {
-    expect(offered('shacomp', '--engine', '')).toEqual(['auto', 'native', 'wasm', 'reference', 'webgpu']);
+    expect(offered('shacomp', '--engine', '')).toEqual([
+      'auto',
+      'native',
+      'wasm',
+      'reference',
+      'webgpu',
+      'tfjs',
+    ]);
     expect(offered('shacomp', 'train', '-p', 'li')).toEqual(['lite']);
     expect(offered('shacomp', 'completions', '')).toEqual(['bash', 'zsh', 'fish']);
     expect(offered('shacomp', 'help', 'tr')).toEqual(['train']);

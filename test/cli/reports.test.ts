@@ -18,7 +18,7 @@ describe('info', () => {
     expect(run).toMatchObject({ code: 0, stderr: '' });
     const out = run.stdout.toString();
     expect(out).toMatch(/^shacomp \d+\.\d+\.\d+, Node\.js v/);
-    for (const engine of ['native', 'wasm', 'reference', 'webgpu'])
+    for (const engine of ['native', 'wasm', 'reference', 'webgpu', 'tfjs'])
       expect(out).toMatch(new RegExp(`^ {2}${engine} +\\S`, 'm'));
     const { size } = statSync(join(f.models, 'lite.sharnn'));
     const line = `^ {2}lite +[0-9a-f]{16} +0\\.10 M parameters {2}${size} bytes \\([\\d.]+ KiB\\) {2}/`;
@@ -29,6 +29,7 @@ describe('info', () => {
       'wasm',
       'reference',
       'webgpu',
+      'tfjs',
     ]);
     expect(facts.models[0]).toMatchObject({ name: 'lite', bytes: size, parameters: 96640 });
   });

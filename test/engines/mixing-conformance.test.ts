@@ -1,11 +1,11 @@
 /** @file The mixing coder: the reference, native and WebAssembly give the same bits, whatever the input. */
 import { describe, expect, it } from 'vitest';
-import { interleave } from '../../src/codec/block/slices.js';
 import type { MixKernels } from '../../src/engines/engine.js';
 import { nativeEngine } from '../../src/engines/native/engine.js';
 import { LIKELIEST, MIX_PROFILES } from '../../src/engines/profiles.js';
 import { referenceMixing } from '../../src/engines/reference/mixer.js';
 import { selectEngine } from '../../src/node/engines.js';
+import { interleave } from '../../src/slices.js';
 import { decode, encode } from '../helpers/mixing.js';
 
 /** Reproducible numbers in [0, 2^32). */

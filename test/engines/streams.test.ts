@@ -5,11 +5,11 @@
 import { describe, expect, it } from 'vitest';
 import { decodeBlock, encodeBlock } from '../../src/codec/block/block.js';
 import { codedMode } from '../../src/codec/block/modes.js';
-import { stepCount } from '../../src/codec/block/slices.js';
 import { joinCodes } from '../../src/codec/block/stream-table.js';
 import { Pauses } from '../../src/codec/event-loop.js';
 import type { Engine } from '../../src/engines/engine.js';
 import { referenceEngine } from '../../src/engines/reference/engine.js';
+import { stepCount } from '../../src/slices.js';
 import { allEngines } from '../helpers/conformance.js';
 import { random } from '../helpers/fake-engine.js';
 import { lettersModel, sampleText } from '../helpers/letters-model.js';

@@ -10,6 +10,8 @@ import { RangeDecoder } from '../../dist/range-coder.js';
 const { FAKE_GPU } = process.env;
 const report = {
   name: 'a device of the tests',
+  device: 'a device of the tests',
+  driver: 'its driver',
   software: false,
   dot: 'plain',
   sharing: 'together',
@@ -51,7 +53,7 @@ function odds(network, rows, steps) {
 
 function answer({ ask, model, file, network, streams, bytes, steps, rows, codes, symbols }) {
   if (ask === 'start' && FAKE_GPU === 'crash at start') process.kill(process.pid, 'SIGKILL');
-  if (ask === 'start') return report;
+  if (ask === 'start' || ask === 'describe') return report;
   if (ask === 'model') models.set(model, parseModel(file));
   if (ask === 'open') {
     if (FAKE_GPU === 'no room')

@@ -5,11 +5,11 @@
 import { expect } from 'vitest';
 import { NetworkDecoder, NetworkEncoder } from '../../src/codec/block/network-coder.js';
 import { predictRows } from '../../src/codec/block/predict.js';
-import { stepCount } from '../../src/codec/block/slices.js';
 import { splitCodes } from '../../src/codec/block/stream-table.js';
 import { Pauses } from '../../src/codec/event-loop.js';
 import type { Engine } from '../../src/engines/engine.js';
 import type { IntegerModel } from '../../src/model/sharnn.js';
+import { stepCount } from '../../src/slices.js';
 
 /**
  * A payload made step by step, and how many bytes of code no carry can change any more after so many steps.

@@ -18,7 +18,7 @@ describe('the environment variables', () => {
     for (const entry of readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })) {
       if (!entry.name.endsWith('.ts') || entry.name === 'env.ts') continue;
       const text = readFileSync(join(entry.parentPath, entry.name), 'utf8');
-      for (const [name] of text.matchAll(/SHACOMP_[A-Z]+|NO_COLOR/g)) found.add(name);
+      for (const [name] of text.matchAll(/SHACOMP_[A-Z]+|NO_COLOR|XDG_[A-Z_]+/g)) found.add(name);
     }
     expect([...found].sort()).toEqual([...names].sort());
   });

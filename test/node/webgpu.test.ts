@@ -127,7 +127,10 @@ describe('a GPU in a process of its own', () => {
 
 describe.skipIf(!(await testGpu()))('npm’s WebGPU', () => {
   it('codes files that the CPU decodes, and the other way round; killed, it leaves the rest to the CPU', async () => {
-    expect(await describeGpu({ entry: built })).toMatch(/software/);
+    expect(await describeGpu({ entry: built })).toMatchObject({
+      detail: expect.stringMatching(/software/),
+      facts: { software: true, kernels: 'dot4I8Packed' },
+    });
     const lines: string[] = [];
     const engine = await webgpuEngine(cpu, { entry: built, onFallback: (line) => lines.push(line) });
     const letters = { model: lettersModel(), streams: 3 };

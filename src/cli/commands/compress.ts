@@ -21,7 +21,7 @@ import { inputProgress, Progress } from '../terminal/progress.js';
 export async function compressFiles(operandFiles: string[], flags: Flags): Promise<void> {
   const files = operands(operandFiles);
   checkSingleOutput(files, flags);
-  const options = await compressOptions(flags);
+  const options = await compressOptions(flags, files);
   const width = longest(files.map(displayName));
   const totals = { files: 0, before: 0, after: 0 };
   await forEachFile(

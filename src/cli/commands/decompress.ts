@@ -5,6 +5,7 @@ import { type Input, openInput, openOutput, removeInput, STANDARD, standardOutpu
 import {
   checkSingleOutput,
   codecOptions,
+  decompression,
   displayName,
   forEachFile,
   openWithTarget,
@@ -22,7 +23,7 @@ type Options = DecompressOptions & { engine: { name: string; detail: string } };
 export async function decompressFiles(operandFiles: string[], flags: Flags): Promise<void> {
   const files = operands(operandFiles);
   checkSingleOutput(files, flags);
-  const options = await codecOptions(flags);
+  const options = await codecOptions(flags, () => decompression(files, flags));
   const width = longest(files.map(displayName));
   await forEachFile(
     files,
@@ -120,7 +121,7 @@ async function peek(
 /** Decompresses files to nowhere. */
 export async function testFiles(operandFiles: string[], flags: Flags): Promise<void> {
   const files = operands(operandFiles);
-  const options = await codecOptions(flags);
+  const options = await codecOptions(flags, () => decompression(files, flags));
   const width = longest(files.map(displayName));
   await forEachFile(
     files,

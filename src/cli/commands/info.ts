@@ -3,20 +3,21 @@ import { blockMemory, streamMemory } from '../../codec/block/memory.js';
 import { CODED_MODES } from '../../codec/block/modes.js';
 import { History } from '../../codec/repeats/history.js';
 import { humanBytes } from '../../format-bytes.js';
-import { type Architecture, inspect, type Mode, models, ShacompError } from '../../index.js';
+import { type Architecture, engines, inspect, type Mode, models, ShacompError } from '../../index.js';
 import { parameterCount } from '../../model/architecture.js';
 import { shortId } from '../../model/id.js';
-import { engines, selectEngine } from '../../node/engines.js';
+import { selectEngine } from '../../node/engines.js';
 import { ENVIRONMENT, environment } from '../../node/env.js';
 import { modelFolders, readModelFile } from '../../node/models.js';
+import { version } from '../../node/version.js';
 import { openInput, STANDARD } from '../io/files.js';
 import { forEachFile, operands } from '../io/inputs.js';
 import type { Flags } from '../options.js';
+import { engineTable } from '../terminal/engines.js';
 import { bothBytes, count, percent, table } from '../terminal/format.js';
 import { verbose } from '../terminal/messages.js';
 import { printable } from '../terminal/printable.js';
 import { result, resultJson } from '../terminal/results.js';
-import { version } from '../version.js';
 
 /** What is known about a compressed file without decompressing it. */
 interface CompressedInfo {
@@ -311,12 +312,7 @@ async function describeInstallation(flags: Flags): Promise<void> {
   }
   await result(`shacomp ${version}, Node.js ${platform.node}, ${platform.platform}`);
   await result('\nengines');
-  await result(
-    table(
-      available.map((e) => [`  ${e.name}`, e.available ? e.detail : `not available: ${e.reason}`]),
-      [0, 1],
-    ),
-  );
+  await result(engineTable(available));
   await result('\nmodels');
   if (installed.length === 0) await result(`  none in ${modelFolders().join(', ')}`);
   else

@@ -5,26 +5,33 @@ import { lstat, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { isatty } from 'node:tty';
-import { modelFor } from '../../codec/strategy/levels.js';
+import { CODED_MODES } from '../../codec/block/modes.js';
+import type { EngineWork } from '../../codec/platform.js';
+import { planFor } from '../../codec/strategy/choose.js';
+import { levelSettings, modelFor, streamCount } from '../../codec/strategy/levels.js';
 import {
   type CodecOptions,
   type CompressOptions,
   type Engine,
+  inspect,
   loadModel,
   type Model,
   ShacompError,
 } from '../../index.js';
-import { selectEngine } from '../../node/engines.js';
+import { chooseEngine } from '../../node/auto.js';
+import { wantedEngine } from '../../node/engines.js';
 import { environment } from '../../node/env.js';
+import { findModel } from '../../node/models.js';
 import { systemName } from '../../node/names.js';
 import type { Flags } from '../options.js';
 import { count } from '../terminal/format.js';
-import { answer, reportError, UserError, warn } from '../terminal/messages.js';
+import { answer, detail, reportError, UserError, warn } from '../terminal/messages.js';
 import { printable } from '../terminal/printable.js';
 import { StandardOutputError } from '../terminal/results.js';
 import { STDERR, STDIN, STDOUT } from './descriptors.js';
 import {
   alreadyExists,
+  fileChunks,
   type Input,
   makeFolder,
   openInput,
@@ -46,10 +53,20 @@ export function operands(files: readonly string[]): readonly string[] {
   return [STANDARD];
 }
 
-/** Codec options from flags; the engine is chosen once for all files. */
-export async function codecOptions(flags: Flags): Promise<CodecOptions & { engine: Engine }> {
+/**
+ * Codec options from flags; the engine is chosen once for all files.
+ * @param work what is to be done, where 'auto' may be chosen for that: the reason is then told
+ */
+export async function codecOptions(
+  flags: Flags,
+  work?: () => Promise<EngineWork | undefined>,
+): Promise<CodecOptions & { engine: Engine }> {
   const threads = flags.threads || undefined;
-  const engine = await selectEngine(flags.engine, { threads });
+  const auto = wantedEngine(flags.engine) === 'auto';
+  // a limit was given with the processor's memory in mind
+  const known = auto && flags.memory === undefined ? await work?.() : undefined;
+  const { engine, why } = await chooseEngine(flags.engine, { threads, work: known });
+  if (work && why) detail(`  ${why}`);
   return { model: flags.model, engine, threads, memoryLimit: flags.memory };
 }
 
@@ -62,15 +79,87 @@ export function levelOf(flags: Flags): number | undefined {
   return Number(wanted);
 }
 
-/** Compression options from flags; the model is loaded only if they make use of one. */
+/**
+ * Compression options from flags; the model is loaded only if they make use of one.
+ * @param files what is to be compressed
+ */
 export async function compressOptions(
   flags: Flags,
+  files?: readonly string[],
 ): Promise<CompressOptions & { model: Model | undefined; engine: Engine }> {
   const { mode, blockSize, long: window, streams } = flags;
   const level = levelOf(flags);
   const source = modelFor({ level, mode, model: flags.model });
   const model = source === undefined ? undefined : await loadModel(source);
-  return { ...(await codecOptions(flags)), model, level, mode, blockSize, window, streams };
+  const work = files && (() => compression(files, flags, level, model));
+  return { ...(await codecOptions(flags, work)), model, level, mode, blockSize, window, streams };
+}
+
+/** Bytes of a file; 0 for what is none, or is not there. */
+const sizeOf = (path: string): Promise<number> =>
+  path === STANDARD
+    ? Promise.resolve(0)
+    : stat(systemName(path)).then(
+        (facts) => (facts.isFile() ? facts.size : 0),
+        () => 0,
+      );
+
+/** What compressing files asks of an engine; undefined without the network. */
+async function compression(
+  files: readonly string[],
+  { mode, streams, blockSize, verify }: Flags,
+  level: number | undefined,
+  model: Model | undefined,
+): Promise<EngineWork | undefined> {
+  const settings = levelSettings(level);
+  const plan = planFor(settings, mode ?? 'auto', streams);
+  if (!plan.mode?.network || !model) return undefined;
+  let [bytes, longest] = [0, 0];
+  for (const path of files) {
+    const size = await sizeOf(path);
+    bytes += size;
+    longest = Math.max(longest, size);
+  }
+  const length = Math.min(longest, blockSize ?? settings.blockSize);
+  return {
+    model,
+    streams: streamCount(length, plan.streams, plan.mode.maxStreams),
+    alone: !plan.mode.profile,
+    encode: bytes,
+    decode: verify ? bytes : 0,
+  };
+}
+
+/** Compressed files that are shorter are not looked into before they are decompressed. */
+const LOOKED_INTO = 2 ** 18;
+
+/** What decompressing files asks of an engine, by the longest one's first block with the network. */
+export async function decompression(files: readonly string[], flags: Flags): Promise<EngineWork | undefined> {
+  let [longest, size] = ['', 0];
+  for (const path of files) {
+    const bytes = await sizeOf(path);
+    if (bytes > size) [longest, size] = [path, bytes];
+  }
+  if (size < LOOKED_INTO) return undefined;
+  try {
+    let model: Model | undefined;
+    for await (const record of inspect(fileChunks(longest))) {
+      if (record.kind === 'model')
+        model = await findModel(
+          record.id,
+          flags.model === undefined ? undefined : await loadModel(flags.model),
+        );
+      if (record.kind !== 'block') continue;
+      const mode = CODED_MODES.find(({ name }) => name === record.mode);
+      if (!mode?.network || !model) return undefined;
+      const { streams, expanded, codedLength } = record;
+      const decode = Math.round((size * expanded) / codedLength);
+      return { model, streams, alone: !mode.profile, encode: 0, decode };
+    }
+  } catch {
+    // told when the file has its turn
+  }
+  return undefined;
 }
 
 /** Runs `work` for every file; a file that fails is reported and the next one taken. */

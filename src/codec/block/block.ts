@@ -1,11 +1,11 @@
 /** @file Codes one block: drives the network's lockstep streams and the mode's symbol coder. */
 import type { MixKernels, Network, StreamKernels } from '../../engines/engine.js';
 import { INITIAL_BYTE, SYMBOLS } from '../../model/architecture.js';
+import { placeSymbols } from '../../slices.js';
 import { inPieces, type Pauses, Portions } from '../event-loop.js';
 import type { CodedMode } from './modes.js';
 import { PLAIN_SYMBOLS, predictRows } from './predict.js';
 import { type BlockProgress, Growth } from './progress.js';
-import { placeSymbols } from './slices.js';
 import { decodeStreams, encodeStreams } from './stream-block.js';
 import { splitCodes } from './stream-table.js';
 import type { Preparable, SymbolDecoder } from './symbol-coder.js';

@@ -3,8 +3,8 @@
  */
 import type { Network } from '../../engines/engine.js';
 import { SYMBOLS } from '../../model/architecture.js';
+import { codingRows, stepCount } from '../../slices.js';
 import { type Pauses, Portions, wholeSteps } from '../event-loop.js';
-import { codingRows, stepCount } from './slices.js';
 import type { SymbolSink } from './symbol-coder.js';
 
 /** Most symbols that a network predicts at once: 4 MiB of frequencies. */

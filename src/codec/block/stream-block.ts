@@ -3,9 +3,9 @@
  * the engine's.
  */
 import type { StreamCoder } from '../../engines/engine.js';
+import { stepCount } from '../../slices.js';
 import { type Pauses, Portions } from '../event-loop.js';
 import { type BlockProgress, Growth } from './progress.js';
-import { stepCount } from './slices.js';
 import { joinCodes } from './stream-table.js';
 import { damagedBlock } from './symbol-coder.js';
 

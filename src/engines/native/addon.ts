@@ -13,12 +13,15 @@ function prebuildName(): string {
   return `${process.platform}-${process.arch}${musl ? '-musl' : ''}`;
 }
 
+/** This machine's addon within the package. */
+export const nativeAddonName = (): string => `prebuilds/${prebuildName()}/shacomp.node`;
+
 /**
  * Where this machine's addon lies, built or not: in src/ as in dist/, this file is three levels below the
  * package.
  */
 export const nativeAddonPath = (): string =>
-  fileURLToPath(new URL(`../../../prebuilds/${prebuildName()}/shacomp.node`, import.meta.url));
+  fileURLToPath(new URL(`../../../${nativeAddonName()}`, import.meta.url));
 
 /** Once it is loaded. That it failed is not remembered: the next attempt may succeed. */
 let loaded: unknown;
@@ -29,7 +32,7 @@ function load(): unknown {
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
     const [line] = String((error as Error).message).split('\n');
-    const reason = missing ? `prebuilds/${prebuildName()}/shacomp.node is not there` : line;
+    const reason = missing ? `${nativeAddonName()} is not there` : line;
     throw new ShacompError('ERR_ENGINE_UNAVAILABLE', `the native engine does not run here: ${reason}`, {
       cause: error,
     });

@@ -5,7 +5,7 @@ import type { IntegerModel } from '../../model/sharnn.js';
 import { environment } from '../../node/env.js';
 import { checkStreams } from '../check.js';
 import type { Engine } from '../engine.js';
-import { nativeAddon } from './addon.js';
+import { nativeAddon, nativeAddonName } from './addon.js';
 import { chooseIsa, type IsaLists } from './isa.js';
 import { type MixAddon, mixingOf } from './mixer.js';
 import { type NativeNetwork, openNativeNetwork } from './network.js';
@@ -59,6 +59,12 @@ export function nativeEngine(options: NativeOptions = {}): Engine {
   return {
     name: 'native',
     detail: `${ISA_NAMES[isa]}, ${threads} thread${threads === 1 ? '' : 's'}`,
+    facts: {
+      driver: `the addon ${nativeAddonName()}`,
+      kernels: ISA_NAMES[isa],
+      software: false,
+      limits: { threads },
+    },
     memory: ({ width, layers, boom, window, attention }, streams) => {
       checkStreams(streams);
       const bits = attention.reduce((sum, l) => sum + 2 ** l, 0);

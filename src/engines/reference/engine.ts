@@ -11,6 +11,7 @@ import { openReferenceNetwork, referenceMemory } from './network.js';
 export const referenceEngine: Engine = {
   name: 'reference',
   detail: 'plain TypeScript',
+  facts: { kernels: 'plain TypeScript', software: false, limits: { threads: 1 } },
   memory: referenceMemory,
   open: (model: IntegerModel, streams) => openReferenceNetwork(model, streams),
   mixing: referenceMixing,

@@ -72,9 +72,9 @@ export class Slots {
     return this.bytes[slot + 1 + node]!;
   }
 
-  update(slot: number, node: number, bit: number): void {
-    const at = slot + 1 + node;
-    this.bytes[at] = STATES.next[bit as 0 | 1][this.bytes[at]!]!;
+  /** What comes of a history with one more bit; for a node from its state when the bit was predicted. */
+  update(slot: number, node: number, state: number, bit: number): void {
+    this.bytes[slot + 1 + node] = STATES.next[bit as 0 | 1][state]!;
   }
 
   runByte(slot: number): number {
@@ -95,6 +95,9 @@ export class Slots {
     }
   }
 }
+
+/** Q16: a weight set learns from the bits whose probability it had wrong by at least this, 1/256. */
+const LEAST_MISS = 256;
 
 /**
  * Gated logistic mixing. Each set of weights is a table of rows; one row of each set is chosen by a small
@@ -154,8 +157,9 @@ export class Mixer {
   update(bit: number, rate: number): void {
     const limit = 8 * 2 ** 26 - 1;
     for (let set = 0; set < this.#rows.length; set++) {
-      const error = ((bit * 65536 - squash(this.logits[set]!)) * rate) >> 12;
-      if (error === 0) continue;
+      const miss = bit * 65536 - squash(this.logits[set]!);
+      if (Math.abs(miss) < LEAST_MISS) continue;
+      const error = (miss * rate) >> 12;
       const w = this.#chosen[set]!;
       for (let i = 0; i < w.length; i++) {
         const v = w[i]! + ((this.x[i]! * error + 8) >> 4);

@@ -152,6 +152,8 @@ interface Byte {
   readonly first: number[];
   /** by context: whether it has been met before */
   readonly seen: boolean[];
+  /** by context: the byte that its slot has last seen, and how often in a row; before this byte */
+  runs: { readonly byte: number; readonly count: number }[];
   /** by context: the slot of the current nibble */
   slots: number[];
   /** a one, then the bits so far */
@@ -163,6 +165,8 @@ interface Byte {
 interface Inputs {
   /** node of the bit in the slots' binary trees */
   readonly node: number;
+  /** by context: its bit history at the node */
+  readonly states: readonly number[];
   /** of orders 1 to 6, how many have seen this bit's context */
   readonly hits: number;
   /** of orders 2 to 6, how many have a run that agrees with the bits so far */
@@ -401,6 +405,7 @@ class Model {
       matchClasses: stream.matches.map(({ length, misses }) => matchClass(length, misses)),
       first: [],
       seen: [],
+      runs: [],
       slots: [],
       c0: 1,
       bitIndex: 0,
@@ -417,6 +422,8 @@ class Model {
         byte.first[i] = slots.find(slots.line(hashes[i]!), hashes[i]!);
         byte.seen[i] = slots.runCount(byte.first[i]!) !== 0;
       }
+      // Only now: finding a slot may have cleared one that was found before.
+      byte.runs = byte.first.map((slot) => ({ count: slots.runCount(slot), byte: slots.runByte(slot) }));
       byte.slots = byte.first;
     } else if (byte.bitIndex === 4) {
       byte.slots = byte.first.map((first, i) =>
@@ -442,12 +449,13 @@ class Model {
   }
 
   /** Inputs of the bit histories and, with the full profile, of the runs. */
-  #gatherHistories(byte: Byte): Pick<Inputs, 'hits' | 'runHits' | 'runIndex'> {
+  #gatherHistories(byte: Byte): Pick<Inputs, 'states' | 'hits' | 'runHits' | 'runIndex'> {
     const { full, contexts } = this.#profile;
     const { c0, bitIndex } = byte;
     const { x } = this.#mixer;
     const slots = this.#slots;
     const node = slotNode(byte);
+    const states: number[] = [];
     const runIndex: number[] = [];
     let hits = 0;
     let runHits = 0;
@@ -455,6 +463,7 @@ class Model {
     for (let i = 0; i < contexts; i++) {
       const state = slots.state(byte.slots[i]!, node);
       const p = probability(this.#stateMaps[i]![state]!);
+      states[i] = state;
       if (i < 6 && state !== 0) hits++;
       if (!full) {
         x[n++] = stretch(p);
@@ -464,9 +473,8 @@ class Model {
       x[n++] = logit;
       x[n++] = state ? (p - 32768) >> 6 : 0;
       x[n++] = STATES.zeros[state] === 0 || STATES.ones[state] === 0 ? logit : 0; // only one bit value so far
-      const slot = byte.first[i]!;
-      const count = slots.runCount(slot);
-      const bit = count === 0 ? undefined : nextBit(slots.runByte(slot), c0, bitIndex);
+      const { count, byte: expected } = byte.runs[i]!;
+      const bit = count === 0 ? undefined : nextBit(expected, c0, bitIndex);
       runIndex[i] = 0;
       if (bit !== undefined) {
         runIndex[i] = (runClass(count) * 8 + bitIndex) * 2 + bit;
@@ -474,7 +482,7 @@ class Model {
       }
       x[n++] = bit === undefined ? 0 : stretch(probability(this.#runMaps[i]![runIndex[i]!]!));
     }
-    return { hits, runHits, runIndex };
+    return { states, hits, runHits, runIndex };
   }
 
   /** Inputs of the matches, from x[n] on. A match that has mispredicted a bit of the byte is left out. */
@@ -574,16 +582,15 @@ class Model {
   }
 
   /** Everything that has predicted the bit learns from it. */
-  #update(byte: Byte, { node, runIndex, matchIndex }: Inputs, bit: number): void {
+  #update(byte: Byte, { node, states, runIndex, matchIndex }: Inputs, bit: number): void {
     for (const i of [1, 2, 3]) this.#maps[i]!.update(bit);
     this.#last.update(bit, 512);
     // Normalized LMS: divide the step by the energy of the inputs, or many certain inputs overshoot together.
     const energy = this.#profile.full ? this.#mixer.energy() : 0;
     this.#mixer.update(bit, Math.floor((byte.rate * 16000) / (1000 + energy)));
     for (let i = 0; i < byte.slots.length; i++) {
-      const slot = byte.slots[i]!;
-      adapt(this.#stateMaps[i]!, this.#slots.state(slot, node), bit, 1023);
-      this.#slots.update(slot, node, bit);
+      adapt(this.#stateMaps[i]!, states[i]!, bit, 1023);
+      this.#slots.update(byte.slots[i]!, node, states[i]!, bit);
       if (runIndex[i]) adapt(this.#runMaps[i]!, runIndex[i]!, bit, 1023);
     }
     for (let k = 0; k < matchIndex.length; k++)
@@ -615,7 +622,7 @@ class Model {
     if (slots.runCount(first) === 0 || last >> 4 !== (c0 & 15)) return;
     for (let k = 3, node = 1; k >= 0; k--) {
       const bit = (last >> k) & 1;
-      slots.update(slot, node, bit);
+      slots.update(slot, node, 0, bit);
       node = (node << 1) | bit;
     }
   }

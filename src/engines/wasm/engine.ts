@@ -47,6 +47,7 @@ export async function wasmEngine(source: WebAssembly.Module | Uint8Array<ArrayBu
   return {
     name: 'wasm',
     detail: `WebAssembly ${simdOf(module)}, 1 thread`,
+    facts: { kernels: simdOf(module), software: false, limits: { threads: 1 } },
     memory: (architecture, streams) => {
       checkStreams(streams);
       measuring ??= new WasmHeap(module);

@@ -17,6 +17,10 @@ export const gpuUnavailable = (why: string, cause?: unknown) =>
 export interface DeviceReport {
   /** vendor, architecture and description, as far as the platform tells them */
   name: string;
+  /** vendor, architecture and the device's own name */
+  device: string;
+  /** as the driver calls itself; empty where it does not */
+  driver: string;
   /** a processor that plays a GPU, not worth choosing */
   software: boolean;
   dot: DotKernel;
@@ -63,6 +67,8 @@ interface MoreInfo {
   }>;
 }
 
+const NAMELESS = 'a device that does not say its name';
+
 function reportOf(
   gpu: GPU,
   adapter: GPUAdapter,
@@ -74,7 +80,9 @@ function reportOf(
     info.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|basic render/i.test(words.join(' '));
   const has = gpu.wgslLanguageFeatures?.has('packed_4x8_integer_dot_product') ?? false;
   return {
-    name: words.join(' ') || 'a device that does not say its name',
+    name: words.join(' ') || NAMELESS,
+    device: [info.vendor, info.architecture, info.device].filter(Boolean).join(' ') || NAMELESS,
+    driver: info.description,
     software,
     sharing: sharing ?? (software ? 'alone' : 'together'),
     dot: dot ?? (has ? 'dot4I8Packed' : 'plain'),

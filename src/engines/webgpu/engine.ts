@@ -1,15 +1,16 @@
 /** @file The WebGPU engine: networks on a GPU, of Node's or of the browser's WebGPU. It only predicts. */
 import { ShacompError } from '../../errors.js';
 import { humanBytes } from '../../format-bytes.js';
+import { InTurn } from '../../in-turn.js';
 import { type Architecture, INITIAL_BYTE, SYMBOLS } from '../../model/architecture.js';
 import type { Model } from '../../model/model.js';
 import { type IntegerModel, modelImage } from '../../model/sharnn.js';
 import { checkRun, checkStreams, networkClosed } from '../check.js';
-import type { Predictor } from '../engine.js';
+import type { Engine, Predictor } from '../engine.js';
+import { computesRight } from '../self-check.js';
 import { type Device, type DeviceOptions, type DeviceReport, gpuUnavailable, openDevice } from './device.js';
 import { DECODED_STEPS, networkPlan, type PartPlan } from './layout.js';
 import { NetworkPart, type Results } from './network.js';
-import { computesRight } from './self-check.js';
 import { allEnd, type CodingNetwork, streamKernels, usedCode } from './streams.js';
 
 export interface WebGpuPredictor extends Predictor {
@@ -98,7 +99,7 @@ export async function webgpuPredictor(gpu: GPU, options: DeviceOptions = {}): Pr
   }
   return {
     name: 'webgpu',
-    detail: describeDevice(report),
+    ...describeDevice(report),
     report,
     memory: (architecture, streams) => networkMemory(architecture, streams, report),
     open,
@@ -107,13 +108,28 @@ export async function webgpuPredictor(gpu: GPU, options: DeviceOptions = {}): Pr
   };
 }
 
-/** What a device is, its kernels and its limits, in one line. */
-export const describeDevice = ({ name, software, dot, sharing, maxStorageBufferBindingSize }: DeviceReport) =>
-  [
-    `${name}${software ? ' (software: slower than the CPU engines)' : ''}`,
-    `${dot === 'plain' ? 'plain products' : dot}${sharing === 'together' ? ' in tiles' : ''}`,
-    `buffers up to ${humanBytes(maxStorageBufferBindingSize)}`,
-  ].join(', ');
+const kernelsOf = ({ dot, sharing }: DeviceReport) =>
+  `${dot === 'plain' ? 'plain products' : dot}${sharing === 'together' ? ' in tiles' : ''}`;
+
+/** What a device is, its kernels and its limits: in one line, and in parts. */
+export function describeDevice(report: DeviceReport): Pick<Engine, 'detail' | 'facts'> {
+  const { name, device, driver, software, matrices, maxBufferSize, maxStorageBufferBindingSize } = report;
+  const unused = matrices.length > 0 ? `; subgroup matrices are there, unused: ${matrices.join(', ')}` : '';
+  return {
+    detail: [
+      `${name}${software ? ' (software: slower than the CPU engines)' : ''}`,
+      kernelsOf(report),
+      `buffers up to ${humanBytes(maxStorageBufferBindingSize)}`,
+    ].join(', '),
+    facts: {
+      device,
+      driver,
+      kernels: kernelsOf(report) + unused,
+      software,
+      limits: { maxStorageBufferBindingSize, maxBufferSize },
+    },
+  };
+}
 
 class WebGpuNetwork implements CodingNetwork {
   private readonly parts: Promise<{ device: Device; parts: NetworkPart[] }>;
@@ -121,8 +137,7 @@ class WebGpuNetwork implements CodingNetwork {
   /** of a decoder: what the next step is fed, and the decoders' words, for each part */
   private fed: Uint8Array[] = [];
   private coders: Uint32Array[] = [];
-  /** what was asked last: requests are done one after the other */
-  private last: Promise<unknown> = Promise.resolve();
+  private readonly inTurn = new InTurn();
 
   constructor(
     private readonly shared: SharedDevice,
@@ -147,9 +162,11 @@ class WebGpuNetwork implements CodingNetwork {
 
   reset(): void {
     if (this.closed) throw networkClosed();
-    this.later(async () => {
-      for (const part of (await this.parts).parts) part.reset();
-    }).catch(() => {});
+    this.inTurn
+      .do(async () => {
+        for (const part of (await this.parts).parts) part.reset();
+      })
+      .catch(() => {});
   }
 
   step(bytes: Uint8Array, frequencies: Uint32Array): Promise<void> {
@@ -159,17 +176,17 @@ class WebGpuNetwork implements CodingNetwork {
   run(bytes: Uint8Array, steps: number, frequencies: Uint32Array): Promise<void> {
     if (this.closed) throw networkClosed();
     checkRun(this.streams, bytes, steps, frequencies);
-    return this.later(() => this.guarded((parts) => this.runParts(parts, bytes, steps, 0, frequencies)));
+    return this.inTurn.do(() => this.guarded((parts) => this.runParts(parts, bytes, steps, 0, frequencies)));
   }
 
   odds(rows: Uint8Array, steps: number, odds: Uint16Array): Promise<void> {
     if (this.closed) throw networkClosed();
-    return this.later(() => this.guarded((parts) => this.runParts(parts, rows, steps, 1, odds)));
+    return this.inTurn.do(() => this.guarded((parts) => this.runParts(parts, rows, steps, 1, odds)));
   }
 
   startDecoding(codes: readonly Uint8Array[], symbols: readonly number[]): Promise<void> {
     if (this.closed) throw networkClosed();
-    return this.later(() =>
+    return this.inTurn.do(() =>
       this.guarded(async (parts) => {
         let first = 0;
         this.fed = [];
@@ -187,7 +204,7 @@ class WebGpuNetwork implements CodingNetwork {
   decode(steps: number): Promise<{ rows: Uint8Array; used: number }> {
     if (this.closed) throw networkClosed();
     const { streams } = this;
-    return this.later(() =>
+    return this.inTurn.do(() =>
       this.guarded(async (parts) => {
         const rows = new Uint8Array(steps * streams);
         let first = 0;
@@ -210,23 +227,19 @@ class WebGpuNetwork implements CodingNetwork {
   }
 
   ends(): Promise<boolean> {
-    return this.later(async () => this.coders.every(allEnd));
+    return this.inTurn.do(async () => this.coders.every(allEnd));
   }
 
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.later(async () => {
-      const { parts } = await this.parts;
-      for (const part of parts) part.close();
-      this.shared.give();
-    }).catch(() => {});
-  }
-
-  private later<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.last.then(work, work);
-    this.last = done;
-    return done;
+    this.inTurn
+      .do(async () => {
+        const { parts } = await this.parts;
+        for (const part of parts) part.close();
+        this.shared.give();
+      })
+      .catch(() => {});
   }
 
   /** @throws ShacompError ERR_ENGINE_UNAVAILABLE if the device fails, ERR_MEMORY_LIMIT */

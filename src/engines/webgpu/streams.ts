@@ -3,8 +3,8 @@
  * a whole: nothing comes back but bytes. Of an encoder the device gives the probabilities of the bits, 16
  * bytes for each byte, and the host, which can put bytes one behind the other, has the range coders.
  */
-import { INITIAL_BYTE } from '../../model/architecture.js';
 import { codeEnds, RangeEncoder } from '../../range-coder.js';
+import { codingRows, placeSymbols, streamLengths } from '../../slices.js';
 import type { Network, StreamCoder, StreamKernels } from '../engine.js';
 import { CODER } from './kernels.js';
 import { CODER_WORDS } from './layout.js';
@@ -29,19 +29,6 @@ export interface CodingNetwork extends Network {
   /** Whether all codes are exactly those of what was decoded. */
   ends(): Promise<boolean>;
 }
-
-/** Bytes of each stream of a block: the longer ones come first. */
-export const streamLengths = (length: number, streams: number): number[] =>
-  Array.from({ length: streams }, (_, k) => Math.floor(length / streams) + Number(k < length % streams));
-
-/** Where each stream begins in its block. */
-const streamStarts = (lengths: readonly number[]): number[] => {
-  let at = 0;
-  return lengths.map((length) => {
-    at += length;
-    return at - length;
-  });
-};
 
 /** Bytes of code that decoders have used, by their words; Infinity if one of them is damaged. */
 export function usedCode(coders: Uint32Array): number {
@@ -80,7 +67,6 @@ export const streamKernels = (own: (network: Network) => network is CodingNetwor
 class Encoder implements StreamCoder<Uint8Array[]> {
   private readonly coders: RangeEncoder[];
   private readonly lengths: number[];
-  private readonly starts: number[];
   private step = 0;
 
   constructor(
@@ -89,7 +75,6 @@ class Encoder implements StreamCoder<Uint8Array[]> {
   ) {
     const { streams } = network;
     this.lengths = streamLengths(block.length, streams);
-    this.starts = streamStarts(this.lengths);
     this.coders = this.lengths.map(() => new RangeEncoder(block.length));
     network.reset();
   }
@@ -116,15 +101,9 @@ class Encoder implements StreamCoder<Uint8Array[]> {
   close(): void {}
 
   private async encode(steps: number): Promise<void> {
-    const { network, block, lengths, starts } = this;
+    const { network, block, lengths } = this;
     const { streams } = network;
-    const rows = new Uint8Array((steps + 1) * streams).fill(INITIAL_BYTE);
-    for (let t = 0; t <= steps; t++) {
-      const symbol = this.step + t - 1;
-      if (symbol < 0) continue;
-      for (let k = 0; k < streams && symbol < lengths[k]; k++)
-        rows[t * streams + k] = block[starts[k] + symbol];
-    }
+    const rows = codingRows(block, streams, this.step, this.step + steps);
     const odds = new Uint16Array(steps * streams * 8);
     await network.odds(rows, steps, odds);
     for (let t = 0; t < steps; t++)
@@ -138,7 +117,6 @@ class Encoder implements StreamCoder<Uint8Array[]> {
 }
 
 class Decoder implements StreamCoder<Uint8Array<ArrayBuffer>> {
-  private readonly lengths: number[];
   private readonly started: Promise<void>;
   /** steps x S bytes each */
   private readonly decoded: Uint8Array[] = [];
@@ -148,8 +126,7 @@ class Decoder implements StreamCoder<Uint8Array<ArrayBuffer>> {
     codes: readonly Uint8Array[],
     private readonly length: number,
   ) {
-    this.lengths = streamLengths(length, network.streams);
-    this.started = network.startDecoding(codes, this.lengths);
+    this.started = network.startDecoding(codes, streamLengths(length, network.streams));
     this.started.catch(() => {}); // told to whoever advances
   }
 
@@ -164,11 +141,12 @@ class Decoder implements StreamCoder<Uint8Array<ArrayBuffer>> {
     if (!(await this.network.ends())) return undefined;
     const block = new Uint8Array(this.length);
     const { streams } = this.network;
-    const starts = streamStarts(this.lengths);
     let step = 0;
-    for (const rows of this.decoded)
-      for (let at = 0; at < rows.length; at += streams, step++)
-        for (let k = 0; k < streams && step < this.lengths[k]; k++) block[starts[k] + step] = rows[at + k];
+    for (const rows of this.decoded) {
+      // in the last row only the longer streams have a byte
+      placeSymbols(block, streams, rows.subarray(0, this.length - step * streams), step);
+      step += rows.length / streams;
+    }
     return block;
   }
 

@@ -1,6 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { codingRows, interleave, placeSymbols, stepCount } from '../../../src/codec/block/slices.js';
-
 import { ByteReader } from '../../../src/codec/container/byte-reader.js';
 import { ContainerReader, type ContainerRecord } from '../../../src/codec/container/container.js';
 import { MAX_STREAMS } from '../../../src/codec/container/format.js';
@@ -14,6 +12,7 @@ import {
   inspect,
   ShacompError,
 } from '../../../src/index.js';
+import { codingRows, interleave, placeSymbols, stepCount } from '../../../src/slices.js';
 import { collect, join } from '../../helpers/collect.js';
 import { fakeEngine, fakeModel, likelyBytes } from '../../helpers/fake-engine.js';
 

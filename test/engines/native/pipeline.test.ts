@@ -6,7 +6,6 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decodeBlock, encodeBlock } from '../../../src/codec/block/block.js';
 import { codedMode } from '../../../src/codec/block/modes.js';
-import { interleave } from '../../../src/codec/block/slices.js';
 import { Pauses } from '../../../src/codec/event-loop.js';
 import type { Engine, MixKernels, Network } from '../../../src/engines/engine.js';
 import { nativeAddon } from '../../../src/engines/native/addon.js';
@@ -19,6 +18,7 @@ import { ShacompError } from '../../../src/errors.js';
 import { INITIAL_BYTE, SYMBOLS } from '../../../src/model/architecture.js';
 import { parseModel } from '../../../src/model/sharnn.js';
 import { selectEngine } from '../../../src/node/engines.js';
+import { interleave } from '../../../src/slices.js';
 import { sampleText } from '../../helpers/letters-model.js';
 import { randomBytes, randomSource } from '../../helpers/random-model.js';
 

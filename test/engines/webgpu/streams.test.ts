@@ -6,6 +6,7 @@ import { networkPlan } from '../../../src/engines/webgpu/layout.js';
 import { compress, decompress } from '../../../src/index.js';
 import { PRESETS } from '../../../src/model/architecture.js';
 import { selectEngine } from '../../../src/node/engines.js';
+import { placeSymbols, streamLengths } from '../../../src/slices.js';
 import { expectSame } from '../../helpers/conformance.js';
 import { randomBytes, randomModel } from '../../helpers/random-model.js';
 import { testGpu } from '../../helpers/webgpu.js';
@@ -107,26 +108,19 @@ describe.skipIf(!gpu)('blocks of the network alone, on the device', () => {
 /** Bytes of which every stream's are often the ones that the network finds likely. */
 async function likely(length: number, streams: number): Promise<Uint8Array> {
   const network = cpu.open(model, streams);
-  const lengths = Array.from(
-    { length: streams },
-    (_, k) => Math.floor(length / streams) + Number(k < length % streams),
-  );
+  const [steps] = streamLengths(length, streams);
   const data = new Uint8Array(length);
   const noise = randomBytes(length, 9);
   let row = new Uint8Array(streams).fill(10);
   const frequencies = new Uint32Array(streams * 256);
-  for (let t = 0; t < lengths[0]; t++) {
+  for (let t = 0; t < steps; t++) {
     await network.step(row, frequencies);
     row = Uint8Array.from(row, (_, k) => {
       const of = frequencies.subarray(k * 256, (k + 1) * 256);
       const index = t * streams + k;
       return noise[index % length] < 40 ? noise[(index + 1) % length] : of.indexOf(Math.max(...of));
     });
-    let start = 0;
-    for (let k = 0; k < streams; k++) {
-      if (t < lengths[k]) data[start + t] = row[k];
-      start += lengths[k];
-    }
+    placeSymbols(data, streams, row.subarray(0, length - t * streams), t);
   }
   network.close();
   return data;

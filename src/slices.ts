@@ -1,5 +1,5 @@
 /** @file How a block is cut into streams that advance together, one byte each per step. */
-import { INITIAL_BYTE } from '../../model/architecture.js';
+import { INITIAL_BYTE } from './model/architecture.js';
 
 /** Number of steps in which `streams` streams hold `length` bytes. */
 export function stepCount(length: number, streams: number): number {
@@ -13,6 +13,13 @@ export function stepCount(length: number, streams: number): number {
 export function streamStart(length: number, streams: number, k: number): number {
   return k * Math.floor(length / streams) + Math.min(k, length % streams);
 }
+
+/** Bytes of every stream: whoever codes a stream by itself asks for these. */
+export const streamLengths = (length: number, streams: number): number[] =>
+  Array.from(
+    { length: streams },
+    (_, k) => streamStart(length, streams, k + 1) - streamStart(length, streams, k),
+  );
 
 /**
  * Rows `from` to `to` (included) of a block in coding order, one byte per stream each. Row 0 is what the

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { openReferenceNetwork } from '../../../src/engines/reference/network.js';
-import { CHECK_RUNS, checkModel, checksumOf, computesRight } from '../../../src/engines/webgpu/self-check.js';
-import { randomModel } from '../../helpers/random-model.js';
+import { openReferenceNetwork } from '../../src/engines/reference/network.js';
+import { CHECK_RUNS, checkModel, checksumOf, computesRight } from '../../src/engines/self-check.js';
+import { randomModel } from '../helpers/random-model.js';
 
 describe('the self-check of a device', () => {
   it.each(CHECK_RUNS)('expects what the reference computes, $streams streams', async (run) => {

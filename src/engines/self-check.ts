@@ -1,11 +1,11 @@
 /**
- * @file What a device must compute right before anything is trusted to it: a small model whose results are
- * known.
+ * @file What a device or a library must compute right before anything is trusted to it: a small model whose
+ * results are known.
  */
-import { crc32 } from '../../crc32.js';
-import { SYMBOLS } from '../../model/architecture.js';
-import { encodeModel, type IntegerMatrix, type IntegerModel, parseModel } from '../../model/sharnn.js';
-import type { Network } from '../engine.js';
+import { crc32 } from '../crc32.js';
+import { SYMBOLS } from '../model/architecture.js';
+import { encodeModel, type IntegerMatrix, type IntegerModel, parseModel } from '../model/sharnn.js';
+import type { Network } from './engine.js';
 
 /**
  * Runs of the check: streams, steps at once and then one by one. They take every kernel that a device has.

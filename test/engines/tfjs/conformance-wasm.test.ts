@@ -1,0 +1,9 @@
+import { lendMixing } from '../../../src/engines/list.js';
+import { selectEngine } from '../../../src/node/engines.js';
+import { networkSuite } from '../../helpers/network-suite.js';
+import { tfjsOn } from '../../helpers/tensorflow.js';
+
+const judge = await selectEngine('wasm');
+networkSuite([{ label: 'TensorFlow.js, WebAssembly', engine: lendMixing(await tfjsOn('wasm'), judge) }], {
+  judge,
+});
