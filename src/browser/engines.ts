@@ -65,7 +65,7 @@ function gpuEngine() {
 export const selectEngine = (name: string): Promise<Engine> =>
   name === 'auto' ? cpuEngine() : selectEntry(ENGINES, name, resources);
 
-/** Streams from which on a GPU is used for blocks of the network alone: its every step is one for all of them. */
+/** Streams from which on a GPU is used for blocks of the network alone: it does a step of all in one. */
 const MANY_STREAMS = 64;
 
 let real: Promise<boolean> | undefined;

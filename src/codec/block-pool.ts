@@ -1,4 +1,4 @@
-/** @file Workers that code blocks side by side, whatever the platform's workers are: one job each at a time. */
+/** @file Workers that code blocks side by side, one job each at a time, whatever the platform calls them. */
 import { type ErrorCode, ShacompError } from '../errors.js';
 import { hex } from '../model/id.js';
 import type { Model } from '../model/model.js';

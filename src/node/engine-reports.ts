@@ -1,6 +1,7 @@
 /** @file `engines()`: what engines run on here, and how fast they were measured to be. */
 import type { ModelSource } from '../codec/platform.js';
 import type { EngineReport } from '../engines/list.js';
+import { ShacompError } from '../errors.js';
 import { measuredOn } from './auto.js';
 import { describeEngines, type EngineOptions, selectEngine } from './engines.js';
 import { measureStreams } from './measure.js';
@@ -44,16 +45,21 @@ export async function engines(options: EnginesOptions = {}): Promise<MeasuredEng
 }
 
 async function measureAll(
-  reports: readonly EngineReport[],
+  reports: EngineReport[],
   { models = MEASURED_MODELS, streams = MEASURED_STREAMS, threads }: EnginesOptions,
 ): Promise<Measurement[]> {
   const loaded = await Promise.all(models.map((source) => loadModel(source)));
   const all: Measurement[] = [];
   // one after the other: each has the machine to itself
-  for (const report of reports) {
+  for (const [i, report] of reports.entries()) {
     if (!report.available) continue;
     const begin = performance.now();
-    const engine = await selectEngine(report.name, { threads });
+    const engine = await selectEngine(report.name, { threads }).catch((error) => {
+      if (!(error instanceof ShacompError) || error.code !== 'ERR_ENGINE_UNAVAILABLE') throw error;
+      // described without being loaded, and does not run
+      reports[i] = { name: report.name, available: false, reason: error.message };
+    });
+    if (!engine) continue;
     const seconds = (performance.now() - begin) / 1000;
     for (const model of loaded)
       for (const [count, rates] of await measureStreams(engine, model, streams, seconds))

@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import type { Engine } from '../engines/engine.js';
 import { type Description, lendMixing } from '../engines/list.js';
-import { type TfjsPredictor, tfjsPredictor, tfjsUnavailable } from '../engines/tfjs/engine.js';
+import { KERNELS, type TfjsPredictor, tfjsPredictor, tfjsUnavailable } from '../engines/tfjs/engine.js';
 import type { TensorFlow } from '../engines/tfjs/tensorflow.js';
 
 /** Names that compilers do not look up: none needs to be there. The fastest first. */
@@ -43,9 +43,13 @@ function findPackage({ find }: Packages): string {
  * What the engine would run on, without loading it: TensorFlow takes seconds, and writes to the terminal.
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE if no package is installed
  */
-export const describeTfjs = async (packages = INSTALLED): Promise<Description> => ({
-  detail: `${findPackage(packages)}, which is loaded and checked when the engine is asked for`,
-});
+export async function describeTfjs(packages = INSTALLED): Promise<Description> {
+  const name = findPackage(packages);
+  return {
+    detail: `${name}, which is loaded and checked when the engine is asked for`,
+    facts: { device: 'known when it is loaded', driver: name, kernels: KERNELS, software: false, limits: {} },
+  };
+}
 
 /** @throws ShacompError ERR_ENGINE_UNAVAILABLE if it does not load */
 async function load(packages: Packages, name: string): Promise<TensorFlow> {

@@ -1,4 +1,4 @@
-/** @file The page and the library in Firefox: that they work there at all. Chromium's tests go into detail. */
+/** @file The page and the library in Firefox: that they work there. Chromium's tests go into detail. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

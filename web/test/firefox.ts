@@ -140,7 +140,7 @@ export class Firefox {
       const text = this.#received.subarray(colon + 1, colon + 1 + length).toString();
       this.#received = this.#received.subarray(colon + 1 + length);
       const message = JSON.parse(text);
-      // the first one only says who speaks
+      // the first one only names the program
       if (!Array.isArray(message)) continue;
       const [, id, error, result] = message as [number, number, { message: string } | null, unknown];
       const { resolve, reject } = this.#waiting.get(id)!;

@@ -1,4 +1,4 @@
-/** @file Self-contained pages in Chromium: an explanation, and a training run with its text before and after. */
+/** @file Self-contained pages in Chromium: an explanation; a training run, its text before and after. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

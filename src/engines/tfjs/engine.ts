@@ -65,11 +65,24 @@ class Models {
   }
 }
 
-function describe(tf: TensorFlow, name: string): string {
+/** What computes, whatever the backend. */
+export const KERNELS = 'whole numbers in float32 tensors';
+
+function describe(tf: TensorFlow, name: string): Pick<Predictor, 'detail' | 'facts'> {
   const version = tf.version?.tfjs;
-  const { isUsingGpuDevice } = tf.backend();
-  const where = isUsingGpuDevice === undefined ? '' : isUsingGpuDevice ? ' on a GPU' : ' without a GPU';
-  return `${name}${version ? ` ${version}` : ''}, backend ${tf.getBackend()}${where}`;
+  const { isUsingGpuDevice: gpu } = tf.backend();
+  const where = gpu === undefined ? '' : gpu ? ' on a GPU' : ' without a GPU';
+  const driver = `${name}${version ? ` ${version}` : ''}, backend ${tf.getBackend()}`;
+  return {
+    detail: `${driver}${where}`,
+    facts: {
+      device: gpu ? 'a GPU of CUDA' : undefined,
+      driver,
+      kernels: KERNELS,
+      software: false,
+      limits: {},
+    },
+  };
 }
 
 /**
@@ -112,7 +125,7 @@ export async function tfjsPredictor(tf: TensorFlow, name = 'TensorFlow.js'): Pro
     models.dispose();
     arithmetic.close();
   };
-  const detail = describe(tf, name);
+  const description = describe(tf, name);
   let right: boolean;
   try {
     right = await computesRight(open);
@@ -122,8 +135,8 @@ export async function tfjsPredictor(tf: TensorFlow, name = 'TensorFlow.js'): Pro
   }
   if (!right) {
     close();
-    throw tfjsUnavailable(`${detail} computes wrong numbers; use another backend or engine`);
+    throw tfjsUnavailable(`${description.detail} computes wrong numbers; use another backend or engine`);
   }
   models.dispose();
-  return { name: 'tfjs', detail, memory: networkMemory, open, close };
+  return { name: 'tfjs', ...description, memory: networkMemory, open, close };
 }
