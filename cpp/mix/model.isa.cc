@@ -154,7 +154,7 @@ struct Mixer {
   int32_t logit[SETS];
   int32_t* chosen[SETS];
 
-  /** @tparam LEARNS whether the row is used from now on; else one that is not yet is read as it would begin */
+  /** @tparam LEARNS whether the row is used from now on; else a new one is read as it would begin */
   template <bool LEARNS>
   void choose(int set, int32_t* table, uint8_t* used, uint32_t row) {
     int32_t* w = table + static_cast<size_t>(row) * N;
@@ -894,7 +894,7 @@ struct Coder {
 
   /**
    * Finds the likeliest values of a byte as predicted before its first bit: nothing is learned, and nothing
-   * made room for, on the way. Takes a copy of the byte: of one that is coded no address leaves the registers.
+   * made room for, on the way. The byte is a copy, so that the one that is coded can stay in registers.
    */
   __attribute__((noinline)) void foresee(Byte byte, const Slots& slots, uint8_t* symbols, uint16_t* chances) {
     Likeliest found;
@@ -905,7 +905,7 @@ struct Coder {
     }
   }
 
-  /** Goes on with the bits of a byte, the likelier one first, as long as what is left of its chance may count. */
+  /** Goes on with the bits of a byte, the likelier one first, while what is left of its chance may count. */
   void look_ahead(const Byte& byte, const Slots& slots, uint32_t chance, Likeliest& found) {
     if (byte.bit_index == 8) return found.add(static_cast<uint8_t>(byte.c0), chance);
     Inputs inputs;

@@ -262,8 +262,8 @@ function asJson({ name, explanation: e, cutFrom, trials, advice }: Found) {
 }
 
 /**
- * A row for every byte: offset, byte, bits as coded, of the contexts, of the network, who won, likeliest bytes
- * by the network and by what codes.
+ * A row for every byte: offset, byte, bits as coded, of the contexts, of the network, who won, likeliest
+ * bytes by the network and by what codes.
  */
 async function writeTsv(e: Explanation): Promise<void> {
   const columns = ['offset', 'byte', 'coded', 'contexts', 'network', 'won', 'likeliest', 'codedLikeliest'];

@@ -28,8 +28,8 @@ export interface ExplainOptions extends Omit<CompressOptions, 'size' | 'onProgre
    */
   onProgress?: (done: number, of: number) => void;
   /**
-   * Whether to find the likeliest bytes of the prediction that codes as well, beside the network's: that takes
-   * some two to three times as long as the rest. Default: no.
+   * Whether to find the likeliest bytes of the prediction that codes as well, beside the network's: that
+   * takes some two to three times as long as mixing. Default: no.
    */
   likeliest?: boolean;
 }
