@@ -18,7 +18,7 @@ function sample(): Plugin {
       if (!existsSync(here('../dist/index.js'))) this.error('the library is not built: run npm run build');
       const { explain } = await import('../dist/index.js');
       const { pack } = await import('../dist/codec/explain/report-data.js');
-      const explanation = await explain(readFileSync(here('sample.txt')));
+      const explanation = await explain(readFileSync(here('sample.txt')), { likeliest: true });
       return `export default ${JSON.stringify(pack(explanation, { name: 'sample', advice: [], trials: [] }))}`;
     },
   };

@@ -20,6 +20,9 @@ enum MixProfile : int { MIX_FAST = 0, MIX_FULL = 1, MIX_PROFILES = 2 };
 inline constexpr size_t MIX_MAX_BLOCK = size_t{1} << 28;
 inline constexpr size_t MIX_MAX_STREAMS = 4096;
 
+/** How many of a symbol's likeliest values are told. */
+inline constexpr int MIX_LIKELIEST = 5;
+
 /** First index in the block of stream s; s = streams gives the block's length. */
 size_t mix_slice_start(size_t block_length, size_t streams, size_t s);
 
@@ -37,10 +40,13 @@ Mix* mix_create(void* memory, int profile, size_t block_length, size_t streams, 
 /**
  * Codes the next `count` bytes in coding order: symbol i of the block belongs to stream i mod S. frequencies:
  * count x 256 of the network, each in [1, 2^22] with a sum below 2^30, or null. odds: where not null,
- * receives for each symbol the probabilities Q16 that its 8 bits had, the highest bit first.
+ * receives for each symbol the probabilities Q16 that its 8 bits had, the highest bit first. likeliest and
+ * chances: where not null, receive for each symbol the MIX_LIKELIEST values that were likeliest in its place,
+ * and their probabilities Q16, as they are before any of its bits is learned from; that takes some times as
+ * long as coding.
  */
 void mix_encode(Mix*, const uint8_t* symbols, size_t count, const uint32_t* frequencies,
-                uint16_t* odds = nullptr);
+                uint16_t* odds = nullptr, uint8_t* likeliest = nullptr, uint16_t* chances = nullptr);
 
 /** Codes a whole block without a network; `block` in natural order. */
 void mix_encode_block(Mix*, const uint8_t* block);

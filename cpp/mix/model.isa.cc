@@ -154,9 +154,15 @@ struct Mixer {
   int32_t logit[SETS];
   int32_t* chosen[SETS];
 
+  /** @tparam LEARNS whether the row is used from now on; else a new one is read as it would begin */
+  template <bool LEARNS>
   void choose(int set, int32_t* table, uint8_t* used, uint32_t row) {
     int32_t* w = table + static_cast<size_t>(row) * N;
     if (!used[row]) {
+      if constexpr (!LEARNS) {
+        chosen[set] = set > 0 ? chosen[0] : w;
+        return;
+      }
       used[row] = 1;
       if (set > 0)
         for (int i = 0; i < N; i++) w[i] = chosen[0][i];
@@ -164,10 +170,11 @@ struct Mixer {
     chosen[set] = w;
   }
   /** Chooses a row of each set's table; `rows[k]`: how many table k has, which the next one follows. */
+  template <bool LEARNS>
   ALWAYS_INLINE void choose(int32_t* tables, uint8_t* used, const uint32_t* rows, const uint32_t* row) {
     uint32_t first = 0;
     for (int k = 0; k < SETS; k++) {
-      choose(k, tables + static_cast<size_t>(first) * N, used + first, row[k]);
+      choose<LEARNS>(k, tables + static_cast<size_t>(first) * N, used + first, row[k]);
       first += rows[k];
     }
   }
@@ -282,6 +289,16 @@ inline uint8_t* find_slot(uint8_t* line, uint32_t check) {
   slot[0] = low;
   slot[1] = high;
   return slot;
+}
+
+/** The slot for a check, as `find_slot` finds it; null if there is none. */
+inline uint8_t* known_slot(uint8_t* line, uint32_t check) {
+  const uint8_t low = static_cast<uint8_t>(check), high = static_cast<uint8_t>(check >> 8);
+  for (int i = 0; i < 3; i++) {
+    uint8_t* p = line + i * SLOT_BYTES;
+    if (p[0] == low && p[1] == high && p[SLOT_NODE + 1] != 0) return p;
+  }
+  return nullptr;
 }
 
 /** Offset in a slot of the next bit's node in the binary tree of its nibble. */
@@ -830,18 +847,21 @@ struct Coder {
    * Codes one byte of a stream; its steps have the names of those in src/engines/reference/mixer.ts.
    * @param frequencies the network's, null without one
    * @param code given the probability Q16 of a one, codes or decodes the bit and returns it
+   * @param symbols, chances where not null, receive what `foresee` finds before the first bit
    */
   template <class Code>
-  uint32_t code_byte(Stream& s, const uint32_t* frequencies, Code&& code) {
+  uint32_t code_byte(Stream& s, const uint32_t* frequencies, Code&& code, uint8_t* symbols = nullptr,
+                     uint16_t* chances = nullptr) {
     NetworkView network(frequencies);
     Byte byte(s, network);
     Slots slots;
     begin_byte(byte);
     for (byte.bit_index = 0; byte.bit_index < 8; byte.bit_index++) {
       find_slots(byte, slots);
+      if (byte.bit_index == 0 && symbols) foresee(byte, slots, symbols, chances);
       Inputs inputs;
       gather_inputs(byte, slots, inputs);
-      const int32_t logit = mix(byte, inputs);
+      const int32_t logit = mix<true>(byte, inputs);
       const uint32_t bit = code(refine(byte, inputs, logit));
       update(byte, slots, inputs, bit);
       byte.c0 = byte.c0 << 1 | bit;
@@ -851,6 +871,78 @@ struct Coder {
     update_history(s, c);
     set_contexts(s);
     return c;
+  }
+
+  /** The likeliest values of a byte. */
+  struct Likeliest {
+    uint32_t chance[MIX_LIKELIEST] = {};  // Q31, falling
+    uint8_t symbol[MIX_LIKELIEST] = {};
+
+    uint32_t least() const { return chance[MIX_LIKELIEST - 1]; }
+
+    /** Takes in a value that is likelier than the least. Of equals the first stays ahead. */
+    void add(uint8_t value, uint32_t p) {
+      int place = MIX_LIKELIEST - 1;
+      for (; place > 0 && p > chance[place - 1]; place--) {
+        chance[place] = chance[place - 1];
+        symbol[place] = symbol[place - 1];
+      }
+      chance[place] = p;
+      symbol[place] = value;
+    }
+  };
+
+  /**
+   * Finds the likeliest values of a byte as predicted before its first bit: nothing is learned, and nothing
+   * made room for, on the way. The byte is a copy, so that the one that is coded can stay in registers.
+   */
+  __attribute__((noinline)) void foresee(Byte byte, const Slots& slots, uint8_t* symbols, uint16_t* chances) {
+    Likeliest found;
+    look_ahead(byte, slots, uint32_t{1} << 31, found);
+    for (int i = 0; i < MIX_LIKELIEST; i++) {
+      symbols[i] = found.symbol[i];
+      chances[i] = static_cast<uint16_t>(at_most(found.chance[i] >> 15, 65535));
+    }
+  }
+
+  /** Goes on with the bits of a byte, the likelier one first, while what is left of its chance may count. */
+  void look_ahead(const Byte& byte, const Slots& slots, uint32_t chance, Likeliest& found) {
+    if (byte.bit_index == 8) return found.add(static_cast<uint8_t>(byte.c0), chance);
+    Inputs inputs;
+    gather_inputs(byte, slots, inputs);
+    const uint32_t one = refine(byte, inputs, mix<false>(byte, inputs));
+    const uint32_t first = one >= 32768;
+    for (uint32_t k = 0; k < 2; k++) {
+      const uint32_t bit = first ^ k;
+      const uint64_t p = bit ? one : 65536 - one;
+      const uint32_t rest = static_cast<uint32_t>(chance * p >> 16);
+      if (rest <= found.least()) continue;
+      Byte next = byte;
+      next.c0 = byte.c0 << 1 | bit;
+      next.bit_index++;
+      if (next.bit_index == 4)
+        look_ahead_in_second(next, slots, rest, found);
+      else
+        look_ahead(next, slots, rest, found);
+    }
+  }
+
+  /** As `look_ahead`, of the second nibble: its slots as they are found, or would begin. */
+  __attribute__((noinline)) void look_ahead_in_second(const Byte& byte, const Slots& slots, uint32_t chance,
+                                                      Likeliest& found) {
+    Slots second = slots;
+    for (int i = 0; i < P::contexts; i++) {
+      second.now[i] = second.scratch[i];
+      for (uint8_t& state : second.scratch[i]) state = 0;
+      if (!slots.seen[i]) continue;
+      const uint32_t hash = byte.stream.hash[i];
+      uint8_t* known = known_slot(line(hash, byte.c0 - 15), hash + byte.c0 * 0x3A35);
+      if (known)
+        second.now[i] = known;
+      else
+        make_up(second.scratch[i], slots.first[i], byte.c0);
+    }
+    look_ahead(byte, second, chance, found);
   }
 
   ALWAYS_INLINE void begin_byte(Byte& byte) {
@@ -902,14 +994,19 @@ struct Coder {
    */
   ALWAYS_INLINE uint8_t* second_slot(uint32_t hash, const uint8_t* first, uint32_t c0) {
     uint8_t* slot = find_slot(line(hash, c0 - 15), hash + c0 * 0x3A35);
-    const uint32_t last = first[SLOT_RUN_BYTE];
-    if (slot[SLOT_NODE + 1] == 0 && first[SLOT_RUN_COUNT] != 0 && last >> 4 == (c0 & 15))
-      for (uint32_t k = 0, node = 1; k < 4; k++) {
-        const uint32_t bit = last >> (3 - k) & 1;
-        slot[SLOT_NODE + node] = STATES.next[0][bit];
-        node = node << 1 | bit;
-      }
+    if (slot[SLOT_NODE + 1] == 0) make_up(slot, first, c0);
     return slot;
+  }
+
+  /** Fills an empty slot of a second nibble with what the context's last byte would have left there. */
+  ALWAYS_INLINE static void make_up(uint8_t* slot, const uint8_t* first, uint32_t c0) {
+    const uint32_t last = first[SLOT_RUN_BYTE];
+    if (first[SLOT_RUN_COUNT] == 0 || last >> 4 != (c0 & 15)) return;
+    for (uint32_t k = 0, node = 1; k < 4; k++) {
+      const uint32_t bit = last >> (3 - k) & 1;
+      slot[SLOT_NODE + node] = STATES.next[0][bit];
+      node = node << 1 | bit;
+    }
   }
 
   /** Fills the mixer's inputs: what each model predicts of the next bit. */
@@ -995,6 +1092,7 @@ struct Coder {
   }
 
   /** Mixes in two layers. Returns the logit Q8 of a one. */
+  template <bool LEARNS>
   ALWAYS_INLINE int32_t mix(const Byte& byte, const Inputs& inputs) {
     const Stream& s = byte.stream;
     const uint32_t c0 = byte.c0, bit_index = byte.bit_index, matching = inputs.match_state != 0;
@@ -1020,10 +1118,10 @@ struct Coder {
           inputs.expected_byte,
           hash2(s.key, s.field) >> 20,
       };
-      model.mixer.choose(model.weights, model.used, P::rows, rows);
+      model.mixer.template choose<LEARNS>(model.weights, model.used, P::rows, rows);
     } else {
       const uint32_t rows[P::sets] = {0, c0, match_row, inputs.network_class};
-      model.mixer.choose(model.weights, model.used, P::rows, rows);
+      model.mixer.template choose<LEARNS>(model.weights, model.used, P::rows, rows);
     }
 
     model.mixer.mix();
@@ -1041,7 +1139,7 @@ struct Coder {
         match_row,
         inputs.hits * 8 + bit_index,
     };
-    model.last.choose(model.last_weights, model.last_used, FINAL_ROWS, last_rows);
+    model.last.template choose<LEARNS>(model.last_weights, model.last_used, FINAL_ROWS, last_rows);
     model.last.mix();
     int32_t sum = 0;
     for (int k = 0; k < P::final_sets; k++) sum += model.last.logit[k];
@@ -1143,18 +1241,21 @@ inline void advance(Mix* m) {
 }
 
 template <class P>
-void encode_profile(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* frequencies,
-                    uint16_t* odds) {
+void encode_profile(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds,
+                    uint8_t* likeliest, uint16_t* chances) {
   Coder<P> coder(m);
   for (size_t i = 0; i < count; i++, advance(m)) {
     uint32_t byte = symbols[i];
-    coder.code_byte(m->stream[m->cursor], frequencies ? frequencies + i * 256 : nullptr, [&](uint32_t p) {
+    const auto code = [&](uint32_t p) {
       const uint32_t bit = byte >> 7 & 1;
       byte <<= 1;
       m->encoder.encode(bit, p);
       if (odds) *odds++ = static_cast<uint16_t>(bit ? p : 65536 - p);
       return bit;
-    });
+    };
+    coder.code_byte(m->stream[m->cursor], frequencies ? frequencies + i * 256 : nullptr, code,
+                    likeliest ? likeliest + i * MIX_LIKELIEST : nullptr,
+                    chances ? chances + i * MIX_LIKELIEST : nullptr);
   }
 }
 
@@ -1167,9 +1268,10 @@ void decode_profile(Mix* m, uint8_t* symbols, size_t count, const uint32_t* freq
                                                       [&](uint32_t p) { return m->decoder.decode(p); }));
 }
 
-void encode(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds) {
-  m->profile == MIX_FAST ? encode_profile<Fast>(m, symbols, count, frequencies, odds)
-                         : encode_profile<Full>(m, symbols, count, frequencies, odds);
+void encode(Mix* m, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds,
+            uint8_t* likeliest, uint16_t* chances) {
+  m->profile == MIX_FAST ? encode_profile<Fast>(m, symbols, count, frequencies, odds, likeliest, chances)
+                         : encode_profile<Full>(m, symbols, count, frequencies, odds, likeliest, chances);
 }
 
 void decode(Mix* m, uint8_t* symbols, size_t count, const uint32_t* frequencies) {

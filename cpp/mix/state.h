@@ -114,7 +114,8 @@ struct Kernels {
   const char* name;
   size_t (*model_bytes)(int profile);
   void (*init_model)(Mix*);
-  void (*encode)(Mix*, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds);
+  void (*encode)(Mix*, const uint8_t* symbols, size_t count, const uint32_t* frequencies, uint16_t* odds,
+                 uint8_t* likeliest, uint16_t* chances);
   void (*decode)(Mix*, uint8_t* symbols, size_t count, const uint32_t* frequencies);
 };
 

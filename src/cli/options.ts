@@ -308,7 +308,7 @@ export const OPTIONS = {
   report: {
     flags: '--report <file>',
     description:
-      'keep a page about the run: learning curve, held-out files, speed, at the end a text by its cost',
+      'keep a page about the run: learning curve, held-out files, speed, a text by its cost before and after',
     parse: named,
   },
   limit: {

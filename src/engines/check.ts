@@ -1,6 +1,8 @@
 /** @file What every engine checks of its arguments, so that all refuse the same ones with the same words. */
 import { ShacompError } from '../errors.js';
 import { SYMBOLS } from '../model/architecture.js';
+import type { Likeliest } from './engine.js';
+import { LIKELIEST } from './profiles.js';
 
 /** More streams than any file has: keeps sizes far from overflow. */
 const MAX_STREAMS = 65536;
@@ -43,6 +45,13 @@ export function checkFrequencies(count: number, frequencies: Uint32Array | undef
 export function checkOdds(count: number, odds: Uint16Array | undefined): void {
   if (odds && odds.length < count * 8)
     throw refused('mixing coder: needs room for the odds of 8 bits for each byte');
+}
+
+/** @throws ShacompError ERR_OPTIONS if there is no room for the likeliest values of `count` symbols */
+export function checkLikeliest(count: number, likeliest: Likeliest | undefined): void {
+  const { symbols, chances } = likeliest ?? {};
+  if (Math.min(symbols?.length ?? Infinity, chances?.length ?? Infinity) < count * LIKELIEST)
+    throw refused('mixing coder: needs room for the likeliest values of each byte');
 }
 
 /** @throws ShacompError ERR_OPTIONS unless `count` symbols fit */

@@ -130,6 +130,13 @@ export interface StreamCoder<Result> {
   close(): void;
 }
 
+/** The `LIKELIEST` (./profiles.ts) likeliest values of bytes, for each the likeliest first. */
+export interface Likeliest {
+  symbols: Uint8Array;
+  /** their probabilities Q16 */
+  chances: Uint16Array;
+}
+
 /** An open mixing coder of one block; belongs to the engine that made it. */
 export type MixHandle = object;
 
@@ -155,9 +162,18 @@ export interface MixKernels {
    * @param frequencies symbols.length x 256 of the network, each in [1, 2^22], sums below 2^30; or none
    * @param odds receives for each symbol the probabilities Q16, each in [1, 65535], that its 8 bits had, the
    * highest bit first
+   * @param likeliest receives for each symbol the values that were likeliest in its place, as predicted
+   * before any of its bits is learned from: the chance of the symbol itself differs a little from what its
+   * odds say. Takes some times as long as coding
    * @returns bytes of payload so far, Infinity once they are more than the block's length
    */
-  mixEncode(coder: MixHandle, symbols: Uint8Array, frequencies?: Uint32Array, odds?: Uint16Array): number;
+  mixEncode(
+    coder: MixHandle,
+    symbols: Uint8Array,
+    frequencies?: Uint32Array,
+    odds?: Uint16Array,
+    likeliest?: Likeliest,
+  ): number;
   /** @returns the payload, undefined if it would be longer than the block */
   mixFinish(coder: MixHandle): Uint8Array | undefined;
   /**

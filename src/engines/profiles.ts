@@ -3,4 +3,7 @@
  */
 export const MIX_PROFILES = { fast: 0, full: 1 } as const;
 
+/** How many of a byte's likeliest values are told. */
+export const LIKELIEST = 5;
+
 export type MixProfile = keyof typeof MIX_PROFILES;

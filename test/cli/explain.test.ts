@@ -47,6 +47,8 @@ describe('shacomp explain', () => {
     expect(found.bytes).toHaveLength(3000);
     expect(found.bytes[5]).toMatchObject({ offset: 5, byte: text[5], won: expect.any(String) });
     expect(found.bytes[5].likeliest).toHaveLength(5);
+    expect(found.bytes[5].codedLikeliest).toHaveLength(5);
+    expect(found.bytes[5].codedLikeliest).not.toEqual(found.bytes[5].likeliest);
     await f.run(['-6', 'a']);
     expect(found.fileBytes).toBe(f.read('a.sha').length);
     expect(found.trials.map(({ level }: { level: number }) => level)).toContain(3);
@@ -58,10 +60,13 @@ describe('shacomp explain', () => {
     const { stdout } = await f.run(['explain', '-4', '--tsv', 'a']);
     const found = JSON.parse((await f.run(['explain', '-4', '--json', 'a'])).stdout.toString());
     const [head, ...rows] = stdout.toString().trim().split('\n');
-    expect(head.split('\t')).toEqual(['offset', 'byte', 'coded', 'contexts', 'network', 'won', 'likeliest']);
+    const columns = ['offset', 'byte', 'coded', 'contexts', 'network', 'won', 'likeliest', 'codedLikeliest'];
+    expect(head.split('\t')).toEqual(columns);
     expect(rows).toHaveLength(3000);
     rows.forEach((row, i) => {
-      const [offset, byte, coded, contexts, network, won] = row.split('\t');
+      const [offset, byte, coded, contexts, network, won, , likely] = row.split('\t');
+      const named: [number, number][] = found.bytes[i].codedLikeliest;
+      expect(likely).toBe(named.map(([value, p]) => `${value}:${p}`).join(' '));
       expect([offset, byte, won]).toEqual([String(i), String(text[i]), found.bytes[i].won]);
       const { bytes } = found;
       expect([coded, contexts, network].map(Number)).toEqual([

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { MixKernels } from '../../src/engines/engine.js';
 import { nativeEngine } from '../../src/engines/native/engine.js';
-import { MIX_PROFILES } from '../../src/engines/profiles.js';
+import { LIKELIEST, MIX_PROFILES } from '../../src/engines/profiles.js';
 import { referenceMixing } from '../../src/engines/reference/mixer.js';
 import { selectEngine } from '../../src/node/engines.js';
 import { interleave } from '../../src/slices.js';
@@ -79,6 +79,12 @@ const codingOrder = (block: Uint8Array, streams: number): Uint8Array =>
 
 const hex = (bytes?: Uint8Array): string => Buffer.from(bytes ?? []).toString('hex');
 
+/** Room for the likeliest values of so many symbols. */
+const roomFor = (count: number) => ({
+  symbols: new Uint8Array(LIKELIEST * count),
+  chances: new Uint16Array(LIKELIEST * count),
+});
+
 function native(): MixKernels | undefined {
   try {
     return nativeEngine().mixing;
@@ -127,13 +133,52 @@ describe.each(Object.entries(MIX_PROFILES))('mixing, profile %s', (_, profile) =
     }
   });
 
-  it('refuses odds for which there is no room', () => {
+  it('every implementation names the same likeliest values, and codes to the same payload', async () => {
+    const others = [native(), (await selectEngine('wasm')).mixing].filter((k) => k !== undefined);
+    const block = samples().json!.subarray(0, 700);
+    const symbols = codingOrder(block, 2);
+    for (const f of [undefined, frequenciesFor(symbols)]) {
+      const likeliestOf = (k: MixKernels) => {
+        const coder = k.mixOpen(profile, symbols.length, 2);
+        const likeliest = roomFor(symbols.length);
+        const odds = new Uint16Array(8 * symbols.length);
+        k.mixEncode(coder, symbols, f, odds, likeliest);
+        const payload = k.mixFinish(coder);
+        k.mixClose(coder);
+        return { ...likeliest, odds, payload };
+      };
+      const expected = likeliestOf(referenceMixing);
+      for (const k of others) expect(likeliestOf(k)).toEqual(expected);
+      // looking ahead leaves no trace
+      expect(hex(expected.payload)).toBe(hex(encode(referenceMixing, profile, symbols, 2, f)));
+      const { odds, symbols: names, chances } = expected;
+      let [hits, apart] = [0, 0];
+      for (let i = 0; i < symbols.length; i++) {
+        const of = names.subarray(i * LIKELIEST, (i + 1) * LIKELIEST);
+        const p = [...chances.subarray(i * LIKELIEST, (i + 1) * LIKELIEST)];
+        expect(new Set(of).size).toBe(LIKELIEST);
+        expect([...p].sort((a, b) => b - a)).toEqual(p);
+        expect(p.reduce((a, b) => a + b)).toBeLessThanOrEqual(65536);
+        const rank = of.indexOf(symbols[i]!);
+        if (rank < 0) continue;
+        hits++;
+        // what is learned within the byte moves its chance, but not far
+        const coded = odds.subarray(8 * i, 8 * i + 8).reduce((product, q) => (product * q) / 65536, 65536);
+        apart += Math.abs(coded - p[rank]!) / 65536;
+      }
+      expect(hits).toBeGreaterThan(symbols.length / 2);
+      expect(apart / hits).toBeLessThan(0.03);
+    }
+  });
+
+  it('refuses odds and likeliest values for which there is no room', () => {
     for (const k of [referenceMixing, native()]) {
       const coder = k?.mixOpen(profile, 10, 1);
-      if (k && coder)
-        expect(() => k.mixEncode(coder, new Uint8Array(10), undefined, new Uint16Array(79))).toThrow(
-          expect.objectContaining({ code: 'ERR_OPTIONS' }),
-        );
+      if (!k || !coder) continue;
+      const refused = expect.objectContaining({ code: 'ERR_OPTIONS' });
+      const ten = new Uint8Array(10);
+      expect(() => k.mixEncode(coder, ten, undefined, new Uint16Array(79))).toThrow(refused);
+      expect(() => k.mixEncode(coder, ten, undefined, undefined, roomFor(9))).toThrow(refused);
     }
   });
 

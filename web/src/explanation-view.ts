@@ -214,39 +214,25 @@ export class ExplanationView {
         : `network alone ${bits(network)}, contexts alone ${bits(contexts)}`;
     rows.push(el('p', { class: 'versus' }, versus));
     let spoken = `${name}: ${bits(coded)} bits, ${versus}.`;
-    if (e.likeliest && e.chances) {
-      const guesses = Array.from({ length: LIKELIEST }, (_, k) => ({
-        byte: e.likeliest![start * LIKELIEST + k],
-        p: e.chances![start * LIKELIEST + k] / 65536,
-      }));
-      rows.push(
-        el('h4', {}, `The network expected${bytes.length > 1 ? ' (first byte)' : ''}`),
-        el(
-          'ol',
-          { class: 'guesses' },
-          ...guesses.map(({ byte, p }) => {
-            const bar = el('span', { class: 'bar', 'aria-hidden': 'true' });
-            bar.style.width = `${100 * p}%`;
-            return el(
-              'li',
-              { class: byte === e.bytes[start] ? 'right' : '' },
-              el('span', { class: 'byte' }, nameOf(byte)),
-              el('span', { class: 'track', 'aria-hidden': 'true' }, bar),
-              el('span', { class: 'chance' }, percent(p)),
-            );
-          }),
-        ),
-      );
+    const first = bytes.length > 1 ? ' (first byte)' : '';
+    const expected = guessesOf(e.codedLikeliest, e.codedChances, start);
+    const ofNetwork = guessesOf(e.likeliest, e.chances, start);
+    if (expected.length > 0)
+      rows.push(el('h4', {}, `Expected as coded${first}`), guessList(expected, e.bytes[start], 'coded'));
+    if (ofNetwork.length > 0) {
       const won = winner(e, start);
       rows.push(
+        el('h4', {}, `The network expected${first}`),
+        guessList(ofNetwork, e.bytes[start], 'network'),
         el(
           'p',
           { class: 'won' },
           won === 'draw' ? 'A draw.' : won === 'network' ? 'The network won.' : 'The contexts won.',
         ),
       );
-      spoken += ` Expected ${nameOf(guesses[0].byte)}, ${percent(guesses[0].p)}.`;
     }
+    const [likeliest] = expected.length > 0 ? expected : ofNetwork;
+    if (likeliest) spoken += ` Expected ${nameOf(likeliest.byte)}, ${percent(likeliest.p)}.`;
     if (line) {
       rows.push(
         el(
@@ -407,6 +393,37 @@ function regionBars(found: readonly Span[], top: number, choose: (region: Span) 
   });
   return bars;
 }
+
+interface Guess {
+  byte: number;
+  p: number;
+}
+
+/** The likeliest bytes at an offset; none where nothing was predicted. */
+function guessesOf(bytes: Uint8Array | undefined, chances: Uint16Array | undefined, offset: number): Guess[] {
+  return Array.from({ length: LIKELIEST }, (_, k) => ({
+    byte: bytes?.[offset * LIKELIEST + k] ?? 0,
+    p: (chances?.[offset * LIKELIEST + k] ?? 0) / 65536,
+  })).filter(({ p }) => p > 0);
+}
+
+/** Guesses with their probabilities, as bars and numbers; the right one is marked. */
+const guessList = (guesses: readonly Guess[], right: number, by: string): HTMLElement =>
+  el(
+    'ol',
+    { class: `guesses ${by}` },
+    ...guesses.map(({ byte, p }) => {
+      const bar = el('span', { class: 'bar', 'aria-hidden': 'true' });
+      bar.style.width = `${100 * p}%`;
+      return el(
+        'li',
+        { class: byte === right ? 'right' : '' },
+        el('span', { class: 'byte' }, nameOf(byte)),
+        el('span', { class: 'track', 'aria-hidden': 'true' }, bar),
+        el('span', { class: 'chance' }, percent(p)),
+      );
+    }),
+  );
 
 /** Offset of the byte that cost most in a line. */
 function dearest(e: Explanation, { start, end }: Line): number {

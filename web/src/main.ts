@@ -70,7 +70,12 @@ async function explainText(): Promise<void> {
   const start = performance.now();
   textStatus.textContent = 'Computing …';
   try {
-    const explanation = await explain(bytes, { level: DEFAULT_LEVEL, engine: engine.value, signal });
+    const explanation = await explain(bytes, {
+      level: DEFAULT_LEVEL,
+      likeliest: true,
+      engine: engine.value,
+      signal,
+    });
     if (signal.aborted) return;
     view.show(explanation);
     const ms = performance.now() - start;

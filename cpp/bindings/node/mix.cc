@@ -154,20 +154,21 @@ napi_value mix_prepare_js(napi_env env, napi_callback_info info) {
 }
 
 /** Checks symbols (count of them) and frequencies (count x 256 or absent). */
-bool symbols_and_frequencies(const Arguments<4>& a, size_t at, size_t count, const uint32_t** frequencies) {
+template <size_t N>
+bool symbols_and_frequencies(const Arguments<N>& a, size_t at, size_t count, const uint32_t** frequencies) {
   *frequencies = nullptr;
   if (!a.given(at)) return true;
   size_t length = 0;
-  *frequencies = a.array<uint32_t>(at, &length);
+  *frequencies = a.template array<uint32_t>(at, &length);
   return *frequencies && length / 256 >= count;
 }
 
 /**
- * mixEncode(coder, symbols, frequencies?, odds?): bytes of output so far, Infinity once it is longer than the
- * block.
+ * mixEncode(coder, symbols, frequencies?, odds?, likeliest?, chances?): bytes of output so far, Infinity once
+ * it is longer than the block.
  */
 napi_value mix_encode_js(napi_env env, napi_callback_info info) {
-  Arguments<4> a(env, info);
+  Arguments<6> a(env, info);
   MixHandle* h = mix_handle(env, a.value[0]);
   size_t count = 0;
   const uint8_t* symbols = a.array<uint8_t>(1, &count);
@@ -182,7 +183,16 @@ napi_value mix_encode_js(napi_env env, napi_callback_info info) {
     if (!odds || room / 8 < count)
       return fail(env, "ERR_OPTIONS", "mixEncode: needs room for the odds of 8 bits for each byte");
   }
-  mix_encode(h->mix, symbols, count, frequencies, odds);
+  uint8_t* likeliest = nullptr;
+  uint16_t* chances = nullptr;
+  if (a.given(4)) {
+    size_t room = 0, beside = 0;
+    likeliest = a.array<uint8_t>(4, &room);
+    chances = a.array<uint16_t>(5, &beside);
+    if (!likeliest || !chances || std::min(room, beside) / MIX_LIKELIEST < count)
+      return fail(env, "ERR_OPTIONS", "mixEncode: needs room for the likeliest values of each byte");
+  }
+  mix_encode(h->mix, symbols, count, frequencies, odds, likeliest, chances);
   return encoded_size(env, *h);
 }
 

@@ -29,8 +29,8 @@ EXPORT(mixing_begin_decode) void mixing_begin_decode(Mix* mix, const uint8_t* pa
 
 EXPORT(mixing_encode)
 double mixing_encode(Mix* mix, const uint8_t* symbols, size_t count, const uint32_t* frequencies,
-                     uint16_t* odds) {
-  mix_encode(mix, symbols, count, frequencies, odds);
+                     uint16_t* odds, uint8_t* likeliest, uint16_t* chances) {
+  mix_encode(mix, symbols, count, frequencies, odds, likeliest, chances);
   return number(mix_size(mix));
 }
 

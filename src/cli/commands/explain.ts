@@ -81,7 +81,12 @@ async function examine(path: string, flags: Flags): Promise<Found> {
   const fixed = flags.model !== undefined || (flags.mode !== undefined && flags.mode !== 'auto');
   const progress = new Progress({ verb: 'explaining', name, total: 2 * length, flag: flags.progress });
   try {
-    const explanation = await explain(bytes, { ...options, onProgress: (done) => progress.update(done) });
+    const explanation = await explain(bytes, {
+      ...options,
+      // in the terminal there is no place for them
+      likeliest: Boolean(flags.json || flags.tsv || flags.html),
+      onProgress: (done) => progress.update(done),
+    });
     const trials = fixed || length === 0 ? [] : await tryOthers(tried, explanation, options);
     const own = trials.find(({ level }) => level === explanation.level)?.bytes;
     return {
@@ -220,12 +225,14 @@ function offsets(e: Explanation): string {
 
 const round = (bits: number) => Number(bits.toFixed(4));
 
-/** The likeliest bytes at i, with their probabilities. */
-const likeliest = (e: Explanation, i: number): [number, number][] =>
-  Array.from({ length: e.likeliest ? LIKELIEST : 0 }, (_, k) => [
-    e.likeliest![i * LIKELIEST + k],
-    Number((e.chances![i * LIKELIEST + k] / 65536).toFixed(5)),
-  ]);
+/** The likeliest bytes at i by the network, or by what codes, with their probabilities. */
+function likeliest(e: Explanation, i: number, by: 'network' | 'coded'): [number, number][] {
+  const [bytes, chances] = by === 'network' ? [e.likeliest, e.chances] : [e.codedLikeliest, e.codedChances];
+  return Array.from({ length: LIKELIEST }, (_, k): [number, number] => [
+    bytes?.[i * LIKELIEST + k] ?? 0,
+    Number(((chances?.[i * LIKELIEST + k] ?? 0) / 65536).toFixed(5)),
+  ]).filter(([, p]) => p > 0);
+}
 
 function asJson({ name, explanation: e, cutFrom, trials, advice }: Found) {
   return {
@@ -248,20 +255,25 @@ function asJson({ name, explanation: e, cutFrom, trials, advice }: Found) {
       coded: round(e.coded[offset]),
       contexts: round(e.contexts[offset]),
       ...(e.network && { network: round(e.network[offset]), won: winner(e, offset) }),
-      ...(e.likeliest && { likeliest: likeliest(e, offset) }),
+      codedLikeliest: likeliest(e, offset, 'coded'),
+      ...(e.likeliest && { likeliest: likeliest(e, offset, 'network') }),
     })),
   };
 }
 
 /**
  * A row for every byte: offset, byte, bits as coded, of the contexts, of the network, who won, likeliest
- * bytes.
+ * bytes by the network and by what codes.
  */
 async function writeTsv(e: Explanation): Promise<void> {
-  const columns = ['offset', 'byte', 'coded', 'contexts', 'network', 'won', 'likeliest'];
+  const columns = ['offset', 'byte', 'coded', 'contexts', 'network', 'won', 'likeliest', 'codedLikeliest'];
   let text = `${columns.join('\t')}\n`;
   for (let i = 0; i < e.bytes.length; i++) {
-    const likely = likeliest(e, i).map(([byte, p]) => `${byte}:${p}`);
+    const likely = (['network', 'coded'] as const).map((by) =>
+      likeliest(e, i, by)
+        .map(([byte, p]) => `${byte}:${p}`)
+        .join(' '),
+    );
     const network = e.network ? e.network[i].toFixed(4) : '';
     const row = [
       i,
@@ -270,7 +282,7 @@ async function writeTsv(e: Explanation): Promise<void> {
       e.contexts[i].toFixed(4),
       network,
       e.network ? winner(e, i) : '',
-      likely.join(' '),
+      ...likely,
     ];
     text += `${row.join('\t')}\n`;
     if (text.length > 65536) {

@@ -29,7 +29,7 @@ const CALIBRATION = 2 ** 16;
 async function passageOf(text: Sample, model: ModelSource): Promise<PackedExplanation> {
   const bytes = new Uint8Array(Math.min(PASSAGE, text.length));
   text.read(0, bytes);
-  const explanation = await explain(bytes, { model, mode: 'network-mixing-full' });
+  const explanation = await explain(bytes, { model, mode: 'network-mixing-full', likeliest: true });
   return pack(explanation, { name: 'held-out text', advice: [], trials: [] });
 }
 

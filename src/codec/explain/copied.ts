@@ -1,6 +1,6 @@
 /** @file The costs of blocks with copies: what is coded stands between them. */
 import { type Copy, copiedBytes } from '../container/copies.js';
-import { LIKELIEST, partOf, type Readings } from './costs.js';
+import { partOf, placeLists, type Readings } from './costs.js';
 
 /** Ranges of a block's original bytes in order, from the literals or a copy. */
 function* ranges(copies: readonly Copy[], length: number): Generator<{ copied: boolean; count: number }> {
@@ -51,8 +51,7 @@ export function placeCosts(
       readings.coded.set(part.coded, at);
       readings.contexts.set(part.contexts, at);
       readings.network?.set(part.network!, at);
-      readings.likeliest?.set(part.likeliest!, at * LIKELIEST);
-      readings.chances?.set(part.chances!, at * LIKELIEST);
+      placeLists(part, readings, at);
       used += count;
     }
     at += count;

@@ -2,8 +2,8 @@
  * @file What every byte of a block cost, in the file and by the predictions of the network and of the context
  * models alone.
  */
-import type { MixHandle, MixKernels, Network } from '../../engines/engine.js';
-import { MIX_PROFILES, type MixProfile } from '../../engines/profiles.js';
+import type { Likeliest, MixHandle, MixKernels, Network } from '../../engines/engine.js';
+import { LIKELIEST, MIX_PROFILES, type MixProfile } from '../../engines/profiles.js';
 import { SYMBOLS } from '../../model/architecture.js';
 import { PROBABILITY_ONE } from '../../range-coder.js';
 import { streamStart } from '../../slices.js';
@@ -14,8 +14,7 @@ import type { SymbolSink } from '../block/symbol-coder.js';
 import type { CodedFormat } from '../container/format.js';
 import type { Pauses } from '../event-loop.js';
 
-/** How many of the likeliest bytes are kept. */
-export const LIKELIEST = 5;
+export { LIKELIEST };
 
 /** Arrays with a number for every byte, in the order of the bytes. */
 export interface Readings {
@@ -32,10 +31,20 @@ export interface Readings {
   likeliest?: Uint8Array;
   /** Their probabilities, Q16. */
   chances?: Uint16Array;
+  /**
+   * The likeliest bytes by the prediction that the byte is coded with, mixed where the block is, and their
+   * probabilities: as predicted before the coder learns from the first bit of the byte. Of probability 0
+   * where nothing is predicted: in stored blocks and copies. Undefined unless asked for.
+   */
+  codedLikeliest?: Uint8Array;
+  codedChances?: Uint16Array;
 }
 
-/** Readings for `length` bytes, all zero. */
-export const emptyReadings = (length: number, network: boolean): Readings => ({
+/** Readings with {@link LIKELIEST} numbers for every byte. */
+const LISTS = ['likeliest', 'chances', 'codedLikeliest', 'codedChances'] as const;
+
+/** Readings for `length` bytes, all zero. @param coded whether to have what the coder finds likeliest */
+export const emptyReadings = (length: number, network: boolean, coded: boolean): Readings => ({
   coded: new Float32Array(length),
   contexts: new Float32Array(length),
   ...(network && {
@@ -43,20 +52,26 @@ export const emptyReadings = (length: number, network: boolean): Readings => ({
     likeliest: new Uint8Array(length * LIKELIEST),
     chances: new Uint16Array(length * LIKELIEST),
   }),
+  ...(coded && {
+    codedLikeliest: new Uint8Array(length * LIKELIEST),
+    codedChances: new Uint16Array(length * LIKELIEST),
+  }),
 });
 
 /** The part of readings that belongs to the bytes from `from` to `to`; it shares their memory. */
-export const partOf = (
-  { coded, contexts, network, likeliest, chances }: Readings,
-  from: number,
-  to: number,
-): Readings => ({
-  coded: coded.subarray(from, to),
-  contexts: contexts.subarray(from, to),
-  network: network?.subarray(from, to),
-  likeliest: likeliest?.subarray(from * LIKELIEST, to * LIKELIEST),
-  chances: chances?.subarray(from * LIKELIEST, to * LIKELIEST),
+export const partOf = (readings: Readings, from: number, to: number): Readings => ({
+  coded: readings.coded.subarray(from, to),
+  contexts: readings.contexts.subarray(from, to),
+  network: readings.network?.subarray(from, to),
+  ...(Object.fromEntries(
+    LISTS.map((name) => [name, readings[name]?.subarray(from * LIKELIEST, to * LIKELIEST)]),
+  ) as Pick<Readings, (typeof LISTS)[number]>),
 });
+
+/** Copies the lists of the likeliest bytes of some readings to where the bytes stand. */
+export function placeLists(from: Readings, readings: Readings, at: number): void {
+  for (const name of LISTS) readings[name]?.set(from[name]!, at * LIKELIEST);
+}
 
 /** A block that is in a file. */
 export interface BlockCosts {
@@ -88,9 +103,9 @@ class Odds {
   }
 
   /** Probabilities Q16 of the 8 bits of each of the next symbols. */
-  of(symbols: Uint8Array, frequencies?: Uint32Array): Uint16Array {
+  of(symbols: Uint8Array, frequencies?: Uint32Array, likeliest?: Likeliest): Uint16Array {
     if (this.#odds.length < 8 * symbols.length) this.#odds = new Uint16Array(8 * symbols.length);
-    this.#kernels.mixEncode(this.#coder, symbols, frequencies, this.#odds);
+    this.#kernels.mixEncode(this.#coder, symbols, frequencies, this.#odds, likeliest);
     return this.#odds;
   }
 
@@ -132,8 +147,10 @@ export async function blockCosts(
     let done = 0;
     const sink: SymbolSink = {
       encode(symbols, frequencies) {
-        const alone = contexts.of(symbols);
-        const together = mixed?.of(symbols, frequencies);
+        // of the coder whose prediction is in the file
+        const likeliest = readings.codedLikeliest && format?.profile ? roomFor(symbols.length) : undefined;
+        const alone = contexts.of(symbols, undefined, mixed ? undefined : likeliest);
+        const together = mixed?.of(symbols, frequencies, likeliest);
         for (let i = 0; i < symbols.length; i++, done++) {
           const at = starts[done % streams] + Math.floor(done / streams);
           readings.contexts[at] = bitsOfSymbol(alone, i);
@@ -142,6 +159,12 @@ export async function blockCosts(
             const total = sum(row, 0, SYMBOLS);
             readings.network[at] = Math.log2(total / row[symbols[i]]);
             keepLikeliest(row, total, at * LIKELIEST, readings.likeliest, readings.chances);
+          }
+          if (format && readings.codedLikeliest && readings.codedChances) {
+            const [from, list] = likeliest ? [i, likeliest] : [at, networkList(readings)];
+            const part = [from * LIKELIEST, (from + 1) * LIKELIEST] as const;
+            readings.codedLikeliest.set(list.symbols.subarray(...part), at * LIKELIEST);
+            readings.codedChances.set(list.chances.subarray(...part), at * LIKELIEST);
           }
           readings.coded[at] = !format
             ? 8
@@ -162,6 +185,17 @@ export async function blockCosts(
     for (const coder of coders) coder.close();
   }
 }
+
+const roomFor = (count: number): Likeliest => ({
+  symbols: new Uint8Array(count * LIKELIEST),
+  chances: new Uint16Array(count * LIKELIEST),
+});
+
+/** What the network alone finds likeliest, where a block is coded by it. */
+const networkList = ({ likeliest, chances }: Readings): Likeliest => ({
+  symbols: likeliest!,
+  chances: chances!,
+});
 
 /** Bits of the eight decisions by which a network block codes a symbol (docs/format.md 1.3). */
 function decisionBits(frequencies: Uint32Array, symbol: number): number {

@@ -32,6 +32,8 @@ export interface PackedExplanation {
   network?: string;
   likeliest?: string;
   chances?: string;
+  codedLikeliest?: string;
+  codedChances?: string;
 }
 
 /** What a self-contained page shows. */
@@ -114,7 +116,8 @@ export function pack(
   { name, advice, trials }: PackedNotes,
   most = MAX_EXPLAINED,
 ): PackedExplanation {
-  const { coded, contexts, network, likeliest, chances } = partOf(e, 0, Math.min(most, e.bytes.length));
+  const kept = partOf(e, 0, Math.min(most, e.bytes.length));
+  const { coded, contexts, network, likeliest, chances, codedLikeliest, codedChances } = kept;
   return {
     name,
     length: e.bytes.length,
@@ -133,6 +136,8 @@ export function pack(
     ...(network && { network: packBits(network) }),
     ...(likeliest && { likeliest: toBase64(likeliest) }),
     ...(chances && { chances: packWords(chances, chances.length) }),
+    ...(codedLikeliest && { codedLikeliest: toBase64(codedLikeliest) }),
+    ...(codedChances && { codedChances: packWords(codedChances, codedChances.length) }),
   };
 }
 
@@ -154,5 +159,7 @@ export function unpack(p: PackedExplanation): Explanation {
     ...(p.network && { network: unpackBits(p.network) }),
     ...(p.likeliest && { likeliest: fromBase64(p.likeliest) }),
     ...(p.chances && { chances: unpackWords(p.chances) }),
+    ...(p.codedLikeliest && { codedLikeliest: fromBase64(p.codedLikeliest) }),
+    ...(p.codedChances && { codedChances: unpackWords(p.codedChances) }),
   };
 }

@@ -3,7 +3,15 @@ import type { MixHandle, MixKernels } from '../engine.js';
 import { type NetworkHandle, networkHandle } from './network.js';
 
 /** What the addon exports: the mixing coder, with its own handle of a network. */
-export interface MixAddon extends Omit<MixKernels, 'mixSteps'> {
+export interface MixAddon extends Omit<MixKernels, 'mixEncode' | 'mixSteps'> {
+  mixEncode(
+    coder: MixHandle,
+    symbols: Uint8Array,
+    frequencies?: Uint32Array,
+    odds?: Uint16Array,
+    likeliest?: Uint8Array,
+    chances?: Uint16Array,
+  ): number;
   mixSteps(
     coder: MixHandle,
     network: NetworkHandle,
@@ -20,7 +28,8 @@ export const mixingOf = (addon: MixAddon): MixKernels => ({
   mixBytes: addon.mixBytes,
   mixOpen: addon.mixOpen,
   mixPrepare: addon.mixPrepare,
-  mixEncode: addon.mixEncode,
+  mixEncode: (coder, symbols, frequencies, odds, likeliest) =>
+    addon.mixEncode(coder, symbols, frequencies, odds, likeliest?.symbols, likeliest?.chances),
   mixFinish: addon.mixFinish,
   mixDecode: addon.mixDecode,
   mixEnds: addon.mixEnds,

@@ -11,15 +11,29 @@ const SLOT_BYTES = 21;
 export class Slots {
   readonly bytes: Uint8Array;
   readonly #lines: number;
+  readonly #contexts: number;
 
   constructor(lines: number, contexts: number) {
     this.#lines = lines;
-    this.bytes = new Uint8Array(lines * 64 + contexts * SLOT_BYTES);
+    this.#contexts = contexts;
+    this.bytes = new Uint8Array(lines * 64 + 2 * contexts * SLOT_BYTES);
   }
 
   /** Line of a hash, or one of the 16 beside it (near 1..16). */
   line(hash: number, near = 0): number {
     return (Math.floor(((hash >>> 8) * this.#lines) / 0x1000000) ^ near) * 64;
+  }
+
+  /** Offset of the slot for a check in the line at `line`; undefined if there is none. */
+  known(line: number, check: number): number | undefined {
+    for (let slot = line; slot < line + 3 * SLOT_BYTES; slot += SLOT_BYTES)
+      if (
+        this.bytes[slot] === (check & 255) &&
+        this.bytes[slot + 1] === ((check >>> 8) & 255) &&
+        this.state(slot, 1) !== 0
+      )
+        return slot;
+    return undefined;
   }
 
   /** Offset of the slot for a check in the line at `line`, cleared if it is new. */
@@ -44,9 +58,12 @@ export class Slots {
     return victim;
   }
 
-  /** A slot that is not kept, for context number i: for contexts met for the first time. */
-  scratch(i: number): number {
-    const slot = this.#lines * 64 + i * SLOT_BYTES;
+  /**
+   * A slot that is not kept, for context number i: for contexts met for the first time.
+   * @param ahead whether it is for looking ahead, which leaves the others as they are
+   */
+  scratch(i: number, ahead = false): number {
+    const slot = this.#lines * 64 + (i + (ahead ? this.#contexts : 0)) * SLOT_BYTES;
     this.bytes.fill(0, slot, slot + SLOT_BYTES);
     return slot;
   }
@@ -106,13 +123,18 @@ export class Mixer {
     this.#weights[0]!.set(initial);
   }
 
-  /** Chooses a row of each set and mixes. */
-  mix(chosen: readonly number[]): void {
+  /**
+   * Chooses a row of each set and mixes.
+   * @param learns whether the rows are used from now on; else one that is not yet is read as it would begin
+   */
+  mix(chosen: readonly number[], learns = true): void {
     const n = this.x.length;
     for (let set = 0; set < this.#rows.length; set++) {
       const row = chosen[set]!;
-      const w = this.#weights[set]!.subarray(row * n, row * n + n);
-      if (!this.#used[set]![row]) {
+      let w = this.#weights[set]!.subarray(row * n, row * n + n);
+      if (!this.#used[set]![row] && !learns) {
+        if (set > 0) w = this.#chosen[0]!;
+      } else if (!this.#used[set]![row]) {
         this.#used[set]![row] = 1;
         if (set > 0) w.set(this.#chosen[0]!);
       }

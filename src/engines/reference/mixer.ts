@@ -9,9 +9,16 @@
 
 import { RangeDecoder, RangeEncoder } from '../../range-coder.js';
 import { streamStart } from '../../slices.js';
-import { checkFrequencies, checkOdds, checkRoom, mixingOutOfRange, notACoder } from '../check.js';
-import type { MixHandle, MixKernels } from '../engine.js';
-import { MIX_PROFILES } from '../profiles.js';
+import {
+  checkFrequencies,
+  checkLikeliest,
+  checkOdds,
+  checkRoom,
+  mixingOutOfRange,
+  notACoder,
+} from '../check.js';
+import type { Likeliest, MixHandle, MixKernels } from '../engine.js';
+import { LIKELIEST, MIX_PROFILES } from '../profiles.js';
 import { Followers, hashPast, Stream } from './mixer-history.js';
 import { type CodeBit, FinalMap, MAP_STEPS, Mixer, mapContext, Slots } from './mixer-parts.js';
 import { adapt, clampProbability, hash2, probability, STATES, squash, stretch } from './mixer-tables.js';
@@ -244,10 +251,13 @@ class Model {
     for (const stream of this.#streams) stream.setContexts(this.block, full, this.#followers);
   }
 
-  /** Codes the next byte in coding order; `code` gets each bit's probability and returns the bit. */
-  codeByte(frequencies: Uint32Array | undefined, code: CodeBit): number {
+  /**
+   * Codes the next byte in coding order; `code` gets each bit's probability and returns the bit.
+   * @param likeliest receives the byte's likeliest values
+   */
+  codeByte(frequencies: Uint32Array | undefined, code: CodeBit, likeliest?: Likeliest): number {
     const stream = this.#streams[this.#coded % this.#streams.length]!;
-    const byte = this.#codeBits(stream, frequencies && new NetworkView(frequencies), code);
+    const byte = this.#codeBits(stream, frequencies && new NetworkView(frequencies), code, likeliest);
     const { full } = this.#profile;
     if (full) this.#followers.update(stream.c4, byte);
     this.block[stream.position] = byte;
@@ -305,10 +315,16 @@ class Model {
   /**
    * Codes the bits of a byte, the highest first: each is predicted, coded and learned from before the next.
    */
-  #codeBits(stream: Stream, network: NetworkView | undefined, code: CodeBit): number {
+  #codeBits(
+    stream: Stream,
+    network: NetworkView | undefined,
+    code: CodeBit,
+    likeliest: Likeliest | undefined,
+  ): number {
     const byte = this.#beginByte(stream, network);
     for (byte.bitIndex = 0; byte.bitIndex < 8; byte.bitIndex++) {
       this.#findSlots(byte);
+      if (likeliest && byte.bitIndex === 0) this.#foresee(byte, likeliest);
       const inputs = this.#gatherInputs(byte);
       const logit = this.#mix(byte, inputs);
       const bit = code(this.#refine(byte, inputs, logit));
@@ -317,6 +333,51 @@ class Model {
     }
     for (const slot of byte.first) this.#slots.updateRun(slot, byte.c0 & 255);
     return byte.c0 & 255;
+  }
+
+  /**
+   * Finds the likeliest values of a byte as predicted before its first bit: nothing is learned, and nothing
+   * made room for, on the way. Probabilities are Q31 until the end.
+   */
+  #foresee(byte: Byte, { symbols, chances }: Likeliest): void {
+    const found: { symbol: number; chance: number }[] = [];
+    const lookAhead = (at: Byte, chance: number): void => {
+      if (at.bitIndex === 8) {
+        // of equals the first stays ahead
+        const place = found.findIndex((other) => chance > other.chance);
+        found.splice(place < 0 ? found.length : place, 0, { symbol: at.c0 & 255, chance });
+        if (found.length > LIKELIEST) found.pop();
+        return;
+      }
+      const inputs = this.#gatherInputs(at);
+      const one = this.#refine(at, inputs, this.#mix(at, inputs, false));
+      // the likelier one first, as long as what is left of the chance may count
+      for (const bit of one >= 32768 ? [1, 0] : [0, 1]) {
+        const rest = Math.floor((chance * (bit ? one : 65536 - one)) / 65536);
+        if (rest <= (found[LIKELIEST - 1]?.chance ?? 0)) continue;
+        const next = { ...at, c0: (at.c0 << 1) | bit, bitIndex: at.bitIndex + 1 };
+        if (next.bitIndex === 4) next.slots = this.#secondSlotsAhead(next);
+        lookAhead(next, rest);
+      }
+    };
+    lookAhead(byte, 2 ** 31);
+    for (let k = 0; k < LIKELIEST; k++) {
+      symbols[k] = found[k]?.symbol ?? 0;
+      chances[k] = Math.min(65535, Math.floor((found[k]?.chance ?? 0) / 2 ** 15));
+    }
+  }
+
+  /** The slots of the second nibble as they are found, or would begin. */
+  #secondSlotsAhead({ stream, first, seen, c0 }: Byte): number[] {
+    const slots = this.#slots;
+    return first.map((one, i) => {
+      const hash = stream.hashes[i]!;
+      const known = seen[i] ? slots.known(slots.line(hash, c0 - 15), hash + c0 * 0x3a35) : undefined;
+      if (known !== undefined) return known;
+      const scratch = slots.scratch(i, true);
+      if (seen[i]) this.#makeUp(scratch, one, c0);
+      return scratch;
+    });
   }
 
   #beginByte(stream: Stream, network: NetworkView | undefined): Byte {
@@ -471,7 +532,7 @@ class Model {
   }
 
   /** Mixes in two layers. @returns logit Q8 of a one */
-  #mix({ stream, c0, c1, c2, bitIndex, uncertainty }: Byte, inputs: Inputs): number {
+  #mix({ stream, c0, c1, c2, bitIndex, uncertainty }: Byte, inputs: Inputs, learns = true): number {
     const { full } = this.#profile;
     const { hits, runHits, matchState, matching, agree, expectedByte, networkClass } = inputs;
     const { column } = stream;
@@ -498,6 +559,7 @@ class Model {
             hash2(stream.key, stream.field) >>> 20,
           ]
         : [0, c0, matchRow, networkClass],
+      learns,
     );
 
     // Second layer.
@@ -505,7 +567,7 @@ class Model {
     this.#last.x[15] = 256;
     const basic = [0, c0 | (256 * matching), c1 | (bitIndex << 8), networkClass | (256 * matching)];
     const more = [c2 | (bitIndex << 8), stream.shape & 0xfff, matchRow, hits * 8 + bitIndex];
-    this.#last.mix(full ? [...basic, ...more] : basic);
+    this.#last.mix(full ? [...basic, ...more] : basic, learns);
     return this.#last.logits.reduce((a, b) => a + b, 0) >> (full ? 3 : 2);
   }
 
@@ -550,14 +612,20 @@ class Model {
     const slots = this.#slots;
     if (!seen) return slots.scratch(i);
     const slot = slots.find(slots.line(hash, c0 - 15), hash + c0 * 0x3a35);
-    const last = slots.runByte(first);
-    if (slots.state(slot, 1) === 0 && slots.runCount(first) !== 0 && last >> 4 === (c0 & 15))
-      for (let k = 3, node = 1; k >= 0; k--) {
-        const bit = (last >> k) & 1;
-        slots.update(slot, node, 0, bit);
-        node = (node << 1) | bit;
-      }
+    if (slots.state(slot, 1) === 0) this.#makeUp(slot, first, c0);
     return slot;
+  }
+
+  /** Fills an empty slot of a second nibble with what the context's last byte would have left there. */
+  #makeUp(slot: number, first: number, c0: number): void {
+    const slots = this.#slots;
+    const last = slots.runByte(first);
+    if (slots.runCount(first) === 0 || last >> 4 !== (c0 & 15)) return;
+    for (let k = 3, node = 1; k >= 0; k--) {
+      const bit = (last >> k) & 1;
+      slots.update(slot, node, 0, bit);
+      node = (node << 1) | bit;
+    }
   }
 }
 
@@ -588,19 +656,25 @@ class Coder {
     this.#left = length;
   }
 
-  encode(symbols: Uint8Array, frequencies?: Uint32Array, odds?: Uint16Array): number {
+  encode(symbols: Uint8Array, frequencies?: Uint32Array, odds?: Uint16Array, likeliest?: Likeliest): number {
     checkFrequencies(symbols.length, frequencies);
     checkOdds(symbols.length, odds);
+    checkLikeliest(symbols.length, likeliest);
     let decision = 0;
     for (let i = 0; i < symbols.length && this.#left > 0; i++, this.#left--) {
       let byte = symbols[i]!;
-      this.#model.codeByte(frequencies?.subarray(i * 256, i * 256 + 256), (p) => {
+      const likely = likeliest && {
+        symbols: likeliest.symbols.subarray(i * LIKELIEST),
+        chances: likeliest.chances.subarray(i * LIKELIEST),
+      };
+      const code: CodeBit = (p) => {
         const bit = (byte >> 7) & 1;
         byte <<= 1;
         this.#encoder.encode(bit, p);
         if (odds) odds[decision++] = bit ? p : 65536 - p;
         return bit;
-      });
+      };
+      this.#model.codeByte(frequencies?.subarray(i * 256, i * 256 + 256), code, likely);
     }
     return this.#encoder.length;
   }
@@ -651,7 +725,7 @@ export const referenceMixing: MixKernels = {
     if (!valid(profile, length, streams)) throw mixingOutOfRange();
     return new Coder(profile, length, streams, payload);
   },
-  mixEncode: (coder, symbols, frequencies, odds) => opened(coder).encode(symbols, frequencies, odds),
+  mixEncode: (coder, ...parameters) => opened(coder).encode(...parameters),
   mixFinish: (coder) => opened(coder).finish(),
   mixDecode: (coder, symbols, count, frequencies) => opened(coder).decode(symbols, count, frequencies),
   mixEnds: (coder) => opened(coder).ends(),

@@ -1,8 +1,16 @@
 /** @file The mixing coder in WebAssembly: the native one's C++ (cpp/bindings/wasm/mix.cc). */
 
 import { SYMBOLS } from '../../model/architecture.js';
-import { checkFrequencies, checkOdds, checkRoom, mixingOutOfRange, notACoder } from '../check.js';
-import type { MixHandle, MixKernels } from '../engine.js';
+import {
+  checkFrequencies,
+  checkLikeliest,
+  checkOdds,
+  checkRoom,
+  mixingOutOfRange,
+  notACoder,
+} from '../check.js';
+import type { Likeliest, MixHandle, MixKernels } from '../engine.js';
+import { LIKELIEST } from '../profiles.js';
 import { aligned, type HeapExports, Idle, WasmHeap } from './memory.js';
 
 /** What cpp/bindings/wasm/mix.cc exports. Pointers are byte offsets. */
@@ -10,7 +18,15 @@ interface MixExports extends HeapExports {
   mixing_bytes(profile: number, length: number, streams: number): number;
   mixing_open(memory: number, profile: number, length: number, streams: number): number;
   mixing_begin_decode(mix: number, payload: number, size: number): void;
-  mixing_encode(mix: number, symbols: number, count: number, frequencies: number, odds: number): number;
+  mixing_encode(
+    mix: number,
+    symbols: number,
+    count: number,
+    frequencies: number,
+    odds: number,
+    likeliest: number,
+    chances: number,
+  ): number;
   mixing_finish(mix: number): number;
   mixing_output(mix: number): number;
   mixing_decode(mix: number, symbols: number, count: number, frequencies: number): number;
@@ -21,8 +37,8 @@ interface MixExports extends HeapExports {
 const ROWS = 256;
 /** Bytes that are cleared at a time: some milliseconds. */
 const CLEARED = 2 ** 22;
-/** Bytes of room for them, behind the coder: frequencies, the odds of 8 bits, symbols. */
-const CROSSING = ROWS * (SYMBOLS * 4 + 8 * 2 + 1);
+/** Bytes of room for them, behind the coder: frequencies, the odds of 8 bits, chances, likeliest, symbols. */
+const CROSSING = ROWS * (SYMBOLS * 4 + 8 * 2 + LIKELIEST * 3 + 1);
 
 type MixHeap = WasmHeap<MixExports>;
 
@@ -37,7 +53,15 @@ class Coder {
   /** Where the coder is; undefined while its memory is not clear. */
   #mix: number | undefined;
   /** The heap, and the room in it for what crosses into the module; undefined once the coder is closed. */
-  #open: { heap: MixHeap; symbols: Uint8Array; odds: Uint16Array; frequencies: Uint32Array } | undefined;
+  #open:
+    | {
+        heap: MixHeap;
+        symbols: Uint8Array;
+        odds: Uint16Array;
+        frequencies: Uint32Array;
+        likeliest: Likeliest;
+      }
+    | undefined;
 
   constructor(
     heap: MixHeap,
@@ -55,13 +79,19 @@ class Coder {
     const frequencies = at + bytes - CROSSING;
     this.#dirty = Math.min(dirty, bytes - CROSSING);
     const odds = frequencies + ROWS * SYMBOLS * 4;
-    const symbols = odds + ROWS * 8 * 2;
+    const chances = odds + ROWS * 8 * 2;
+    const likeliest = chances + ROWS * LIKELIEST * 2;
+    const symbols = likeliest + ROWS * LIKELIEST;
     const { buffer } = exports.memory;
     this.#open = {
       heap,
       symbols: new Uint8Array(buffer, symbols, ROWS),
       odds: new Uint16Array(buffer, odds, ROWS * 8),
       frequencies: new Uint32Array(buffer, frequencies, ROWS * SYMBOLS),
+      likeliest: {
+        symbols: new Uint8Array(buffer, likeliest, ROWS * LIKELIEST),
+        chances: new Uint16Array(buffer, chances, ROWS * LIKELIEST),
+      },
     };
     if (payload) new Uint8Array(buffer, at + bytes, payload.length).set(payload);
   }
@@ -84,19 +114,25 @@ class Coder {
     return true;
   }
 
-  encode(symbols: Uint8Array, frequencies?: Uint32Array, odds?: Uint16Array): number {
-    const { heap, symbols: room, odds: given } = this.#opened();
+  encode(symbols: Uint8Array, frequencies?: Uint32Array, odds?: Uint16Array, likeliest?: Likeliest): number {
+    const { heap, symbols: room, odds: given, likeliest: named } = this.#opened();
     checkFrequencies(symbols.length, frequencies);
     checkOdds(symbols.length, odds);
+    checkLikeliest(symbols.length, likeliest);
     let size = 0;
     // at least once, to know the size
     for (let from = 0; from === 0 || from < symbols.length; from += ROWS) {
       const part = symbols.subarray(from, from + ROWS);
       room.set(part);
       const predictions = this.#predictions(frequencies, from, part.length);
-      const to = odds ? given.byteOffset : 0;
-      size = heap.exports.mixing_encode(this.#coder(), room.byteOffset, part.length, predictions, to);
+      const to = (wanted: unknown, at: { byteOffset: number }) => (wanted ? at.byteOffset : 0);
+      size = heap.exports.mixing_encode(
+        ...([this.#coder(), room.byteOffset, part.length, predictions] as const),
+        ...([to(odds, given), to(likeliest, named.symbols), to(likeliest, named.chances)] as const),
+      );
       odds?.set(given.subarray(0, part.length * 8), from * 8);
+      likeliest?.symbols.set(named.symbols.subarray(0, part.length * LIKELIEST), from * LIKELIEST);
+      likeliest?.chances.set(named.chances.subarray(0, part.length * LIKELIEST), from * LIKELIEST);
     }
     return size;
   }
@@ -192,7 +228,7 @@ function kernelsOf(module: WebAssembly.Module): MixKernels {
       return new Coder(idle.take() ?? new WasmHeap(module), bytes, profile, length, streams, payload);
     },
     mixPrepare: (coder) => coderOf(coder).prepare(),
-    mixEncode: (coder, symbols, frequencies, odds) => coderOf(coder).encode(symbols, frequencies, odds),
+    mixEncode: (coder, ...parameters) => coderOf(coder).encode(...parameters),
     mixFinish: (coder) => coderOf(coder).finish(),
     mixDecode: (coder, symbols, count, frequencies) => coderOf(coder).decode(symbols, count, frequencies),
     mixEnds: (coder) => coderOf(coder).ends(),

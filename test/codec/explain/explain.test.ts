@@ -46,7 +46,7 @@ describe('an explanation', () => {
   let e: Explanation;
   const data = sampleText(30_000);
   beforeAll(async () => {
-    e = await explain(data, { model, blockSize: 8192, level: 6 });
+    e = await explain(data, { model, blockSize: 8192, level: 6, likeliest: true });
   });
 
   it('sums up block by block, with as many streams as blocks have', async () => {
@@ -83,6 +83,39 @@ describe('an explanation', () => {
       expect(Math.abs(2 ** -e.network![i] * 65536 - chances[rank])).toBeLessThan(2);
     }
     expect(hits).toBeGreaterThan(e.bytes.length / 2);
+  });
+
+  it.each(modes)(
+    'names the likeliest bytes of what codes, where it is asked to, in mode %s',
+    async (mode) => {
+      const part = data.subarray(0, 3000);
+      const plain = await explain(part, { model, mode });
+      expect([plain.codedLikeliest, plain.codedChances]).toEqual([undefined, undefined]);
+      const x = await explain(part, { model, mode, likeliest: true });
+      expect({ ...x, codedLikeliest: undefined, codedChances: undefined }).toEqual(plain);
+      let [hits, apart] = [0, 0];
+      for (let i = 0; i < part.length; i++) {
+        const at = i * LIKELIEST;
+        const rank = x.codedLikeliest!.subarray(at, at + LIKELIEST).indexOf(part[i]);
+        if (rank < 0) continue;
+        hits++;
+        apart += Math.abs(2 ** -x.coded[i] - x.codedChances![at + rank] / 65536);
+      }
+      expect(hits).toBeGreaterThan(part.length / 2);
+      expect(apart / hits).toBeLessThan(0.02);
+      if (mode === 'network') expect(x.codedLikeliest).toEqual(x.likeliest);
+    },
+  );
+
+  it('names no likeliest bytes where nothing is predicted: in copies and stored blocks', async () => {
+    const noise = randomFillSync(new Uint8Array(20_000));
+    const stored = await explain(noise, { model, likeliest: true });
+    expect(Math.max(...stored.codedChances!)).toBe(0);
+    const twice = Buffer.concat([data, noise, data]);
+    const copied = await explain(twice, { level: 1, likeliest: true, blockSize: 2 ** 17 });
+    expect(copied.blocks[0].copied).toBeGreaterThan(20_000);
+    expect(Math.max(...copied.codedChances!.subarray(0, 5000))).toBeGreaterThan(0);
+    expect(Math.max(...copied.codedChances!.subarray(-5000))).toBe(0);
   });
 
   it('of stored bytes says eight bits each, and that nothing would help', async () => {
@@ -157,6 +190,8 @@ describe('an explanation', () => {
     expect(back.bytes).toEqual(new Uint8Array(e.bytes));
     expect(back.likeliest).toEqual(e.likeliest);
     expect(back.chances).toEqual(e.chances);
+    expect(back.codedLikeliest).toEqual(e.codedLikeliest);
+    expect(back.codedChances).toEqual(e.codedChances);
     expect(back.model).toEqual({ ...e.model, id: new Uint8Array(e.model!.id) });
     for (const key of ['coded', 'network', 'contexts'] as const) {
       let apart = 0;
