@@ -24,8 +24,8 @@ import { describeGpu } from './webgpu.js';
 
 /**
  * Work that lacks measurements has them made if it is long: from so many bytes on the processor is measured
- * (half a second), and from so many seconds on, by that, a GPU (3 seconds at most, if there is one). Both are
- * about a twentieth of the work, or less, and are done once.
+ * (half a second), and from so many seconds on, by that, a GPU (some 3 seconds with its start, if there is
+ * one). Both are about a twentieth of the work, or less, and are done once.
  */
 export const LEAST_MEASURED: Readonly<Record<'bytes' | 'seconds', number>> = { bytes: 2 ** 24, seconds: 60 };
 

@@ -8,6 +8,7 @@
  */
 
 import { RangeDecoder, RangeEncoder } from '../../range-coder.js';
+import { streamStart } from '../../slices.js';
 import {
   checkFrequencies,
   checkLikeliest,
@@ -212,7 +213,7 @@ class Model {
     const { contexts, inputsPerContext: per, full } = profile;
     this.#profile = profile;
     this.block = new Uint8Array(length + 64);
-    const start = (s: number) => s * Math.floor(length / streams) + Math.min(s, length % streams);
+    const start = (s: number) => streamStart(length, streams, s);
     this.#streams = Array.from({ length: streams }, (_, s) => new Stream(start(s)));
     this.#ends = this.#streams.map((_, s) => start(s + 1));
 
