@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { brotliCompressSync } from 'node:zlib';
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from 'playwright-core';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -20,14 +21,15 @@ const prose =
 
 describe.skipIf(!chromiumPath)('the page', () => {
   const site = eachSite();
-  let tab: Tab;
+  let tab: Tab | undefined;
   const open = async (options?: Parameters<ReturnType<typeof site>['open']>[0]) => {
     tab = await site().open(options);
     return tab.page;
   };
   afterEach(async () => {
-    const { problems } = tab;
-    await tab.context.close();
+    const problems = tab?.problems ?? [];
+    await tab?.context.close();
+    tab = undefined;
     expect(problems).toEqual([]);
   });
 
@@ -70,6 +72,18 @@ describe.skipIf(!chromiumPath)('the page', () => {
       'wasm',
       'reference',
     ]);
+  });
+
+  it('is small: what is loaded at first, with the sample in it, by brotli', () => {
+    const html = readFileSync(join(dist, 'index.html'), 'utf8');
+    const files = [...html.matchAll(/(?:src|href)="\.\/(assets\/[^"]+\.(?:js|css))"/g)].map(
+      ([, file]) => file,
+    );
+    expect(files.length).toBeGreaterThanOrEqual(2);
+    const sizes = ['index.html', ...files].map(
+      (file) => brotliCompressSync(readFileSync(join(dist, file))).length,
+    );
+    expect(sizes.reduce((a, b) => a + b)).toBeLessThan(60_000);
   });
 
   it('compresses to the bytes that the command line writes, checks them, and shows sizes beside gzip and the model', async () => {
@@ -231,7 +245,7 @@ describe.skipIf(!chromiumPath)('the page', () => {
     await page.waitForSelector('#offline[data-ready="yes"]');
     await give(page, 'first.txt', Buffer.from(prose));
     await state(page, 'done');
-    await tab.context.setOffline(true);
+    await tab!.context.setOffline(true);
     await page.reload();
     await page.waitForSelector('#engines table');
     await give(page, 'second.txt', Buffer.from(prose));

@@ -78,6 +78,15 @@ function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 }
 
+/**
+ * Probabilities Q16 in steps of 1/4096: finer ones are not shown, and would be a third of a page. One that is
+ * not 0 stays so.
+ */
+function packChances(chances: Uint16Array): string {
+  const rounded = chances.map((p) => (p === 0 ? 0 : Math.max(1, Math.min(65535, (p + 8) & ~15))));
+  return packWords(rounded, rounded.length);
+}
+
 /** 16-bit numbers, little-endian. */
 function packWords(values: Iterable<number>, count: number): string {
   const bytes = new Uint8Array(2 * count);
@@ -135,9 +144,9 @@ export function pack(
     contexts: packBits(contexts),
     ...(network && { network: packBits(network) }),
     ...(likeliest && { likeliest: toBase64(likeliest) }),
-    ...(chances && { chances: packWords(chances, chances.length) }),
+    ...(chances && { chances: packChances(chances) }),
     ...(codedLikeliest && { codedLikeliest: toBase64(codedLikeliest) }),
-    ...(codedChances && { codedChances: packWords(codedChances, codedChances.length) }),
+    ...(codedChances && { codedChances: packChances(codedChances) }),
   };
 }
 

@@ -189,9 +189,9 @@ describe('an explanation', () => {
     const back = unpack(JSON.parse(JSON.stringify(packed)));
     expect(back.bytes).toEqual(new Uint8Array(e.bytes));
     expect(back.likeliest).toEqual(e.likeliest);
-    expect(back.chances).toEqual(e.chances);
     expect(back.codedLikeliest).toEqual(e.codedLikeliest);
-    expect(back.codedChances).toEqual(e.codedChances);
+    for (const key of ['chances', 'codedChances'] as const)
+      expect(back[key]!.every((p, i) => Math.abs(p - e[key]![i]) <= 8)).toBe(true);
     expect(back.model).toEqual({ ...e.model, id: new Uint8Array(e.model!.id) });
     for (const key of ['coded', 'network', 'contexts'] as const) {
       let apart = 0;
