@@ -194,7 +194,7 @@ document.addEventListener('drop', (event) => {
 
 /** What an engine is here, and whether it is used. */
 function describeEngine(report: EngineReport): string {
-  if (!report.available) return `does not run here: ${report.reason}`;
+  if (!report.available) return report.reason;
   const { name, detail, auto } = report;
   if (engine.value === name) return `${detail}: this one is used, since it is chosen`;
   if (engine.value !== 'auto') return `${detail}: another one is chosen`;

@@ -65,7 +65,7 @@ describe.skipIf(!chromiumPath)('the page', () => {
     );
     // this browser has no adapter, as it is started here
     expect(await page.locator('#engines').innerText()).toMatch(
-      /webgpu\s+does not run here: .*no graphics adapter/,
+      /webgpu\s+the WebGPU engine does not run here: .*no graphics adapter/,
     );
     expect(await page.locator('#engine option').allInnerTexts()).toEqual([
       'the fastest',
