@@ -19,7 +19,7 @@ describe('standard input and output', () => {
     expect(unpacked.stdout.equals(text)).toBe(true);
     expect(f.list()).toEqual([]);
     const details = await f.run(['-v', '--mode', 'network'], { input: text });
-    expect(details.stderr).toMatch(/^standard input : .*bytes\)\n {2}model letters/);
+    expect(details.stderr).toMatch(/^ {2}auto takes .*\nstandard input : .*bytes\)\n {2}model letters/);
   });
 
   it('"-" is either, also among files and as the output', async () => {
