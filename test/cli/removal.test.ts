@@ -11,11 +11,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-
-// before the library: what this replaces must not have been imported
 import { runHere, system } from '../helpers/command.js';
 
-import { compress, decompress } from '../../src/index.js';
+// only now: what the helper replaces must not have been imported before it
+const { compress, decompress } = await import('../../src/index.js');
 
 /** Whether the encoder codes other bytes. */
 const fault = vi.hoisted(() => ({ encoder: false }));
