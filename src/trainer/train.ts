@@ -314,7 +314,7 @@ const LARGEST_SHARE = 0.1;
 export class Timer {
   #next: number;
 
-  /** @param period seconds */
+  /** @param period seconds; 0 for every time */
   constructor(
     readonly period: number,
     start: number,
@@ -328,7 +328,7 @@ export class Timer {
     if (from < this.#next) return;
     await work();
     const took = now() - from;
-    this.#next = from + Math.max(this.period, took / LARGEST_SHARE);
+    this.#next = from + (this.period > 0 ? Math.max(this.period, took / LARGEST_SHARE) : 0);
   }
 }
 
