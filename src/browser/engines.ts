@@ -1,4 +1,5 @@
 /** @file The engines of a page. What is seldom used is fetched when it is. */
+import { engineUnavailable } from '../engines/check.js';
 import type { Engine } from '../engines/engine.js';
 import {
   type EngineReport,
@@ -18,7 +19,7 @@ async function webgpu() {
   const why = globalThis.isSecureContext
     ? 'this browser has no WebGPU'
     : 'browsers give WebGPU to pages of https alone';
-  throw new ShacompError('ERR_ENGINE_UNAVAILABLE', `the WebGPU engine does not run here: ${why}`);
+  throw engineUnavailable('WebGPU', why);
 }
 
 /** Those that `auto` chooses from, fastest first. */

@@ -1,4 +1,4 @@
-/** @file What every engine checks of its arguments, so that all refuse the same ones with the same words. */
+/** @file What every engine refuses, so that all refuse the same with the same words. */
 import { ShacompError } from '../errors.js';
 import { SYMBOLS } from '../model/architecture.js';
 import type { Likeliest } from './engine.js';
@@ -6,6 +6,10 @@ import { LIKELIEST } from './profiles.js';
 
 /** More streams than any file has: keeps sizes far from overflow. */
 const MAX_STREAMS = 65536;
+
+/** The error of an engine that does not run here. @param engine its name, for people */
+export const engineUnavailable = (engine: string, why: string, cause?: unknown) =>
+  new ShacompError('ERR_ENGINE_UNAVAILABLE', `the ${engine} engine does not run here: ${why}`, { cause });
 
 const refused = (what: string) => new ShacompError('ERR_OPTIONS', what);
 

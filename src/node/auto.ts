@@ -16,6 +16,7 @@ import {
   isOf,
   type MeasuredOn,
   type Measurement,
+  measurement,
   readMeasurements,
   storeMeasurements,
 } from './measurements.js';
@@ -152,8 +153,7 @@ async function measuredFor(
   if (work.encode + work.decode < least.bytes) return short;
   let onCpu = all.findLast((m) => isOf(m, { ...ofCpu, streams }));
   if (!onCpu) {
-    const rates = await measureRates(cpu, model, streams);
-    onCpu = { ...ofCpu, streams, modelName: model.name, software: false, ...rates };
+    onCpu = measurement(ofCpu, model, streams, await measureRates(cpu, model, streams));
     await storeMeasurements([onCpu]);
   }
   if (secondsOf(work, onCpu) < least.seconds) return short;
@@ -163,7 +163,7 @@ async function measuredFor(
   const engine = await gpuEngine(options, gpu);
   const rates = await measureRates(engine, model, streams, (performance.now() - begin) / 1000);
   const of = measuredOn({ ...facts, name: 'webgpu', detail }, model);
-  const onGpu = { ...of, streams, modelName: model.name, software: false, ...rates };
+  const onGpu = measurement(of, model, streams, rates);
   await storeMeasurements([onGpu]);
   return { cpu: onCpu, gpu: onGpu };
 }

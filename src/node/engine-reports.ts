@@ -5,7 +5,14 @@ import { ShacompError } from '../errors.js';
 import { measuredOn } from './auto.js';
 import { describeEngines, type EngineOptions, selectEngine } from './engines.js';
 import { measureStreams } from './measure.js';
-import { isOf, type Measurement, type Rates, readMeasurements, storeMeasurements } from './measurements.js';
+import {
+  isOf,
+  type Measurement,
+  measurement,
+  type Rates,
+  readMeasurements,
+  storeMeasurements,
+} from './measurements.js';
 import { loadModel } from './models.js';
 
 /** How fast an engine was measured to be with a model and a number of streams. */
@@ -63,13 +70,7 @@ async function measureAll(
     const seconds = (performance.now() - begin) / 1000;
     for (const model of loaded)
       for (const [count, rates] of await measureStreams(engine, model, streams, seconds))
-        all.push({
-          ...measuredOn(report, model),
-          streams: count,
-          modelName: model.name,
-          software: report.software ?? false,
-          ...rates,
-        });
+        all.push(measurement(measuredOn(report, model), model, count, rates, report.software));
   }
   await storeMeasurements(all);
   return all;

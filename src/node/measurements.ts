@@ -46,6 +46,15 @@ export interface Measurement extends MeasuredOn, Rates {
   software: boolean;
 }
 
+/** The measurement of a model on an engine. */
+export const measurement = (
+  of: Omit<MeasuredOn, 'streams'>,
+  model: { name: string },
+  streams: number,
+  rates: Rates,
+  software = false,
+): Measurement => ({ ...of, streams, modelName: model.name, software, ...rates });
+
 /** Most measurements that are kept: the latest. */
 const MOST = 500;
 /** A file that is longer, in bytes, is not ours. */

@@ -26,6 +26,7 @@ import { initialize } from './initialize.js';
 import { LARGEST_NORM, TrainingNetwork } from './network.js';
 import { rateAt, type Schedule } from './schedule.js';
 import { readStart } from './start.js';
+import { Timer } from './timer.js';
 
 export interface TrainOptions {
   arch: Architecture;
@@ -301,34 +302,6 @@ class Run {
     if (this.evaluation) metadata.held_out_bits_per_byte = this.evaluation.mean.toFixed(4);
     await writeState(this.output, network, { step, bytes, elapsed, sampler: sampler.state });
     await writeCheckpoint(this.output, network.arch, this.averaged ? network.ema : network.weights, metadata);
-  }
-}
-
-/** The largest share of the time that goes to what a {@link Timer} runs. */
-const LARGEST_SHARE = 0.1;
-
-/**
- * Runs something once in a period. On a machine that is busy with other things, where it may take longer than
- * its period, the period grows, so that training gets the larger part of the time.
- */
-export class Timer {
-  #next: number;
-
-  /** @param period seconds; 0 for every time */
-  constructor(
-    readonly period: number,
-    start: number,
-  ) {
-    this.#next = start + period;
-  }
-
-  /** @param now the time in seconds */
-  async run(now: () => number, work: () => unknown): Promise<void> {
-    const from = now();
-    if (from < this.#next) return;
-    await work();
-    const took = now() - from;
-    this.#next = from + (this.period > 0 ? Math.max(this.period, took / LARGEST_SHARE) : 0);
   }
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Timer } from '../../src/trainer/train.js';
+import { Timer } from '../../src/trainer/timer.js';
 
 /** Seconds at which the work of a timer begins, steps taking one second and the work `took`. */
 async function begins(took: number, until: number, period = 10): Promise<number[]> {

@@ -1,7 +1,7 @@
 /** @file Loads the native addon (cpp/bindings/node), the C++ of the engine and of the trainer. */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { ShacompError } from '../../errors.js';
+import { engineUnavailable } from '../check.js';
 import { withTypedErrors } from './errors.js';
 
 /**
@@ -33,9 +33,7 @@ function load(): unknown {
     const missing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
     const [line] = String((error as Error).message).split('\n');
     const reason = missing ? `${nativeAddonName()} is not there` : line;
-    throw new ShacompError('ERR_ENGINE_UNAVAILABLE', `the native engine does not run here: ${reason}`, {
-      cause: error,
-    });
+    throw engineUnavailable('native', reason, error);
   }
 }
 

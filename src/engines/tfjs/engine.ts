@@ -2,7 +2,7 @@
 import { ShacompError } from '../../errors.js';
 import { type Architecture, SYMBOLS } from '../../model/architecture.js';
 import { type IntegerModel, modelImage } from '../../model/sharnn.js';
-import { checkStreams } from '../check.js';
+import { checkStreams, engineUnavailable } from '../check.js';
 import type { Network, Predictor } from '../engine.js';
 import { computesRight } from '../self-check.js';
 import { Arithmetic } from './arithmetic.js';
@@ -11,9 +11,9 @@ import { type ModelTensors, modelTensors } from './model-tensors.js';
 import { TensorNetwork } from './network.js';
 import type { TensorFlow } from './tensorflow.js';
 
-/** @returns the error of an engine that does not run here */
+/** As {@link engineUnavailable}. */
 export const tfjsUnavailable = (why: string, cause?: unknown) =>
-  new ShacompError('ERR_ENGINE_UNAVAILABLE', `the TensorFlow.js engine does not run here: ${why}`, { cause });
+  engineUnavailable('TensorFlow.js', why, cause);
 
 export interface TfjsPredictor extends Predictor {
   /** Disposes of every tensor. Networks that are open fail. */

@@ -2,7 +2,7 @@
 import { ShacompError } from '../../errors.js';
 import { type Architecture, SYMBOLS } from '../../model/architecture.js';
 import { type IntegerModel, modelImage } from '../../model/sharnn.js';
-import { checkRun, checkStreams, networkClosed } from '../check.js';
+import { checkRun, checkStreams, engineUnavailable, networkClosed } from '../check.js';
 import type { Engine, Network } from '../engine.js';
 import { aligned, type HeapExports, Idle, WasmHeap } from './memory.js';
 import { wasmMixing } from './mixer.js';
@@ -29,9 +29,7 @@ const ROWS = 256;
 /** What is thrown where the module does not run. */
 export const wasmUnavailable = (cause: unknown) => {
   const [why] = String((cause as Error).message).split('\n');
-  return new ShacompError('ERR_ENGINE_UNAVAILABLE', `the WebAssembly engine does not run here: ${why}`, {
-    cause,
-  });
+  return engineUnavailable('WebAssembly', why, cause);
 };
 
 /**

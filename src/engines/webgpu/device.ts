@@ -1,5 +1,5 @@
 /** @file A device of the platform's WebGPU, with the kernels compiled for it. */
-import { ShacompError } from '../../errors.js';
+import { engineUnavailable } from '../check.js';
 import type { DotKernel } from './arithmetic.js';
 import { tanhCubics } from './constants.js';
 import { type Kernel, type KernelName, kernels, type Sharing, UNIFORMS } from './kernels.js';
@@ -9,9 +9,8 @@ export const USAGE = { MAP_READ: 1, COPY_SRC: 4, COPY_DST: 8, UNIFORM: 64, STORA
 export const MAP_READ = 1;
 const COMPUTE_STAGE = 4;
 
-/** @returns the error of an engine that does not run here */
-export const gpuUnavailable = (why: string, cause?: unknown) =>
-  new ShacompError('ERR_ENGINE_UNAVAILABLE', `the WebGPU engine does not run here: ${why}`, { cause });
+/** As {@link engineUnavailable}. */
+export const gpuUnavailable = (why: string, cause?: unknown) => engineUnavailable('WebGPU', why, cause);
 
 /** What a device is, for people and for choosing. */
 export interface DeviceReport {
