@@ -273,25 +273,7 @@ inline uint32_t byte_class(uint32_t c) {
 // seen and how often in a row. Three slots to a line of 64 bytes.
 constexpr int SLOT_BYTES = 21, SLOT_NODE = 1, SLOT_RUN_BYTE = 17, SLOT_RUN_COUNT = 18;
 
-/** The slot for a check: found, or the line's least used one cleared. */
-inline uint8_t* find_slot(uint8_t* line, uint32_t check) {
-  const uint8_t low = static_cast<uint8_t>(check), high = static_cast<uint8_t>(check >> 8);
-  int victim = 0, least = 1 << 20;
-  for (int i = 0; i < 3; i++) {
-    uint8_t* p = line + i * SLOT_BYTES;
-    const int s = p[SLOT_NODE + 1];
-    if (p[0] == low && p[1] == high && s != 0) return p;
-    const int use = s == 0 ? -1 : STATES.zeros[s] + STATES.ones[s];
-    if (use < least) least = use, victim = i;
-  }
-  uint8_t* slot = line + victim * SLOT_BYTES;
-  for (int i = 2; i < SLOT_BYTES; i++) slot[i] = 0;
-  slot[0] = low;
-  slot[1] = high;
-  return slot;
-}
-
-/** The slot for a check, as `find_slot` finds it; null if there is none. */
+/** The slot for a check; null if there is none. */
 inline uint8_t* known_slot(uint8_t* line, uint32_t check) {
   const uint8_t low = static_cast<uint8_t>(check), high = static_cast<uint8_t>(check >> 8);
   for (int i = 0; i < 3; i++) {
@@ -299,6 +281,22 @@ inline uint8_t* known_slot(uint8_t* line, uint32_t check) {
     if (p[0] == low && p[1] == high && p[SLOT_NODE + 1] != 0) return p;
   }
   return nullptr;
+}
+
+/** The slot for a check: found, or the line's least used one cleared. */
+inline uint8_t* find_slot(uint8_t* line, uint32_t check) {
+  if (uint8_t* known = known_slot(line, check)) return known;
+  int victim = 0, least = 1 << 20;
+  for (int i = 0; i < 3; i++) {
+    const int s = line[i * SLOT_BYTES + SLOT_NODE + 1];
+    const int use = s == 0 ? -1 : STATES.zeros[s] + STATES.ones[s];
+    if (use < least) least = use, victim = i;
+  }
+  uint8_t* slot = line + victim * SLOT_BYTES;
+  for (int i = 2; i < SLOT_BYTES; i++) slot[i] = 0;
+  slot[0] = static_cast<uint8_t>(check);
+  slot[1] = static_cast<uint8_t>(check >> 8);
+  return slot;
 }
 
 /** Offset in a slot of the next bit's node in the binary tree of its nibble. */

@@ -38,23 +38,21 @@ export class Slots {
 
   /** Offset of the slot for a check in the line at `line`, cleared if it is new. */
   find(line: number, check: number): number {
-    const { bytes } = this;
-    const low = check & 255;
-    const high = (check >>> 8) & 255;
+    const known = this.known(line, check);
+    if (known !== undefined) return known;
     let victim = line;
     let least = Infinity;
     for (let slot = line; slot < line + 3 * SLOT_BYTES; slot += SLOT_BYTES) {
       const root = this.state(slot, 1);
-      if (bytes[slot] === low && bytes[slot + 1] === high && root !== 0) return slot;
       const use = root === 0 ? -1 : STATES.zeros[root]! + STATES.ones[root]!;
       if (use < least) {
         least = use;
         victim = slot;
       }
     }
-    bytes.fill(0, victim, victim + SLOT_BYTES);
-    bytes[victim] = low;
-    bytes[victim + 1] = high;
+    this.bytes.fill(0, victim, victim + SLOT_BYTES);
+    this.bytes[victim] = check & 255;
+    this.bytes[victim + 1] = (check >>> 8) & 255;
     return victim;
   }
 
