@@ -22,6 +22,8 @@ const kernels = path.join(root, 'cpp');
 const arch = process.arch;
 const sanitizers = process.env.SHACOMP_SANITIZE;
 
+const AVX512 = '-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mbmi2'.split(' ');
+
 /**
  * Instruction sets per architecture: namespace -> compiler flags. The first needs nothing beyond the
  * baseline.
@@ -31,10 +33,9 @@ export const ISAS = {
     baseline: [],
     avx2: ['-mavx2', '-mfma', '-mbmi2'],
     avxvnni: ['-mavx2', '-mavxvnni', '-mfma', '-mbmi2'],
-    avx512: '-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mbmi2'.split(' '),
-    avx512bf16: '-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512bf16 -mfma -mbmi2'.split(
-      ' ',
-    ),
+    avx512: AVX512,
+    avx512bf16: [...AVX512, '-mavx512bf16'],
+    amxbf16: [...AVX512, '-mavx512bf16', '-mamx-tile', '-mamx-bf16'],
   },
   arm64: {
     baseline: [],
@@ -46,7 +47,7 @@ export const ISAS = {
 const PARTS = {
   mix: ['baseline', 'avx2', 'avx512'],
   network: ['baseline', 'dotprod', 'avx2', 'avxvnni', 'avx512'],
-  train: ['baseline', 'avx2', 'avx512', 'avx512bf16'],
+  train: ['baseline', 'avx2', 'avx512', 'avx512bf16', 'amxbf16'],
 };
 
 /** The instruction sets, of those given, that a *.isa.cc is compiled for. */

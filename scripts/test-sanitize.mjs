@@ -20,7 +20,13 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const cpp = path.join(root, 'cpp');
 
 /** What /proc/cpuinfo calls what an instruction set needs; others are not checked. */
-const NEEDS = { avx2: 'avx2', avxvnni: 'avx_vnni', avx512: 'avx512_vnni', avx512bf16: 'avx512_bf16' };
+const NEEDS = {
+  avx2: 'avx2',
+  avxvnni: 'avx_vnni',
+  avx512: 'avx512_vnni',
+  avx512bf16: 'avx512_bf16',
+  amxbf16: 'amx_bf16',
+};
 
 /** Instruction sets to check: the baseline, and what this processor has. */
 function present() {

@@ -6,6 +6,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
@@ -17,6 +21,27 @@ constexpr bool same_text(const char* a, const char* b) {
   while (*a && *a == *b) a++, b++;
   return *a == *b;
 }
+
+#if defined(__x86_64__)
+/**
+ * Whether the processor has AMX with bfloat16 and this process may use it: Linux gives the tile registers,
+ * 8 KiB for each thread, only to processes that ask (Documentation/arch/x86/xstate.rst).
+ */
+inline bool amx_runs_here() {
+#if defined(__linux__)
+  constexpr unsigned kTile = 1 << 24, kBf16 = 1 << 22;  // leaf 7, EDX
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  static const bool runs = [] {
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (edx & kTile) && (edx & kBf16) &&
+           syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  }();
+  return runs;
+#else
+  return false;
+#endif
+}
+#endif
 
 /**
  * Whether the kernels of that name run here. Names are those of ISAS in scripts/build-native.mjs, and `wasm`.
@@ -36,7 +61,9 @@ inline bool runs_here(const char* isa) {
     return avx2 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & (1 << 4));
   }
   if (same_text(isa, "avx512")) return avx512;
-  if (same_text(isa, "avx512bf16")) return avx512 && __builtin_cpu_supports("avx512bf16");
+  const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
+  if (same_text(isa, "avx512bf16")) return bf16;
+  if (same_text(isa, "amxbf16")) return bf16 && amx_runs_here();
 #elif defined(__aarch64__) && defined(__linux__)
   if (same_text(isa, "dotprod")) return getauxval(AT_HWCAP) & (1 << 20);
 #elif defined(__aarch64__)

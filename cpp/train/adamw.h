@@ -33,8 +33,24 @@ double Trainer<E>::norm() const {
   return __builtin_sqrt(total);
 }
 
+/** Parameters [from, to), in a form that compilers turn into vectors. */
 template <class E>
-void Trainer<E>::update(int index, const Update& o) {
+void Trainer<E>::adamw(std::size_t from, std::size_t to, float keep, float clip, const Update &o) {
+  const float *__restrict g = gradient;
+  float *__restrict first = m, *__restrict second = v, *__restrict x = weights, *__restrict average = ema;
+  const float rate = o.rate, beta1 = o.beta1, beta2 = o.beta2, epsilon = o.epsilon, share = o.ema;
+  const float correct1 = o.correct1, correct2 = o.correct2;
+  for (std::size_t i = from; i < to; ++i) {
+    const float slope = g[i] * clip;
+    first[i] = beta1 * first[i] + (1.0f - beta1) * slope;
+    second[i] = beta2 * second[i] + (1.0f - beta2) * slope * slope;
+    x[i] = x[i] * keep - rate * first[i] * correct1 / (__builtin_sqrtf(second[i] * correct2) + epsilon);
+    average[i] = share * average[i] + (1.0f - share) * x[i];
+  }
+}
+
+template <class E>
+void Trainer<E>::update(int index, const Update &o) {
   const double length = norm();
   if (!(length < kLargestNorm)) return;  // the caller sees the norm, and the weights are still good
   const float clip = o.clip > 0 && length > double(o.clip) ? float(double(o.clip) / length) : 1.0f;
@@ -43,14 +59,7 @@ void Trainer<E>::update(int index, const Update& o) {
     const std::size_t from = tensors[t].begin > begin ? tensors[t].begin : begin;
     const std::size_t to = tensors[t].end < end ? tensors[t].end : end;
     const float keep = tensors[t].matrix ? 1.0f - o.rate * o.decay : 1.0f;
-    for (std::size_t i = from; i < to; ++i) {
-      const float g = gradient[i] * clip;
-      m[i] = o.beta1 * m[i] + (1.0f - o.beta1) * g;
-      v[i] = o.beta2 * v[i] + (1.0f - o.beta2) * g * g;
-      weights[i] =
-          weights[i] * keep - o.rate * m[i] * o.correct1 / (__builtin_sqrtf(v[i] * o.correct2) + o.epsilon);
-      ema[i] = o.ema * ema[i] + (1.0f - o.ema) * weights[i];
-    }
+    adamw(from, to, keep, clip, o);
   }
 }
 

@@ -54,8 +54,8 @@ void Trainer<E>::boom_backward(Worker<E>& k, int l) {
   const LayerAt& p = at[l];
   float* bias = k.gradient + p.bb;
   const Matrix<E> sums_gradient = matrix(k.wide, k.rows, cfg.boom * d);
-  for (int r0 = 0; r0 < k.rows; r0 += kPanel) {
-    const int rows = k.rows - r0 < kPanel ? k.rows - r0 : kPanel;
+  for (int r0 = 0; r0 < k.rows; r0 += kBoomRows) {
+    const int rows = k.rows - r0 < kBoomRows ? k.rows - r0 : kBoomRows;
     const Matrix<E> dz = sums_gradient.slice(r0, rows);
     for (int r = 0; r < rows; ++r) {
       const float *z = a.sums[r0 + r], *dx = k.x[r0 + r];

@@ -206,8 +206,8 @@ template <class E>
 void Trainer<E>::boom(Worker<E>& k, int l) {
   Activations<E>& a = k.layer[l];
   const LayerAt& p = at[l];
-  for (int r0 = 0; r0 < k.rows; r0 += kPanel) {
-    const int rows = k.rows - r0 < kPanel ? k.rows - r0 : kPanel;
+  for (int r0 = 0; r0 < k.rows; r0 += kBoomRows) {
+    const int rows = k.rows - r0 < kBoomRows ? k.rows - r0 : kBoomRows;
     const Matrix<E> inputs = k.a.slice(0, rows);
     for (int r = 0; r < rows; ++r) affine(inputs[r], a.boom.value[r0 + r], p.boom);
     const Matrix<float> sums = a.sums.slice(r0, rows);

@@ -182,6 +182,29 @@ inline void tile(float* c, std::ptrdiff_t ldc, const std::uint32_t* a, std::ptrd
 }
 #endif
 
+/** C[rows][64] (+)= A B for at most 64 rows and one panel. */
+template <class U>
+inline void panel_product(float* c, std::ptrdiff_t ldc, int rows, const U* a, std::ptrdiff_t row,
+                          std::ptrdiff_t step, const U* panel, int units, bool accumulate) {
+  const int tiles = (rows + kTileRows - 1) / kTileRows;
+  for (int jj = 0; jj < kPanel; jj += kTileVectors * kLanes)
+    for (int t = 0; t < tiles; ++t) {
+      const int i = rows * t / tiles;
+      const U* from = a + i * row;
+      float* to = c + i * ldc + jj;
+      switch (rows * (t + 1) / tiles - i) {
+        case 1: tile<1>(to, ldc, from, row, step, panel + jj, units, accumulate); break;
+        case 2: tile<2>(to, ldc, from, row, step, panel + jj, units, accumulate); break;
+        case 3: tile<3>(to, ldc, from, row, step, panel + jj, units, accumulate); break;
+        case 4: tile<4>(to, ldc, from, row, step, panel + jj, units, accumulate); break;
+#if defined(__AVX2__)
+        case 5: tile<5>(to, ldc, from, row, step, panel + jj, units, accumulate); break;
+        case 6: tile<6>(to, ldc, from, row, step, panel + jj, units, accumulate); break;
+#endif
+      }
+    }
+}
+
 /** C[m][n] (+)= A[m][reduction] B[reduction][n]; n a multiple of 64, `right` packed. */
 template <class E>
 inline void gemm(Matrix<float> c, Left<E> a, const E* right, bool accumulate) {
@@ -190,26 +213,10 @@ inline void gemm(Matrix<float> c, Left<E> a, const E* right, bool accumulate) {
   const U* b = reinterpret_cast<const U*>(right);
   for (int i0 = 0; i0 < m; i0 += kPanel) {
     const int rows = m - i0 < kPanel ? m - i0 : kPanel;
-    const int tiles = (rows + kTileRows - 1) / kTileRows;
     const U* block = a.data + i0 / kPanel * a.block;
     for (int j = 0; j < n; j += kPanel) {
       const U* panel = b + static_cast<std::ptrdiff_t>(j) * units;
-      for (int jj = 0; jj < kPanel; jj += kTileVectors * kLanes)
-        for (int t = 0; t < tiles; ++t) {
-          const int i = rows * t / tiles;
-          const U* from = block + i * a.row;
-          float* to = c[i0 + i] + j + jj;
-          switch (rows * (t + 1) / tiles - i) {
-            case 1: tile<1>(to, c.stride, from, a.row, a.k, panel + jj, units, accumulate); break;
-            case 2: tile<2>(to, c.stride, from, a.row, a.k, panel + jj, units, accumulate); break;
-            case 3: tile<3>(to, c.stride, from, a.row, a.k, panel + jj, units, accumulate); break;
-            case 4: tile<4>(to, c.stride, from, a.row, a.k, panel + jj, units, accumulate); break;
-#if defined(__AVX2__)
-            case 5: tile<5>(to, c.stride, from, a.row, a.k, panel + jj, units, accumulate); break;
-            case 6: tile<6>(to, c.stride, from, a.row, a.k, panel + jj, units, accumulate); break;
-#endif
-          }
-        }
+      panel_product(c[i0] + j, c.stride, rows, block, a.row, a.k, panel, units, accumulate);
     }
   }
 }
@@ -229,3 +236,7 @@ double bare_product(int repeats) {
 }
 
 }  // namespace shacomp::SHACOMP_ISA
+
+#if defined(__AMX_BF16__)
+#include "train/amx.h"
+#endif

@@ -21,6 +21,8 @@ constexpr int kSymbols = 256;
 /** Rows that weight gradients are summed over at a time: the packed operands fit the second-level cache. */
 constexpr int kChunk = 512;
 constexpr float kNormEpsilon = 1e-12f;
+/** Rows that pass the boom layer at a time: their products are read again while they are in a cache. */
+constexpr int kBoomRows = 256;
 /** A gradient that is longer, or not a number, changes nothing. */
 constexpr double kLargestNorm = 1e30;
 constexpr int kMaxLayers = 32, kMaxWorkers = 64;
@@ -163,6 +165,7 @@ struct Trainer {
   // adamw.h
   void reduce(int index);
   double norm() const;
+  void adamw(std::size_t from, std::size_t to, float keep, float clip, const Update& o);
   void update(int index, const Update& o);
 
   void use(Source source) { w = source == Source::kEma ? ema : weights; }
