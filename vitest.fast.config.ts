@@ -7,11 +7,14 @@ import { defineConfig } from 'vitest/config';
 
 const root = fileURLToPath(new URL('.', import.meta.url));
 
-/** Seconds of a processor each, mostly because they compute on every engine, compile, or install. */
+/** A second of a processor each, or more: they compute on every engine, train, compile, or install. */
 const SLOW = [
   'api-docs',
+  'browser-library',
+  'cli/removal',
   'codec/block/modes',
   'codec/block/payload-end',
+  'codec/container/corruption',
   'codec/event-loop',
   'codec/explain/explain',
   'codec/golden',
@@ -31,16 +34,26 @@ const SLOW = [
   'engines/tfjs/conformance-cpu',
   'engines/tfjs/conformance-wasm',
   'engines/tfjs/engine',
+  'engines/wasm/memory',
   'engines/webgpu/conformance',
   'engines/webgpu/golden',
   'engines/webgpu/streams',
   'model/hostile-models',
+  'model/packed',
+  'node/auto',
+  'node/models',
+  'node/passing-failures',
   'node/webgpu',
   'package',
   'sizes',
+  'trainer/data',
+  'trainer/dequantize',
+  'trainer/float-reference',
   'trainer/gradients',
   'trainer/quantize',
+  'trainer/runs',
   'trainer/torch-parity',
+  'trainer/trainer',
 ].map((name) => `test/${name}.test.ts`);
 
 /** Tests that start the command line's program say so by this import. */
