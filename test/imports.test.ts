@@ -54,6 +54,7 @@ const FLOORS: readonly (readonly string[])[] = [
     'range-coder.ts',
     'format-bytes.ts',
     'in-turn.ts',
+    'once.ts',
     'node/env.ts',
     'node/file-errors.ts',
   ],
