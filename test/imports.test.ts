@@ -128,6 +128,14 @@ describe('the imports', () => {
           expect([path, to, type]).toEqual([path, 'engines/engine.ts', true]);
   });
 
+  it('are the only way to an engine: its name is compared with none, but with those of a list', () => {
+    for (const path of graph.keys()) {
+      const text = readFileSync(join(root, path), 'utf8');
+      const chosen = text.match(/(===?|!==?|case) '(native|wasm|webgpu|tfjs|reference)'/);
+      expect([path, chosen?.[0]]).toEqual([path, undefined]);
+    }
+  });
+
   it('of one engine do not lead into another', () => {
     const engines = ['reference', 'wasm', 'native', 'webgpu', 'tfjs'];
     // the arithmetic of the specification is no engine
