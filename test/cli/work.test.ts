@@ -1,0 +1,97 @@
+/** @file What the command line tells of its files, for the engine 'auto' to be chosen by. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { concat } from '../../src/codec/bytes.js';
+import { blockHeader, blockTrailer, memberHeader, modelRecord } from '../../src/codec/container/container.js';
+import type { EngineWork } from '../../src/codec/platform.js';
+import { parse } from '../helpers/command.js';
+import { lettersModel } from '../helpers/letters-model.js';
+
+const asked: (EngineWork | undefined)[] = [];
+vi.mock('../../src/node/auto.js', async (original) => {
+  const real = await original<typeof import('../../src/node/auto.js')>();
+  return {
+    ...real,
+    chooseEngine: (_name: string, { work }: { work?: EngineWork }) => {
+      asked.push(work);
+      return real.chooseEngine('reference');
+    },
+  };
+});
+
+// only now: what is replaced must not have been imported before
+const { codecOptions, compressOptions, decompression } = await import('../../src/cli/io/inputs.js');
+
+const model = lettersModel();
+const folder = mkdtempSync(join(tmpdir(), 'shacomp-work-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const file = (name: string, content: Uint8Array) => {
+  writeFileSync(join(folder, name), content);
+  return join(folder, name);
+};
+const path = file('letters.sharnn', model.bytes);
+
+beforeEach(() => {
+  asked.length = 0;
+  vi.stubEnv('SHACOMP_ENGINE', '');
+  vi.stubEnv('SHACOMP_LEVEL', '');
+});
+
+describe('the work of compressing', () => {
+  const files = [file('short', new Uint8Array(3000)), file('long', new Uint8Array(500_000))];
+  const work = async (...words: string[]) => {
+    const { operands, flags } = await parse(['-m', path, ...words, ...files]);
+    await compressOptions(flags, operands);
+    const [one] = asked.splice(0);
+    return one && { ...one, model: one.model.name };
+  };
+
+  it('is the bytes of all files, which are decoded again to be verified, in the streams of the longest', async () => {
+    const all = { model: 'letters', streams: 16, alone: true, encode: 503_000, decode: 503_000 };
+    expect(await work('--mode', 'network')).toEqual(all);
+    expect(await work('--mode', 'network', '--no-verify')).toEqual({ ...all, decode: 0 });
+    expect(await work('--mode', 'network', '--block-size', '64K')).toEqual({ ...all, streams: 2 });
+    expect(await work('-6')).toEqual({ ...all, alone: false, streams: 4 });
+  });
+
+  it('is not told without a network, with a memory limit, or where an engine is named', async () => {
+    for (const words of [
+      ['-1'],
+      ['--mode', 'network', '--memory', '1G'],
+      ['--mode', 'network', '-e', 'wasm'],
+    ])
+      expect([words, await work(...words)]).toEqual([words, undefined]);
+  });
+});
+
+describe('the work of decompressing', () => {
+  const packed = (name: string, mode: 'network' | 'mixing-fast', codedLength: number) => {
+    const block = { mode, length: 10 * codedLength, codedLength, streams: mode === 'network' ? 5 : 1 };
+    const head = mode === 'network' ? [modelRecord(model.id)] : [];
+    const payload = new Uint8Array(codedLength);
+    return file(
+      name,
+      concat([memberHeader(), ...head, blockHeader({ ...block, last: true }), payload, blockTrailer(0)]),
+    );
+  };
+  const work = async (name: string, ...words: string[]) => {
+    const { flags } = await parse(['-m', path, ...words, name], 'decompress');
+    await codecOptions(flags, () => decompression([file('other', new Uint8Array(9)), name], flags));
+    return asked.splice(0)[0];
+  };
+
+  it('is as many bytes as the longest file has, by its first block', async () => {
+    const found = await work(packed('a', 'network', 300_000));
+    expect(found).toMatchObject({ streams: 5, alone: true, encode: 0 });
+    expect(found!.model.name).toBe('letters');
+    expect(Math.round(found!.decode / 1000)).toBe(3000);
+  });
+
+  it('is not told of short files, without a network, or with a memory limit', async () => {
+    expect(await work(packed('b', 'network', 200_000))).toBeUndefined();
+    expect(await work(packed('c', 'mixing-fast', 300_000))).toBeUndefined();
+    expect(await work(packed('d', 'network', 300_000), '--memory', '1G')).toBeUndefined();
+  });
+});
