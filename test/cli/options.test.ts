@@ -1,4 +1,4 @@
-/** @file What the command line tells of its files, for the engine 'auto' to be chosen by. */
+/** @file What codes the files of the command line: the level, and what 'auto' is told of them. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,7 +22,7 @@ vi.mock('../../src/node/auto.js', async (original) => {
 });
 
 // only now: what is replaced must not have been imported before
-const { codecOptions, compressOptions, decompression } = await import('../../src/cli/io/inputs.js');
+const { codecOptions, compressOptions, decompression, levelOf } = await import('../../src/cli/io/inputs.js');
 
 const model = lettersModel();
 const folder = mkdtempSync(join(tmpdir(), 'shacomp-work-'));
@@ -63,6 +63,19 @@ describe('the work of compressing', () => {
       ['--mode', 'network', '-e', 'wasm'],
     ])
       expect([words, await work(...words)]).toEqual([words, undefined]);
+  });
+});
+
+describe('the level', () => {
+  it('is that of a flag, else that of SHACOMP_LEVEL, else that of the library', async () => {
+    const level = async (...words: string[]) => levelOf((await parse([...words, 'x'])).flags);
+    expect([await level(), await level('-9')]).toEqual([undefined, 9]);
+    vi.stubEnv('SHACOMP_LEVEL', '2');
+    expect([await level(), await level('-9'), await level('--level', '3')]).toEqual([2, 9, 3]);
+    for (const wrong of ['0', '10', 'best']) {
+      vi.stubEnv('SHACOMP_LEVEL', wrong);
+      await expect(level()).rejects.toThrow(`not "${wrong}"`);
+    }
   });
 });
 
