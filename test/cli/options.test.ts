@@ -6,7 +6,7 @@ import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { concat } from '../../src/codec/bytes.js';
 import { blockHeader, blockTrailer, memberHeader, modelRecord } from '../../src/codec/container/container.js';
 import type { EngineWork } from '../../src/codec/platform.js';
-import { parse } from '../helpers/command.js';
+import { parse, runHere } from '../helpers/command.js';
 import { lettersModel } from '../helpers/letters-model.js';
 
 const asked: (EngineWork | undefined)[] = [];
@@ -63,6 +63,19 @@ describe('the work of compressing', () => {
       ['--mode', 'network', '-e', 'wasm'],
     ])
       expect([words, await work(...words)]).toEqual([words, undefined]);
+  });
+});
+
+describe('a model that is not installed', () => {
+  it('can be given by a flag, which is named unless it was used', async () => {
+    vi.stubEnv('SHACOMP_MODELS', '');
+    const name = file('foreign', concat([memberHeader(), modelRecord(model.id), new Uint8Array(100)]));
+    const line = ['-d', '-o', join(folder, 'out'), name];
+    const [missing, other] = ['needs the model', lettersModel(2)];
+    const without = await runHere(line);
+    const withOther = await runHere(['-m', file('other.sharnn', other.bytes), ...line]);
+    expect([without, withOther].map((text) => text.includes(missing))).toEqual([true, true]);
+    expect([without, withOther].map((text) => text.includes('see --model FILE'))).toEqual([true, false]);
   });
 });
 
