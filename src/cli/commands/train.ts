@@ -86,6 +86,7 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
         threads: flags.threads || undefined,
         engine: flags.engine,
         seed: flags.seed,
+        optimizer: flags.optimizer,
         rate: flags.rate ?? (from ? FINE_TUNING_RATE : undefined),
         reportSeconds: shows ? 2 : 5,
         signal,
