@@ -84,7 +84,16 @@ for (const { label, kernels, bf16, threads, bare } of await subjects()) {
   initialize(arch, network.weights, 1);
   const text = randomBytes(batch * steps, 1).map((x) => x & 31);
   const segment = { inputs: text, targets: text, resets: new Uint8Array(batch) };
-  const optimizer = { rate: 1e-4, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0.01, clip: 1, ema: 0.99 };
+  const optimizer = {
+    rate: 1e-4,
+    beta1: 0.9,
+    beta2: 0.99,
+    epsilon: 1e-8,
+    decay: 0.01,
+    clip: 1,
+    ema: 0.99,
+    momentum: 0,
+  };
   let time = 0;
   const step = () => network.step(segment, { ...optimizer, time: ++time });
   step();

@@ -12,8 +12,9 @@ describe('numbers of an update', () => {
 
   it('are taken by name, whatever the order of the object', () => {
     const numbers = updateNumbers({
-      ...{ correct2: 9, correct1: 8, ema: 7, clip: 6, decay: 5, epsilon: 4, beta2: 3, beta1: 2, rate: 1 },
+      ...{ correct2: 10, correct1: 9, momentum: 8, ema: 7, clip: 6 },
+      ...{ decay: 5, epsilon: 4, beta2: 3, beta1: 2, rate: 1 },
     });
-    expect([...numbers]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect([...numbers]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 });

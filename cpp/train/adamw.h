@@ -55,7 +55,13 @@ void Trainer<E>::update(int index, const Update &o) {
   if (!(length < kLargestNorm)) return;  // the caller sees the norm, and the weights are still good
   const float clip = o.clip > 0 && length > double(o.clip) ? float(double(o.clip) / length) : 1.0f;
   const std::size_t begin = bound(index), end = end_of(index);
+  int job = 0;
   for (int t = 0; t < tensor_count; ++t) {
+    if (tensors[t].square && o.momentum > 0) {
+      for (std::size_t at = tensors[t].begin; at < tensors[t].end; at += std::size_t(d) * d)
+        if (job++ % cfg.workers == index) muon(workers[index], at, clip, o);
+      continue;
+    }
     const std::size_t from = tensors[t].begin > begin ? tensors[t].begin : begin;
     const std::size_t to = tensors[t].end < end ? tensors[t].end : end;
     const float keep = tensors[t].matrix ? 1.0f - o.rate * o.decay : 1.0f;

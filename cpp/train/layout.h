@@ -24,8 +24,8 @@ inline Normalized take_normalized(Arena& arena, int rows, std::uint64_t room, in
 
 /** Takes n more elements for a tensor of the parameters; returns their offset. */
 template <class E>
-std::size_t Trainer<E>::tensor(std::size_t n, bool matrix) {
-  tensors[tensor_count++] = {count, count + n, matrix};
+std::size_t Trainer<E>::tensor(std::size_t n, bool matrix, bool square) {
+  tensors[tensor_count++] = {count, count + n, matrix, square};
   count += n;
   return count - n;
 }
@@ -46,13 +46,13 @@ void Trainer<E>::lay_out_parameters() {
     LayerAt& a = at[l];
     a.attention = cfg.attention >> l & 1;
     a.start = norm_at();
-    a.ih = tensor(4 * n * n, true);
-    a.hh = tensor(4 * n * n, true);
+    a.ih = tensor(4 * n * n, true, true);
+    a.hh = tensor(4 * n * n, true, true);
     a.bias = tensor(4 * n, false);
     if (a.attention) {
       a.memory = norm_at();
       a.mid = norm_at();
-      a.wq = tensor(n * n, true);
+      a.wq = tensor(n * n, true, true);
       a.bq = tensor(n, false);
       a.query = norm_at();
       a.gate_query = tensor(n, false);
@@ -61,7 +61,7 @@ void Trainer<E>::lay_out_parameters() {
     }
     a.residual = norm_at();
     a.boom = norm_at();
-    a.wb = tensor(cfg.boom * n * n, true);
+    a.wb = tensor(cfg.boom * n * n, true, true);
     a.bb = tensor(cfg.boom * n, false);
   }
   final_norm = norm_at();
@@ -168,6 +168,13 @@ void Trainer<E>::lay_out_worker(Arena& arena, int index) {
   k.logits = elements(kSymbols);
   k.gradient = index == 0 ? gradient : arena.take<float>(count);
   k.table_gradient = take_matrix<float>(arena, kSymbols, 4 * d);
+  const std::uint64_t square = std::uint64_t(d) * d;
+  k.muon_step = arena.take<float>(square);
+  k.muon_product = arena.take<float>(square);
+  k.muon_fourth = arena.take<float>(square);
+  k.muon_elements = arena.take<E>(square);
+  k.muon_square = arena.take<E>(square);
+  k.muon_packed = arena.take<E>(square);
   // null while measuring
   k.ranges = ranges ? ranges + std::size_t(index) * ranges_length() : nullptr;
   k.moments = moments ? moments + std::size_t(index) * moments_length() : nullptr;

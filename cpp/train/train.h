@@ -60,7 +60,7 @@ enum MomentSite { kStartMoment, kHiddenMoment, kMemoryMoment, kBoomMoment };
  * the meanings).
  */
 struct Update {
-  float rate, beta1, beta2, epsilon, decay, clip, ema, correct1, correct2;
+  float rate, beta1, beta2, epsilon, decay, clip, ema, momentum, correct1, correct2;
 };
 
 /** One segment, bytes sequence-major [batch][steps], and what is to be done with its gradient. */

@@ -51,6 +51,8 @@ struct LayerAt {
 struct Tensor {
   std::size_t begin, end;
   bool matrix;
+  /** one or more matrices [d][d] of a layer, which Muon may step */
+  bool square;
 };
 
 /** A matrix of the parameters, packed as right operand of products. */
@@ -112,6 +114,9 @@ struct Worker {
   float* moments;                // second moments met in evaluation (train.h)
   Matrix<float> table_gradient;  // [256][4 d] of Trainer::table
   double squares;                // of this worker's part of the gradient
+  // [d][d] each, of Muon
+  float *muon_step, *muon_product, *muon_fourth;
+  E *muon_elements, *muon_square, *muon_packed;
 };
 
 template <class E>
@@ -165,6 +170,8 @@ struct Trainer {
   // adamw.h
   void reduce(int index);
   double norm() const;
+  void orthogonalize(Worker<E>& k, Matrix<float> x);
+  void muon(Worker<E>& k, std::size_t at, float clip, const Update& o);
   void adamw(std::size_t from, std::size_t to, float keep, float clip, const Update& o);
   void update(int index, const Update& o);
 
@@ -182,7 +189,7 @@ struct Trainer {
   }
 
  private:
-  std::size_t tensor(std::size_t n, bool matrix);
+  std::size_t tensor(std::size_t n, bool matrix, bool square = false);
   NormAt norm_at();
   void lay_out_parameters();
   State<E> lay_out_state(Arena& arena);

@@ -7,6 +7,7 @@
 #include "train/backward.h"
 #include "train/forward.h"
 #include "train/layout.h"
+#include "train/muon.h"
 
 namespace shacomp::SHACOMP_ISA {
 namespace {

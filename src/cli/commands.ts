@@ -103,6 +103,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       'steps',
       'batch',
       'rate',
+      'optimizer',
       'seed',
       'weight',
       'heldOut',

@@ -14,7 +14,13 @@ import { MAX_EXPLAINED } from '../codec/explain/explain.js';
 import { MIN_BLOCK_SIZE } from '../codec/options.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
 import { ENGINE_NAMES } from '../node/engines.js';
-import { FINE_TUNING_RATE, HELD_OUT_SHARE, TRAIN_DEFAULTS } from '../trainer/defaults.js';
+import {
+  FINE_TUNING_RATE,
+  HELD_OUT_SHARE,
+  OPTIMIZERS,
+  type Optimizer,
+  TRAIN_DEFAULTS,
+} from '../trainer/defaults.js';
 
 /** What the command line's options say. */
 export interface Flags {
@@ -66,6 +72,7 @@ export interface Flags {
   timeLimit?: number;
   seed: number;
   rate?: number;
+  optimizer?: Optimizer;
   batch?: number;
   name?: string;
   weight?: Weight[];
@@ -368,6 +375,12 @@ export const OPTIONS = {
     flags: '--rate <x>',
     description: `highest learning rate (default: ${TRAIN_DEFAULTS.rate}, with --from ${FINE_TUNING_RATE})`,
     parse: positive,
+  },
+  optimizer: {
+    flags: '--optimizer <name>',
+    description: 'what steps the matrices of the layers',
+    choices: OPTIMIZERS,
+    default: TRAIN_DEFAULTS.optimizer,
   },
   seed: {
     flags: '--seed <n>',

@@ -12,6 +12,10 @@ export const HELD_OUT_SHARE = 0.02;
  */
 export const FINE_TUNING_RATE = 1e-3;
 
+/** What steps the layers' matrices; the rest is always AdamW's. */
+export const OPTIMIZERS = ['adamw', 'muon'] as const;
+export type Optimizer = (typeof OPTIMIZERS)[number];
+
 /** Defaults of `TrainOptions`, which says what they are. */
 export const TRAIN_DEFAULTS = {
   batch: 32,
@@ -21,10 +25,12 @@ export const TRAIN_DEFAULTS = {
   rate: 3e-3,
   warmup: 0.02,
   decay: 'linear' as Schedule['decay'],
+  optimizer: 'adamw' as Optimizer,
   weightDecay: 0.01,
   clip: 1,
   beta1: 0.9,
   beta2: 0.99,
+  momentum: 0.95,
   ema: 0.998,
   reportSeconds: 20,
   checkpointSeconds: 120,

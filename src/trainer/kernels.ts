@@ -44,6 +44,8 @@ export const UPDATE = [
   'clip',
   /** decay of the moving average of the weights */
   'ema',
+  /** momentum of Muon, which steps the layers' matrices (cpp/train/muon.h); 0: AdamW steps all */
+  'momentum',
   /** Adam's bias corrections, 1 / (1 - beta^t) */
   'correct1',
   'correct2',

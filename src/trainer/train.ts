@@ -20,7 +20,7 @@ import {
 } from './checkpoint.js';
 import { costs } from './cost.js';
 import { type HeldOut, heldOutPieces, holdOut, Sampler, TextFile, type TextSource } from './data.js';
-import { TRAIN_DEFAULTS } from './defaults.js';
+import { type Optimizer, TRAIN_DEFAULTS } from './defaults.js';
 import { grow } from './grow.js';
 import { initialize } from './initialize.js';
 import { LARGEST_NORM, TrainingNetwork } from './network.js';
@@ -61,6 +61,8 @@ export interface TrainOptions {
   rate?: number;
   warmup?: number;
   decay?: Schedule['decay'];
+  /** what steps the layers' matrices (adamw); the rest is always AdamW's */
+  optimizer?: Optimizer;
   /**
    * AdamW: decay of matrices (0.01), largest norm of a gradient (1; 0: any), decays of the moments (0.9,
    * 0.99)
@@ -69,6 +71,8 @@ export interface TrainOptions {
   clip?: number;
   beta1?: number;
   beta2?: number;
+  /** of Muon (0.95) */
+  momentum?: number;
   /** decay of the averaged weights, per step (0.998) */
   ema?: number;
   /** seconds between reports (20), checkpoints (120) and measurements (180) */
@@ -125,6 +129,7 @@ const RANGES = {
   clip: [0, Number.POSITIVE_INFINITY],
   beta1: [0, 0.99999],
   beta2: [0, 0.99999],
+  momentum: [0.01, 0.99999],
   ema: [0, 1],
   evaluateBytes: [0, 2 ** 30],
 } as const;
@@ -200,6 +205,7 @@ class Run {
         rate,
         beta1: set.beta1,
         beta2: set.beta2,
+        momentum: set.optimizer === 'muon' ? set.momentum : 0,
         epsilon: 1e-8,
         decay: set.weightDecay,
         clip: set.clip,

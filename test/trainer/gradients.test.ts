@@ -107,9 +107,38 @@ const length = (x: Float32Array | Float64Array) => {
 const errorOf = (ours: Float32Array, theirs: Float64Array) =>
   length(theirs.map((x, i) => x - ours[i])) / length(theirs);
 
+/** A matrix [d][d] of norm 1 after five steps of the Newton-Schulz iteration of Muon. */
+function orthogonal(matrix: Float64Array, d: number): Float64Array {
+  const product = (a: Float64Array, b: (row: number, column: number) => number) =>
+    a.map((_, i) => {
+      let sum = 0;
+      for (let k = 0; k < d; k++) sum += a[i - (i % d) + k] * b(k, i % d);
+      return sum;
+    });
+  let x = matrix.map((v) => v / length(matrix));
+  for (let step = 0; step < 5; step++) {
+    const square = product(x, (k, column) => x[column * d + k]);
+    const fourth = product(square, (k, column) => square[k * d + column]);
+    const polynomial = square.map((v, i) => -4.775 * v + 2.0315 * fourth[i]);
+    const cubic = product(polynomial, (k, column) => x[k * d + column]);
+    x = x.map((v, i) => 3.4445 * v + cubic[i]);
+  }
+  return x;
+}
+
 const same = (a: Float32Array, b: Float32Array) => a.every((x, i) => Object.is(x, b[i]));
 
-const GRADIENT_ONLY = { rate: -1, beta1: 0.9, beta2: 0.99, epsilon: 0, decay: 0, clip: 0, ema: 0, time: 1 };
+const GRADIENT_ONLY = {
+  rate: -1,
+  beta1: 0.9,
+  beta2: 0.99,
+  epsilon: 0,
+  decay: 0,
+  clip: 0,
+  ema: 0,
+  momentum: 0,
+  time: 1,
+};
 
 interface Candidate {
   label: string;
@@ -172,7 +201,16 @@ describe.each(candidates)('$label', ({ label, kernels, bf16 }) => {
     const network = open(run);
     network.weights.set(reference.weights);
     network.ema.set(reference.weights);
-    const options = { rate: 0.01, beta1: 0.8, beta2: 0.95, epsilon: 1e-6, decay: 0.3, clip: 0.05, ema: 0.9 };
+    const options = {
+      rate: 0.01,
+      beta1: 0.8,
+      beta2: 0.95,
+      epsilon: 1e-6,
+      decay: 0.3,
+      clip: 0.05,
+      ema: 0.9,
+      momentum: 0,
+    };
     const { rate, beta1, beta2 } = options;
     let { weights, ema, m, v } = {
       weights: Float64Array.from(network.weights),
@@ -203,6 +241,36 @@ describe.each(candidates)('$label', ({ label, kernels, bf16 }) => {
     expect(difference(network.ema, ema)).toBeLessThan(1e-5);
     expect(difference(network.m, m)).toBeLessThan(1e-5 * largest(m));
     expect(difference(network.v, v)).toBeLessThan(1e-5 * largest(v));
+  });
+
+  it('steps the matrices of layers as Muon says, all else as AdamW', () => {
+    const { run, reference } = references[2];
+    const options = { ...GRADIENT_ONLY, rate: 0.01, epsilon: 1e-6, decay: 0.3, momentum: 0.8 };
+    const stepped = (momentum: number) => {
+      const network = open(run);
+      network.weights.set(reference.weights);
+      network.step(reference.segments[0].segment, { ...options, momentum });
+      return { moved: tensorsOf(run.arch, network.weights), gradient: tensorsOf(run.arch, network.gradient) };
+    };
+    const { moved, gradient } = stepped(options.momentum);
+    const adamw = stepped(0).moved;
+    const before = tensorsOf(run.arch, reference.weights as Float32Array);
+    const d = run.arch.width;
+    for (const { name, shape } of parameters(run.arch)) {
+      const weights = moved.get(name) as Float32Array;
+      if (!/^layers\.\d\.(lstm|boom|attention\.query)\.weight/.test(name)) {
+        expect(same(weights, adamw.get(name) as Float32Array), name).toBe(true);
+        continue;
+      }
+      for (let at = 0; at < elements(shape); at += d * d) {
+        const part = (x: Float32Array) => Float64Array.from(x.subarray(at, at + d * d));
+        const slope = orthogonal(part(gradient.get(name) as Float32Array), d);
+        const old = part(before.get(name) as Float32Array);
+        const step = slope.map((x) => x * options.rate * 0.2 * Math.sqrt(d));
+        const found = part(weights).map((x, i) => old[i] * (1 - options.rate * options.decay) - x);
+        expect(errorOf(Float32Array.from(found), step), name).toBeLessThan(bf16 ? 0.05 : 1e-3);
+      }
+    }
   });
 
   it('leaves the weights alone when a gradient is no number', () => {

@@ -89,7 +89,7 @@ describe('PyTorch fixtures', () => {
       const resets = (tensors.get('resets') as Uint8Array).slice(n * B, (n + 1) * B);
       const { loss } = network.step(
         { inputs: bytes(0), targets: bytes(1), resets },
-        { rate: lr, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay, clip, ema: 0, time: n + 1 },
+        { rate: lr, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay, clip, ema: 0, momentum: 0, time: n + 1 },
       );
       expect(Math.abs(loss - losses[n])).toBeLessThan(1e-4 * losses[n]);
     }

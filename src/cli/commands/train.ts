@@ -52,6 +52,7 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
     threads: flags.threads || undefined,
     engine: flags.engine,
     seed: flags.seed,
+    optimizer: flags.optimizer,
     rate: flags.rate ?? (from ? FINE_TUNING_RATE : undefined),
   };
   const samples = heldOut ? samplesOf(heldOut, 0) : samplesOf(inputs, 1 - HELD_OUT_SHARE);

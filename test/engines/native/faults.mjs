@@ -123,7 +123,16 @@ async function refuse() {
         targets: new Uint8Array(128),
         resets: new Uint8Array(2).fill(1),
       };
-      const rates = { rate: 0.001, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay: 0, clip: 1, ema: 0.99 };
+      const rates = {
+        rate: 0.001,
+        beta1: 0.9,
+        beta2: 0.99,
+        epsilon: 1e-8,
+        decay: 0,
+        clip: 1,
+        ema: 0.99,
+        momentum: 0,
+      };
       network.step(segment, { ...rates, time: 1 });
       network.evaluate(segment, false, true);
     },
