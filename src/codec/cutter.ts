@@ -1,4 +1,4 @@
-/** @file Cuts the input of a compression into blocks, from which repeats over long distances are taken out. */
+/** @file Cuts the input of a compression into blocks, and takes out what repeats over long distances. */
 import { ShacompError } from '../errors.js';
 import type { ByteReader } from './container/byte-reader.js';
 import type { Pauses } from './event-loop.js';
