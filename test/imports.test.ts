@@ -43,6 +43,11 @@ function imports(): Map<string, Import[]> {
 
 const graph = imports();
 
+/** A folder is an engine. */
+const ENGINES = readdirSync(join(root, 'engines'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => name);
+
 /**
  * Floors from the ground up: a file imports files of its own floor and of those below. The first match
  * counts.
@@ -54,13 +59,14 @@ const FLOORS: readonly (readonly string[])[] = [
     'range-coder.ts',
     'format-bytes.ts',
     'in-turn.ts',
+    'once.ts',
     'node/env.ts',
     'node/file-errors.ts',
   ],
   ['model/'],
   ['slices.ts'],
   ['engines/engine.ts', 'engines/check.ts', 'engines/profiles.ts', 'engines/self-check.ts'],
-  ['engines/reference/', 'engines/wasm/', 'engines/native/', 'engines/webgpu/', 'engines/tfjs/'],
+  ENGINES.map((engine) => `engines/${engine}/`),
   ['engines/list.ts'],
   ['codec/container/', 'codec/event-loop.ts', 'codec/bytes.ts', 'codec/platform.ts'],
   ['codec/block/', 'codec/repeats/'],
@@ -127,13 +133,21 @@ describe('the imports', () => {
           expect([path, to, type]).toEqual([path, 'engines/engine.ts', true]);
   });
 
+  it('are the only way to an engine: its name is compared with none, but with those of a list', () => {
+    for (const path of graph.keys()) {
+      const text = readFileSync(join(root, path), 'utf8');
+      const chosen = text.match(new RegExp(`(===?|!==?|case) '(${ENGINES.join('|')})'`));
+      expect([path, chosen?.[0]]).toEqual([path, undefined]);
+    }
+  });
+
   it('of one engine do not lead into another', () => {
-    const engines = ['reference', 'wasm', 'native', 'webgpu', 'tfjs'];
+    expect(ENGINES.length).toBeGreaterThan(4);
     // the arithmetic of the specification is no engine
-    for (const engine of engines)
+    for (const engine of ENGINES)
       for (const path of below(`engines/${engine}/`))
         for (const { to } of graph.get(path)!)
-          for (const other of engines)
+          for (const other of ENGINES)
             if (other !== engine && to !== 'engines/reference/fixed-point.ts')
               expect([path, to.startsWith(`engines/${other}/`)]).toEqual([path, false]);
   });
@@ -169,10 +183,7 @@ describe('a page without Node', () => {
     'browser/',
     'codec/',
     'model/',
-    'engines/wasm/',
-    'engines/reference/',
-    'engines/webgpu/',
-    'engines/tfjs/',
+    ...ENGINES.filter((engine) => engine !== 'native').map((engine) => `engines/${engine}/`),
   );
 
   it('can have the codec, the models and the portable engines: nothing of Node comes with them', () => {

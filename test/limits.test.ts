@@ -6,14 +6,22 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { MAGIC, MAX_BLOCK_SIZE, MAX_MIXED_STREAMS, MAX_STREAMS } from '../src/codec/container/format.js';
-import { checkCompressOptions, MIN_BLOCK_SIZE } from '../src/codec/options.js';
+import {
+  MAGIC,
+  MAX_BLOCK_SIZE,
+  MAX_MIXED_STREAMS,
+  MAX_STREAMS,
+  MAX_WINDOW,
+} from '../src/codec/container/format.js';
+import { checkCompressOptions, DEFAULT_WINDOW, MIN_BLOCK_SIZE } from '../src/codec/options.js';
 import { DEFAULT_LEVEL, LEVELS, levelSettings } from '../src/codec/strategy/levels.js';
 import { checkStreams } from '../src/engines/check.js';
 import { nativeAddonPath } from '../src/engines/native/addon.js';
 import { nativeEngine } from '../src/engines/native/engine.js';
 import { PRESETS } from '../src/model/architecture.js';
 import { checkArchitecture, parseModel } from '../src/model/sharnn.js';
+import { LEAST_MEASURED } from '../src/node/auto.js';
+import { MEASURED_MODELS, MEASURED_STREAMS } from '../src/node/engine-reports.js';
 import { FINE_TUNING_RATE, HELD_OUT_SHARE, TRAIN_DEFAULTS } from '../src/trainer/defaults.js';
 import { TrainingNetwork } from '../src/trainer/network.js';
 import { parse } from './helpers/command.js';
@@ -65,6 +73,30 @@ describe('blocks and streams', () => {
     );
   });
 
+  it('streams and windows have the limits of the format, in the options, the command line and the pages', async () => {
+    const accepted = async (words: string[], name: 'streams' | 'long', value: number) =>
+      expect((await parse([...words, 'x'])).flags[name]).toBe(value);
+    await accepted(['--streams', `${MAX_STREAMS}`], 'streams', MAX_STREAMS);
+    await expect(parse(['--streams', `${MAX_STREAMS + 1}`, 'x'])).rejects.toThrow();
+    expect(() => checkCompressOptions({ streams: MAX_STREAMS, window: MAX_WINDOW })).not.toThrow();
+    expect(() => checkCompressOptions({ streams: MAX_STREAMS + 1 })).toThrow('streams');
+    expect(() => checkCompressOptions({ window: MAX_WINDOW + 1 })).toThrow('window');
+    await accepted(['--long', '2G'], 'long', MAX_WINDOW);
+    await expect(parse(['--long', `${MAX_WINDOW + 1}`, 'x'])).rejects.toThrow();
+    for (const name of ['docs/cli.md', 'docs/api.md', 'src/codec/options.ts'])
+      expect([name, page(name).includes(`side by side in a block, 1 to ${MAX_STREAMS}`)]).toEqual([
+        name,
+        true,
+      ]);
+    expect(page('docs/api.md')).toContain(`1 to ${MAX_STREAMS} (with mixing ${MAX_MIXED_STREAMS})`);
+    expect(page('docs/format.md')).toContain(
+      `${MAX_STREAMS} in a network block, ${MAX_MIXED_STREAMS} in a block with mixing`,
+    );
+    const [most, usual] = [MAX_WINDOW / 2 ** 30, DEFAULT_WINDOW / 2 ** 20];
+    expect(page('docs/cli.md')).toContain(`up to ${most}G, or 0 for none (default: ${usual}M)`);
+    expect(page('docs/api.md')).toContain(`up to ${most} GiB; 0 for none | ${usual} MiB, at most a quarter`);
+  });
+
   it('levels are 1 to 9, 6 where none is named: in the library, the help and the pages', async () => {
     expect(levelSettings()).toBe(levelSettings(6));
     expect(LEVELS).toHaveLength(9);
@@ -112,6 +144,20 @@ describe('magic numbers', () => {
     expect(page('docs/format.md')).toContain(
       [...MAGIC].map((byte) => byte.toString(16).padStart(2, '0').toUpperCase()).join(' '),
     );
+  });
+});
+
+describe('measurements of engines', () => {
+  it('are made of what the pages say, for work of the length that they say', () => {
+    const [few, some, many] = MEASURED_STREAMS;
+    const [streams, models] = [`${few}, ${some} and ${many}`, MEASURED_MODELS.map((name) => `\`${name}\``)];
+    expect(page('docs/gpu.md')).toContain(`for ${streams} streams of ${models.join(', ')} or`);
+    expect(page('docs/api.md')).toContain(`(${models.join(' and ')}) with \`streams\` (${streams})`);
+    expect(page('src/node/engine-reports.ts')).toContain(`default: ${streams}.`);
+    const { bytes, seconds } = LEAST_MEASURED;
+    expect([bytes, seconds]).toEqual([2 ** 24, 60]);
+    expect(page('docs/gpu.md')).toContain('of 16 MiB and more on the processor');
+    expect(page('docs/gpu.md')).toContain('a minute and more, on a GPU');
   });
 });
 

@@ -8,6 +8,7 @@ import {
 } from '../codec/block-pool.js';
 import type { BlockWorkers, Platform } from '../codec/platform.js';
 import type { Engine } from '../engines/engine.js';
+import { runsInWorkers } from './engines.js';
 import { useWasmModule, wasmModule } from './wasm-module.js';
 
 /** The first message to a worker that is to code blocks: what it works with. */
@@ -68,7 +69,7 @@ export function blockWorkers({
   engine: string | Engine;
   threads?: number;
 }): BlockWorkers | undefined {
-  if (typeof engine !== 'string' || engine === 'webgpu' || typeof Worker !== 'function') return undefined;
+  if (typeof engine !== 'string' || !runsInWorkers(engine) || typeof Worker !== 'function') return undefined;
   const count = Math.min(threads ?? globalThis.navigator?.hardwareConcurrency ?? 1, MOST);
   return count < 2 ? undefined : new BlockPool(count, start(engine));
 }

@@ -7,8 +7,9 @@ import type { ByteSource } from '../codec/container/byte-reader.js';
 import * as decompressor from '../codec/decompress.js';
 import type { DecompressOptions } from '../codec/options.js';
 import type { Platform } from '../codec/platform.js';
+import type { Engine } from '../engines/engine.js';
+import { type Entry, selectEntry } from '../engines/list.js';
 import { wasmEngine } from '../engines/wasm/engine.js';
-import { ShacompError } from '../errors.js';
 import { findModel, loadModel } from './models.js';
 import { wasmModule } from './wasm-module.js';
 
@@ -17,13 +18,13 @@ export type { DecompressOptions, Progress } from '../codec/options.js';
 export { ERROR_CODES, type ErrorCode, ShacompError } from '../errors.js';
 export { loadModel } from './models.js';
 
-/** A page with one engine: the others would be loaded for nothing. */
+/** One engine: the others would be loaded for nothing. */
+const ENGINES: readonly Entry<Engine>[] = [
+  { name: 'wasm', load: async ({ wasm }) => wasmEngine(await wasm()) },
+];
+
 const DECODER: Platform = {
-  async selectEngine(name) {
-    if (name !== 'auto' && name !== 'wasm')
-      throw new ShacompError('ERR_OPTIONS', `there is no engine "${name}" here; use one of auto, wasm`);
-    return wasmEngine(await wasmModule());
-  },
+  selectEngine: (name) => selectEntry(ENGINES, name, { wasm: wasmModule }),
   loadModel,
   findModel,
 };

@@ -5,6 +5,7 @@ import {
   type EngineReport,
   type EngineResources,
   type Entry,
+  isMarked,
   reportEngines,
   selectEntry,
 } from '../engines/list.js';
@@ -32,6 +33,9 @@ const ENGINES: readonly Entry<Engine>[] = [
   CPU_ENGINES[0],
   {
     name: 'webgpu',
+    graphics: true,
+    // one device does the work of all threads
+    single: true,
     load: async () => gpuEngine(),
     describe: async () => {
       const failed = (await gpu?.catch(() => undefined))?.failed();
@@ -42,6 +46,9 @@ const ENGINES: readonly Entry<Engine>[] = [
   },
   ...CPU_ENGINES.slice(1),
 ];
+
+/** Whether several workers may have an engine each. */
+export const runsInWorkers = (name: string): boolean => !isMarked(ENGINES, 'single', name);
 
 const resources: EngineResources = { wasm: wasmModule };
 
@@ -98,10 +105,11 @@ export async function engineForStreams(streams: number): Promise<Engine | undefi
 /** Every engine with what it would run on here or why it does not, and what `auto` takes it for. */
 export async function engines(): Promise<EngineReport[]> {
   const [reports, many] = await Promise.all([reportEngines(ENGINES, resources), hasRealGpu()]);
-  const first = reports.find(({ name, available }) => available && name !== 'webgpu');
+  const isGraphics = (name: string) => isMarked(ENGINES, 'graphics', name);
+  const first = reports.find(({ name, available }) => available && !isGraphics(name));
   return reports.map((report): EngineReport => {
     if (!report.available) return report;
     if (report === first) return { ...report, auto: 'all' };
-    return many && report.name === 'webgpu' ? { ...report, auto: 'many streams' } : report;
+    return many && isGraphics(report.name) ? { ...report, auto: 'many streams' } : report;
   });
 }

@@ -1,25 +1,15 @@
 /** @file Compression: the one implementation under the functions, the streams and the command line. */
-import { ShacompError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { checkMemory } from './block/memory.js';
-import { codedMode } from './block/modes.js';
-import { type Bytes, concat, Gathering, requireBytes } from './bytes.js';
+import { type Bytes, Gathering, requireBytes } from './bytes.js';
 import { ByteReader, type FlushableSource } from './container/byte-reader.js';
 import { checksum as ownChecksum } from './container/checksum.js';
-import {
-  blockHeader,
-  blockTrailer,
-  endRecord,
-  lengthRecord,
-  memberHeader,
-  modelRecord,
-  windowRecord,
-} from './container/container.js';
-import { copiesRecord } from './container/copies.js';
+import { BlockCutter } from './cutter.js';
 import { Pauses } from './event-loop.js';
 import { inOrder } from './in-order.js';
+import { MemberWriter, type Part } from './member-writer.js';
 import { type CompressOptions, checkCompressOptions, windowOf } from './options.js';
-import type { BlockResult, JobProgress, Platform } from './platform.js';
+import type { JobProgress, Platform } from './platform.js';
 import { LEAST_COPY, type LeastCopy, RepeatFinder, type SplitBlock } from './repeats/finder.js';
 import { MarkTable } from './repeats/gear.js';
 import { History } from './repeats/history.js';
@@ -58,7 +48,6 @@ async function* encodeBlocks(
   ended.addEventListener('abort', () => blocksAtOnce.close());
   const pauses = new Pauses(ended);
   const window = windowOf(options);
-  const checksum = platform.crc32 ?? ownChecksum;
   const finder = new RepeatFinder(window, blockSize, leastCopy(plan));
   const allow = (bytes: number) =>
     checkMemory(
@@ -67,14 +56,18 @@ async function* encodeBlocks(
       'raise the limit, or use a lower level, smaller blocks or a smaller window',
     );
   const encoder = new BlockEncoder(plan, networks, pauses, allow);
+  const cutter = new BlockCutter(reader, finder, {
+    size,
+    pauses,
+    checksum: platform.crc32 ?? ownChecksum,
+    allow: (bytes) => allow(bytes + blocksAtOnce.taken),
+  });
   const advance = new Advance();
   let model: Model | undefined;
   let demand = 0;
-  let sum = 0;
   let bytesIn = 0;
   let bytesOut = 0;
   let blocks = 0;
-  let done = false;
   const tell = () =>
     onProgress?.({ bytesIn: bytesIn + advance.symbols, bytesOut: bytesOut + advance.payload });
 
@@ -88,7 +81,7 @@ async function* encodeBlocks(
   };
 
   /** Codes a block: side by side with others unless it is the only one. */
-  const code = async (block: SplitBlock, alone: boolean): Promise<CodedAs | undefined> => {
+  const code = async (block: SplitBlock, alone: boolean): Promise<Part['coded']> => {
     const { literals } = block;
     const progress: JobProgress = (symbols, payload) => {
       advance.of(block)(symbols, payload);
@@ -112,70 +105,27 @@ async function* encodeBlocks(
 
   /** Reads a block, and gives what codes it; undefined behind the end. */
   const next = async (): Promise<(() => Promise<Part>) | undefined> => {
-    if (done) return undefined;
-    await pauses.take();
-    const taken = finder.done.length;
-    let full = finder.advance();
-    sum = checksum(finder.done.subarray(taken), sum);
-    let flushed = false;
-    while (!full) {
-      const piece = await reader.read(finder.wanted, (bytes) => allow(bytes + blocksAtOnce.taken));
-      // a mark with nothing before it asks for nothing
-      if (piece.length === 0 && reader.takeMark()) {
-        flushed = finder.length > 0;
-        if (!flushed) continue;
-      }
-      if (piece.length === 0) break;
-      finder.give(piece);
-      full = finder.advance();
-      sum = checksum(finder.done, sum);
-      await pauses.take();
-    }
-    const last = !flushed && finder.empty && (await reader.atEnd());
-    if (size !== undefined && (last ? reader.offset !== size : reader.offset > size))
-      throw new ShacompError(
-        'ERR_OPTIONS',
-        `the input does not have the ${size} bytes that were announced: it may have changed meanwhile`,
-      );
-    if (!flushed && finder.empty) reader.takeMark();
-    done = last;
-    if (finder.length === 0) return async () => ({ last, sum });
-    const block = finder.end();
+    const cut = await cutter.next();
+    if (!cut) return undefined;
+    const { block, last } = cut;
+    if (!block) return async () => cut;
     if (modelSource !== undefined) model ??= await platform.loadModel(modelSource);
     demand ||= await encoder.demand(blockSize, model);
-    const [alone, upTo] = [last && blocks === 0, sum];
+    const alone = last && blocks === 0;
     blocks++;
-    return async () => ({ last, sum: upTo, block, coded: await code(block, alone) });
+    return async () => ({ ...cut, coded: await code(block, alone) });
   };
 
-  const parts: Uint8Array[] = [memberHeader()];
-  if (size !== undefined && size > blockSize) parts.push(lengthRecord(size));
-  let written = 0;
-  let modelWritten = false;
+  const writer = new MemberWriter(window, size !== undefined && size > blockSize ? size : undefined);
   try {
-    for await (const { last, sum, block, coded } of inOrder(next, atOnce)) {
-      if (!block) {
-        parts.push(endRecord(written > 0));
-      } else {
-        const { literals, copies, before, length: expanded } = block;
-        const { length } = literals;
-        // needed if there are copies, and while it is not known whether there will be
-        if (written === 0 && window > 0 && (!last || copies.length > 0))
-          parts.push(windowRecord(last ? expanded : window));
-        written++;
-        if (coded && codedMode(coded.mode).network && model && !modelWritten) {
-          parts.push(modelRecord(model.id));
-          modelWritten = true;
-        }
-        if (copies.length > 0) parts.push(copiesRecord(copies, before));
-        const { mode, streams, bytes } = coded ?? { mode: 'stored' as const, streams: 0, bytes: literals };
-        parts.push(blockHeader({ mode, length, codedLength: bytes.length, streams, last }), bytes);
-        parts.push(blockTrailer(sum));
-        advance.ended(block);
-        bytesIn += expanded;
+    for await (const part of inOrder(next, atOnce)) {
+      writer.add(part, model);
+      if (part.block) {
+        advance.ended(part.block);
+        bytesIn += part.block.length;
       }
       await pauses.take();
-      const chunk = concat(parts.splice(0));
+      const chunk = writer.take();
       bytesOut += chunk.length;
       tell();
       yield chunk;
@@ -199,18 +149,6 @@ function leastCopy({ mode, plain = mode }: Plan): LeastCopy {
   const fast = !mode.network && mode.profile === 'fast' && plain?.profile === 'fast';
   return fast ? LEAST_COPY.fast : LEAST_COPY.full;
 }
-
-/** A block on its way. */
-interface Part {
-  last: boolean;
-  /** of all original bytes up to its end */
-  sum: number;
-  block?: SplitBlock;
-  /** undefined if it is stored */
-  coded?: CodedAs;
-}
-
-type CodedAs = NonNullable<BlockResult>;
 
 /** Compresses bytes to a `.sha` file. */
 export async function compress(

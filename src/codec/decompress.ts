@@ -1,19 +1,17 @@
 /** @file Decompression: the one implementation under the functions, the streams and the command line. */
 import { ShacompError } from '../errors.js';
-import type { Model } from '../model/model.js';
 import { decodeBlock } from './block/block.js';
-import { checkMemory } from './block/memory.js';
-import { CODED_MODES } from './block/modes.js';
+import { BlockSource, type ReadBlock } from './block-source.js';
 import { type Bytes, Gathering, requireBytes } from './bytes.js';
 import { ByteReader, type ByteSource } from './container/byte-reader.js';
 import { checksum as ownChecksum } from './container/checksum.js';
-import { type BlockRecord, ContainerReader, type ContainerRecord } from './container/container.js';
+import { ContainerReader, type ContainerRecord } from './container/container.js';
 import { inPieces, Pauses } from './event-loop.js';
 import { inOrder } from './in-order.js';
 import { checkDecompressOptions, type DecompressOptions } from './options.js';
 import type { JobProgress, Platform } from './platform.js';
 import { expand } from './repeats/expand.js';
-import { History, historyMemory } from './repeats/history.js';
+import { History } from './repeats/history.js';
 import { ModelFinder, Networks } from './session.js';
 import { Advance, SideBySide } from './side-by-side.js';
 
@@ -34,140 +32,77 @@ async function* decodeBlocks(
   held: () => number,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
   checkDecompressOptions(options);
-  const { maxOutputLength = Number.POSITIVE_INFINITY, onProgress, signal } = options;
+  const { onProgress, signal } = options;
   const stop = new AbortController();
   const ended = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const reader = new ByteReader(source, { signal: ended });
   const pauses = new Pauses(ended);
-  const container = new ContainerReader(reader, pauses);
   const models = new ModelFinder(options.model, platform);
   const networks = new Networks(options, platform);
+  const blocks = new BlockSource(reader, { networks, models, pauses, limits: options, held });
   const blocksAtOnce = new SideBySide(options, platform, () => networks.chosen);
   // the signal does not reach what runs elsewhere
   ended.addEventListener('abort', () => blocksAtOnce.close());
   const checksum = platform.crc32 ?? ownChecksum;
   const advance = new Advance();
-  let model: Model | undefined;
-  /**
-   * Of the member that is read: its window, original bytes so far, and whether it has more than one block.
-   */
-  let window = 0;
-  let seen = 0;
-  let several = false;
-  /** Original bytes of all blocks that were read. */
-  let promised = 0;
-  let longest = 0;
   let bytesIn = 0;
   let bytesOut = 0;
-  const checkOutput = (length: number) => {
-    if (promised + length > maxOutputLength)
-      throw new ShacompError(
-        'ERR_OUTPUT_TOO_LARGE',
-        `decompresses to more than the ${maxOutputLength} bytes allowed: raise maxOutputLength`,
-      );
-  };
   const tell = () =>
     onProgress?.({ bytesIn: bytesIn + advance.payload, bytesOut: bytesOut + advance.symbols });
 
-  /** Reads the payload of a block, and gives what decodes it. */
-  const begin = async (record: BlockRecord): Promise<() => Promise<Part>> => {
-    const { length, expanded, codedLength, streams } = record;
-    const mode = CODED_MODES.find((m) => m.name === record.mode);
-    checkOutput(expanded);
-    const kept = window > 0 ? historyMemory(window, seen + expanded) : 0;
-    const needs = {
-      job: await networks.demand({ length, expanded, codedLength, streams, mode }, model),
-      beside: kept + held(),
-      device: mode !== undefined && (await networks.onDevice(mode, streams)),
+  /** Decodes a block: side by side with others unless it is the only one. */
+  const decode = async (block: ReadBlock): Promise<Uint8Array<ArrayBuffer>> => {
+    const { record, mode, model, payload, needs } = block;
+    const { length, streams } = record;
+    if (!mode) return payload;
+    const progress: JobProgress = (symbols, read) => {
+      advance.of(record)(symbols, read);
+      tell();
     };
-    checkMemory(needs.job + needs.beside, options.memoryLimit);
-    promised += expanded;
-    seen += expanded;
-    longest = length;
-    const { payload, checksum: expected } = await container.payload();
-    await pauses.take();
-    const alone = record.last && !several;
-    several = true;
-    const end = reader.offset;
-    const used = model;
-    return async () => {
-      if (!mode) return { record, literals: payload, expected, end };
-      const progress: JobProgress = (symbols, read) => {
-        advance.of(record)(symbols, read);
-        tell();
-      };
-      const here = async () => {
-        const literals = await networks.block(async () =>
-          decodeBlock(payload, length, streams, mode, {
-            ...(await networks.tools(mode, streams, used)),
-            pauses,
-            progress,
-          }),
-        );
-        return { mode: mode.name, streams, bytes: literals };
-      };
-      const job = { kind: 'decode', bytes: payload, length, streams, mode: mode.name } as const;
-      const decoded = alone
-        ? await here()
-        : await blocksAtOnce.run(job, mode.network ? used : undefined, needs, progress, here);
-      return { record, literals: decoded!.bytes as Uint8Array<ArrayBuffer>, expected, end };
+    const here = async () => {
+      const literals = await networks.block(async () =>
+        decodeBlock(payload, length, streams, mode, {
+          ...(await networks.tools(mode, streams, model)),
+          pauses,
+          progress,
+        }),
+      );
+      return { mode: mode.name, streams, bytes: literals };
     };
+    const job = { kind: 'decode', bytes: payload, length, streams, mode: mode.name } as const;
+    const decoded = block.alone ? await here() : await blocksAtOnce.run(job, model, needs, progress, here);
+    return decoded!.bytes as Uint8Array<ArrayBuffer>;
   };
 
-  /** Reads up to the next block, and gives what decodes it; undefined at the end. */
-  const next = async (): Promise<(() => Promise<Part>) | undefined> => {
-    const part: Part = {};
-    for (let record = await container.next(); record; record = await container.next()) {
-      await pauses.take();
-      switch (record.kind) {
-        case 'member':
-          part.member = true;
-          part.window = undefined;
-          [window, seen, several] = [0, 0, false];
-          break;
-        case 'window':
-          checkMemory(History.memory(record.window) + held(), options.memoryLimit);
-          window = record.window;
-          part.window = window;
-          break;
-        case 'length':
-          checkOutput(record.length);
-          break;
-        case 'model':
-          model = await models.find(record.id);
-          break;
-        case 'block': {
-          const decode = await begin(record);
-          return async () => ({ ...part, ...(await decode()) });
-        }
-      }
-    }
-    return undefined;
+  /** Reads a block, and gives what decodes it; undefined behind the last one. */
+  const next = async () => {
+    const block = await blocks.next();
+    return block && (async () => ({ block, literals: await decode(block) }));
   };
 
   let history: History | undefined;
   let sum = 0;
   try {
-    for await (const part of inOrder(next, () => blocksAtOnce.most(longest))) {
-      if (part.member) [sum, history] = [0, undefined];
-      if (part.window !== undefined) history = new History(part.window);
-      const { copies, expanded, last } = part.record!;
-      let block = part.literals!;
-      if (history && copies.length > 0) block = await expand(block, copies, history, expanded, pauses);
+    for await (const { block, literals } of inOrder(next, () => blocksAtOnce.most(blocks.length))) {
+      const { copies, expanded, last } = block.record;
+      if (block.member) [sum, history] = [0, undefined];
+      if (block.window !== undefined) history = new History(block.window);
+      const bytes =
+        history && copies.length > 0 ? await expand(literals, copies, history, expanded, pauses) : literals;
       await inPieces(pauses, expanded, (from, to) => {
-        sum = checksum(block.subarray(from, to), sum);
-        if (!last) history?.append(block.subarray(from, to));
+        sum = checksum(bytes.subarray(from, to), sum);
+        if (!last) history?.append(bytes.subarray(from, to));
       });
-      if (sum !== part.expected)
+      if (sum !== block.expected)
         throw new ShacompError(
           'ERR_CHECKSUM',
           'the decompressed data is not what was compressed: the file is damaged',
         );
-      advance.ended(part.record!);
-      bytesOut += block.length;
-      bytesIn = part.end!;
+      advance.ended(block.record);
+      bytesOut += bytes.length;
+      bytesIn = block.end;
       tell();
-      yield block;
+      yield bytes;
     }
   } finally {
     blocksAtOnce.close();
@@ -176,19 +111,6 @@ async function* decodeBlocks(
     stop.abort();
     await reader.close();
   }
-}
-
-/** A block on its way, with what stands before it. */
-interface Part {
-  member?: boolean;
-  window?: number;
-  record?: BlockRecord;
-  /** what the block codes */
-  literals?: Uint8Array<ArrayBuffer>;
-  /** checksum of all original bytes up to its end */
-  expected?: number;
-  /** where it ends in the file */
-  end?: number;
 }
 
 /** Decompresses the bytes of a `.sha` file. */

@@ -73,6 +73,20 @@ export interface EngineWork {
   decode: number;
 }
 
+/**
+ * What an engine is for, by the format of blocks; undefined where no choice is to be made by that: without
+ * the network there is none, and a memory limit was given with the processor's memory in mind.
+ */
+export function engineWork(
+  format: CodedFormat | undefined,
+  model: Model | undefined,
+  amount: Pick<EngineWork, 'streams' | 'encode' | 'decode'>,
+  memoryLimit: number | undefined,
+): EngineWork | undefined {
+  if (!format?.network || !model || memoryLimit !== undefined) return undefined;
+  return { model, alone: !format.profile, ...amount };
+}
+
 export interface Platform {
   /**
    * Workers with engines like the given one, of one thread each; undefined where there are none, or where an

@@ -7,7 +7,7 @@ import type { Model } from '../model/model.js';
 import { type BlockDemand, blockMemory } from './block/memory.js';
 import type { CodedMode } from './block/modes.js';
 import type { CodecOptions, CompressOptions } from './options.js';
-import type { EngineWork, ModelSource, Platform } from './platform.js';
+import { type EngineWork, engineWork, type ModelSource, type Platform } from './platform.js';
 
 /** What an engine gives to code a block with. */
 export interface CodingTools {
@@ -106,22 +106,15 @@ export class Networks {
     this.#open = undefined;
   }
 
-  /** What the engine is for, by a block; undefined where no choice is to be made by that. */
+  /** What the engine is for, by a block. */
   #work(
     { length, expanded = length, streams, mode }: BlockDemand,
     model: Model | undefined,
     encoding: boolean,
   ): EngineWork | undefined {
     const { size = 0, memoryLimit } = this.#options;
-    // a limit was given with the processor's memory in mind
-    if (!mode?.network || !model || memoryLimit !== undefined) return undefined;
-    return {
-      model,
-      streams,
-      alone: !mode.profile,
-      encode: encoding ? size : 0,
-      decode: encoding ? 0 : expanded,
-    };
+    const [encode, decode] = encoding ? [size, 0] : [0, expanded];
+    return engineWork(mode, model, { streams, encode, decode }, memoryLimit);
   }
 
   /** Whether blocks of a mode in so many streams go to a device, and take turns on it. */

@@ -16,6 +16,10 @@ export type Description = Pick<Engine, 'detail' | 'facts'>;
 /** One of several ways to do a thing. */
 export interface Entry<Thing, Resources = EngineResources> {
   readonly name: string;
+  /** It runs on a graphics adapter: 'auto' takes it for the work that it does sooner. */
+  readonly graphics?: boolean;
+  /** There is one for all threads: blocks that are coded side by side cannot have an engine each. */
+  readonly single?: boolean;
   /**
    * Makes it. What may be missing is loaded here, so that it cannot hinder the others.
    * @throws ShacompError ERR_ENGINE_UNAVAILABLE with the reason if it does not run here
@@ -63,6 +67,13 @@ export async function selectEntry<Thing, Resources>(
   }
   throw new ShacompError('ERR_ENGINE_UNAVAILABLE', 'no engine runs here');
 }
+
+/** Whether the entry of that name has a mark; names that are not in the list have none. */
+export const isMarked = (
+  list: readonly Entry<Engine>[],
+  mark: 'graphics' | 'single',
+  name: string,
+): boolean => list.some((entry) => entry.name === name && entry[mark] === true);
 
 /** An engine of a list: what it runs on, or in a line why it does not run here. */
 export type EngineReport =

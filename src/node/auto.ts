@@ -9,8 +9,16 @@ import type { EngineWork } from '../codec/platform.js';
 import type { Engine, EngineFacts } from '../engines/engine.js';
 import type { Description } from '../engines/list.js';
 import { hex } from '../model/id.js';
+import { onceEach } from '../once.js';
 import { comparable, gpuPays, secondsOf } from './choice.js';
-import { type EngineOptions, processorName, selectEngine, wantedEngine } from './engines.js';
+import {
+  type EngineOptions,
+  GRAPHICS_ENGINE,
+  isGraphics,
+  processorName,
+  selectEngine,
+  wantedEngine,
+} from './engines.js';
 import { measureRates } from './measure.js';
 import {
   isOf,
@@ -53,21 +61,20 @@ export interface GpuAccess {
   load(options: EngineOptions): Promise<Engine>;
 }
 
+/** Engines of GPUs by their threads: what is chosen once serves all that follows. */
+const gpuEngine = onceEach((threads: number | undefined) => selectEngine(GRAPHICS_ENGINE, { threads }));
+
 const GPU: GpuAccess = {
   installed: () =>
     (createRequire(import.meta.url).resolve.paths('webgpu') ?? []).some((folder) =>
       existsSync(join(folder, 'webgpu', 'package.json')),
     ),
   describe: () => describeGpu(),
-  load: (options) => selectEngine('webgpu', options),
+  load: ({ threads }) => gpuEngine(threads),
 };
 
-/** Engines of GPUs by their threads: what is chosen once serves all that follows. */
-const loaded = new Map<number | undefined, Promise<Engine>>();
-
-/** The adapter and its driver; null for engines of the processor. */
-export const adapterOf = (engine: string, { device, driver }: Partial<EngineFacts>): string | null =>
-  engine === 'webgpu' ? `${device}; ${driver}` : null;
+/** An adapter and its driver. */
+const adapterOf = ({ device, driver }: Partial<EngineFacts> = {}): string => `${device}; ${driver}`;
 
 /** What a measurement of an engine is of, but for the number of streams. */
 export const measuredOn = (
@@ -78,7 +85,7 @@ export const measuredOn = (
   engine: engine.name,
   detail: engine.detail,
   processor: processorName(),
-  adapter: adapterOf(engine.name, engine),
+  adapter: isGraphics(engine.name) ? adapterOf(engine) : null,
   model: hex(model.id),
 });
 
@@ -114,7 +121,7 @@ async function gpuFor(
   const all = await readMeasurements();
   const { model } = work;
   const ofCpu = measuredOn({ ...cpu.facts, name: cpu.name, detail: cpu.detail }, model);
-  const { detail: _, adapter: __, ...ofGpu } = measuredOn({ name: 'webgpu', detail: '' }, model);
+  const { detail: _, adapter: __, ...ofGpu } = measuredOn({ name: GRAPHICS_ENGINE, detail: '' }, model);
   const found = comparable(
     work,
     all.filter((m) => isOf(m, ofCpu)),
@@ -124,18 +131,10 @@ async function gpuFor(
   if (typeof pair === 'string') return pair;
   if (pair.gpu.software) return `${pair.gpu.adapter} is a processor that plays one`;
   if (!gpuPays(work, pair.cpu, pair.gpu)) return `${cpu.name} was measured to be faster, or as fast`;
-  const engine = await gpuEngine(options, gpu);
+  const engine = await gpu.load(options);
   if (engine.facts?.software) return `${engine.facts.device} is a processor that plays one`;
-  if (adapterOf('webgpu', engine.facts ?? {}) === pair.gpu.adapter) return engine;
+  if (adapterOf(engine.facts) === pair.gpu.adapter) return engine;
   return `${engine.facts?.device} was not measured`;
-}
-
-function gpuEngine(options: EngineOptions, gpu: GpuAccess): Promise<Engine> {
-  if (gpu !== GPU) return gpu.load(options);
-  const { threads } = options;
-  const there = loaded.get(threads) ?? gpu.load(options);
-  loaded.set(threads, there);
-  return there;
 }
 
 /** Measures what long work lacks; else says why that is not done. */
@@ -160,9 +159,9 @@ async function measuredFor(
   const { detail, facts } = await gpu.describe();
   if (facts?.software) return `${facts.device} is a processor that plays one`;
   const begin = performance.now();
-  const engine = await gpuEngine(options, gpu);
+  const engine = await gpu.load(options);
   const rates = await measureRates(engine, model, streams, (performance.now() - begin) / 1000);
-  const of = measuredOn({ ...facts, name: 'webgpu', detail }, model);
+  const of = measuredOn({ ...facts, name: GRAPHICS_ENGINE, detail }, model);
   const onGpu = measurement(of, model, streams, rates);
   await storeMeasurements([onGpu]);
   return { cpu: onCpu, gpu: onGpu };

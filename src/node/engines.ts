@@ -5,6 +5,7 @@ import {
   type EngineReport,
   type EngineResources,
   type Entry,
+  isMarked,
   reportEngines,
   selectEntry,
 } from '../engines/list.js';
@@ -42,11 +43,14 @@ const NODE_ENGINES: readonly Entry<Engine>[] = [
   ...CPU_ENGINES,
   {
     name: 'webgpu',
+    graphics: true,
     load: async (given) => webgpuEngine(await selectEntry(CPU_ENGINES, 'auto', given)),
     describe: describeGpu,
   },
   {
     name: 'tfjs',
+    // one process has one TensorFlow, and one GPU's memory
+    single: true,
     load: async (given) => tfjsEngine(await selectEntry(CPU_ENGINES, 'auto', given)),
     describe: () => describeTfjs(),
   },
@@ -77,8 +81,14 @@ const own = new WeakSet<Engine>();
 /** Whether an engine was made by {@link selectEngine}: another one of its name does the same. */
 export const isOwnEngine = (engine: Engine): boolean => own.has(engine);
 
-/** Whether several threads may have an engine each: one process has one TensorFlow, and one GPU's memory. */
-export const runsInThreads = (name: string): boolean => name !== 'tfjs';
+/** Whether several threads may have an engine each. */
+export const runsInThreads = (name: string): boolean => !isMarked(NODE_ENGINES, 'single', name);
+
+/** Whether an engine runs on a graphics adapter. */
+export const isGraphics = (name: string): boolean => isMarked(NODE_ENGINES, 'graphics', name);
+
+/** The graphics adapter's engine. */
+export const GRAPHICS_ENGINE: string = NODE_ENGINES.find(({ graphics }) => graphics)!.name;
 
 /** The name asked for; where that is 'auto', the one in SHACOMP_ENGINE, if any. */
 export const wantedEngine = (name: string): string =>

@@ -2,30 +2,21 @@
 import { readFile } from 'node:fs/promises';
 import { wasmUnavailable } from '../engines/wasm/engine.js';
 import { bestWasmModule, WASM_FILES, type WasmModuleName } from '../engines/wasm/simd.js';
+import { onceEach } from '../once.js';
 
-const loaded: Partial<Record<WasmModuleName, Promise<WebAssembly.Module>>> = {};
+const compiled = onceEach(async (name: WasmModuleName): Promise<WebAssembly.Module> => {
+  try {
+    const file = new URL(`../engines/wasm/${WASM_FILES[name]}`, import.meta.url);
+    return await WebAssembly.compile(await readFile(file));
+  } catch (error) {
+    throw wasmUnavailable(error);
+  }
+});
 
 /**
  * A module, compiled; read once, or again if that failed.
  * @param name default: the fastest that runs here
  * @throws ShacompError ERR_ENGINE_UNAVAILABLE
  */
-export async function wasmModule(name?: WasmModuleName): Promise<WebAssembly.Module> {
-  const which = name ?? bestWasmModule();
-  const reading = loaded[which] ?? read(WASM_FILES[which]);
-  loaded[which] = reading;
-  try {
-    return await reading;
-  } catch (error) {
-    if (loaded[which] === reading) delete loaded[which];
-    throw error;
-  }
-}
-
-async function read(file: string): Promise<WebAssembly.Module> {
-  try {
-    return await WebAssembly.compile(await readFile(new URL(`../engines/wasm/${file}`, import.meta.url)));
-  } catch (error) {
-    throw wasmUnavailable(error);
-  }
-}
+export const wasmModule = async (name?: WasmModuleName): Promise<WebAssembly.Module> =>
+  compiled(name ?? bestWasmModule());

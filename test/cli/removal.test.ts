@@ -6,6 +6,7 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -101,6 +102,30 @@ describe('with a disk that keeps other bytes', () => {
     system.disk = changed;
     expect(await runHere(['-d', ...words(line), file('copy.sha')])).toContain('check the disk');
     expect(readdirSync(folder)).toEqual(['copy.sha', 'input']);
+  });
+});
+
+describe('an input that changes while it is decompressed', () => {
+  beforeEach(async () => {
+    writeFileSync(file('copy.sha'), await compress(text, { level: 1 }));
+    system.disk = (bytes) => {
+      utimesSync(file('copy.sha'), 1e9, 1e9);
+      return bytes;
+    };
+  });
+
+  it('is warned about, and the output holds what was read', async () => {
+    expect(await runHere(['-d', '-o', file('OUT'), file('copy.sha')])).toContain(
+      'has changed while it was read; the output holds what was read',
+    );
+    expect(readFileSync(file('OUT'))).toEqual(text);
+  });
+
+  it('is not removed by --rm', async () => {
+    expect(await runHere(['-d', '--rm', '-o', file('OUT'), file('copy.sha')])).toContain(
+      'has changed since it was read; it was not removed',
+    );
+    expect(existsSync(file('copy.sha'))).toBe(true);
   });
 });
 

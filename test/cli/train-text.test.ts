@@ -1,5 +1,5 @@
 /** @file What the command `train` asks of the trainer and of the quantizer, without training. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, it, vi } from 'vitest';
@@ -100,4 +100,23 @@ it('a weight counts for the input or the folder that it names, the last one that
     ['e/a', undefined],
   ]);
   await expect(train(file('d'), '--weight', 'no-such=2')).rejects.toThrow('none of the inputs');
+});
+
+it('folders stand for their files, but not for hidden ones; by their names these are taken', async () => {
+  for (const name of ['f/a', 'f/g/b', 'f/.notes', 'f/.git/config']) text(name, 1000);
+  await train(file('f'));
+  await train(file('f/.notes'));
+  const inputs = asked.train.map(({ inputs }) => inputs.map(({ path }) => path.slice(folder.length + 1)));
+  expect(inputs).toEqual([['f/a', 'f/g/b'], ['f/.notes']]);
+});
+
+it('nothing is trained where the model, a checkpoint or the report is there, without -f', async () => {
+  const input = text('a', 10_000);
+  for (const name of ['model.sharnn', 'model.safetensors', 'report.html']) {
+    writeFileSync(file(name), 'mine');
+    await expect(train(input, '--report', file('report.html'))).rejects.toThrow('already exists');
+    expect([name, readFileSync(file(name), 'utf8')]).toEqual([name, 'mine']);
+    rmSync(file(name));
+  }
+  expect(asked.train).toEqual([]);
 });

@@ -53,10 +53,10 @@ describe('options', () => {
     const engine = fakeEngine();
     const file = await compress(data, options);
     for (const run of [
-      compress(data, { ...options, engine, memoryLimit: 1000 }),
-      decompress(file, { model, engine, memoryLimit: 1000 }),
+      () => compress(data, { ...options, engine, memoryLimit: 1000 }),
+      () => decompress(file, { model, engine, memoryLimit: 1000 }),
     ])
-      await expect(run).rejects.toMatchObject({ code: 'ERR_MEMORY_LIMIT' });
+      await expect(run()).rejects.toMatchObject({ code: 'ERR_MEMORY_LIMIT' });
     expect(engine.opened).toBe(0);
     expect((await decompress(file, { ...options, memoryLimit: 2 ** 20 })).length).toBe(data.length);
   });

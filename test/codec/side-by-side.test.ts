@@ -81,6 +81,14 @@ describe('blocks side by side', () => {
     }
   });
 
+  it('are none in a file of one block, which has the threads of the engine: both ways', async () => {
+    const { on, seen } = platform(4);
+    const one = data.subarray(0, BLOCK);
+    const file = await compressOn(one, options, on);
+    expect(Buffer.compare(await decompressOn(file, { engine: 'wasm' }, on), one)).toBe(0);
+    expect(seen.jobs).toBe(0);
+  });
+
   it('tell progress that does not go back and ends with all', async () => {
     const { on } = platform(3);
     const told: number[] = [];

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { compress } from '../../src/codec/compress.js';
 import { decompress } from '../../src/codec/decompress.js';
@@ -11,7 +12,7 @@ import { referenceEngine } from '../../src/engines/reference/engine.js';
 import { ShacompError } from '../../src/errors.js';
 import { chooseEngine, type GpuAccess, LEAST_MEASURED, measuredOn } from '../../src/node/auto.js';
 import { NODE } from '../../src/node/codec.js';
-import { selectEngine } from '../../src/node/engines.js';
+import { type EngineOptions, selectEngine } from '../../src/node/engines.js';
 import { measureStreams } from '../../src/node/measure.js';
 import { type Measurement, readMeasurements, storeMeasurements } from '../../src/node/measurements.js';
 import { fakeEngine } from '../helpers/fake-engine.js';
@@ -160,17 +161,30 @@ describe('auto', () => {
     expect(onCpu).toMatchObject({ streams: 4, engine: (await selectEngine('auto')).name });
     // the reference is slower than all others
     const long = work(1e12, 4);
-    const second = await chooseEngine('auto', { work: long }, access);
+    const load = async (options: EngineOptions) => {
+      await setTimeout(100);
+      return access.load(options);
+    };
+    const second = await chooseEngine('auto', { work: long }, { ...access, load });
     expect(second.why).toMatch(/faster, or as fast/);
     expect(asked).toEqual({ describe: 1, load: 1 });
     const both = await readMeasurements();
     expect(both.map(({ engine }) => engine)).toEqual([onCpu.engine, 'webgpu']);
+    // to load it is a part of its start
+    expect(both[1].start).toBeGreaterThan(0.09);
     // and that once
     await chooseEngine('auto', { work: long }, access);
     expect(asked).toEqual({ describe: 1, load: 1 });
     const soft = gpu({ software: true, device: 'no card' });
     await chooseEngine('auto', { work: { ...long, streams: 3 } }, soft.access);
     expect(soft.asked).toEqual({ describe: 1, load: 0 });
+  });
+
+  it('counts what is to be decoded as well: as long work is measured', async () => {
+    const least = { ...LEAST_MEASURED, seconds: 1e9 };
+    const job = { ...work(LEAST_MEASURED.bytes / 2, 2), decode: LEAST_MEASURED.bytes / 2 };
+    await chooseEngine('auto', { work: job, least }, gpu().access);
+    expect((await readMeasurements()).map(({ streams }) => streams)).toEqual([2]);
   });
 
   it('is the engine that SHACOMP_ENGINE names, and an engine that is named is that one', async () => {

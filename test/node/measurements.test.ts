@@ -129,6 +129,13 @@ describe('measurements', () => {
     expect(existsSync(measurementsFile()!)).toBe(false);
   });
 
+  it('are kept as long as they are among the latest 500', async () => {
+    await storeMeasurements(Array.from({ length: 499 }, (_, i) => ({ ...one, streams: i + 1 })));
+    await storeMeasurements([500, 501, 1].map((streams) => ({ ...one, streams })));
+    const kept = (await readMeasurements()).map(({ streams }) => streams);
+    expect([kept.length, kept[0], ...kept.slice(-3)]).toEqual([500, 3, 500, 501, 1]);
+  });
+
   it('are kept in the home folder where no other is named, or a relative one', () => {
     for (const name of ['', 'relative/folder']) {
       vi.stubEnv('XDG_CACHE_HOME', name);

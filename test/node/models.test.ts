@@ -201,6 +201,27 @@ describe('a model', () => {
     }
   });
 
+  it('that was replaced before it is read is not taken for the one that was found', async () => {
+    const [wanted, other] = [randomModel({ seed: 1 }), randomModel({ seed: 2 })];
+    const path = inFolder('x');
+    writeFileSync(path, wanted.bytes);
+    const real = vi.mocked(open).getMockImplementation()!;
+    let opened = 0;
+    vi.mocked(open).mockImplementation((...args) => {
+      // first it is hashed, then it is read
+      if (args[0] === path && ++opened === 2) writeFileSync(path, other.bytes);
+      return real(...args);
+    });
+    try {
+      await expect(findModel(wanted.id.subarray(0, 8))).rejects.toMatchObject({
+        code: 'ERR_MODEL_NOT_FOUND',
+      });
+      expect(opened).toBe(2);
+    } finally {
+      vi.mocked(open).mockImplementation(real);
+    }
+  });
+
   it('that ends too early is refused, though length and checksum are right', async () => {
     const whole = await readFile(tiny);
     const ends = Array.from({ length: 150 }, (_, i) => (i < 100 ? whole.length - 1 - i : i * 690));

@@ -62,6 +62,26 @@ describe('a name', () => {
   });
 });
 
+describe('models that were read', () => {
+  it('are read again from a file that was written in place and given its old times', async () => {
+    put('x.sharnn', one);
+    utimesSync(file('x.sharnn'), 1e9, 1e9);
+    expect((await loadModel(file('x.sharnn'))).id).toEqual(one.id);
+    put('x.sharnn', { bytes: one.bytes.map((byte, i) => (i === 1000 ? byte ^ 1 : byte)) });
+    utimesSync(file('x.sharnn'), 1e9, 1e9);
+    await expect(loadModel(file('x.sharnn'))).rejects.toMatchObject({ code: 'ERR_MODEL_INVALID' });
+  });
+
+  it('are kept for the next time: the latest four', async () => {
+    const names = ['v', 'w', 'x', 'y', 'z'].map((name) => file(`${name}.sharnn`));
+    for (const name of names) writeFileSync(name, one.bytes);
+    const [first, second] = [await loadModel(names[0]), await loadModel(names[1])];
+    for (const name of names.slice(2)) await loadModel(name);
+    expect(await loadModel(names[1])).toBe(second);
+    expect(await loadModel(names[0])).not.toBe(first);
+  });
+});
+
 describe('an id', () => {
   const prefix = (model: { id: Uint8Array }) => model.id.subarray(0, 8);
 

@@ -60,6 +60,19 @@ describe('averaged weights', () => {
     expect(distance(ema, weights)).toBeLessThan(way / 2);
   });
 
+  it('are, before the first step, those that the run begins with', async () => {
+    const begun = new Map<string, Float32Array>();
+    await run({
+      steps: 1,
+      onStart({ values }) {
+        for (const [name, tensor] of values) begun.set(name, tensor.slice());
+      },
+    });
+    const initial = new Float32Array(parameterCount(arch));
+    initialize(arch, initial, 1);
+    expect([...begun]).toEqual([...tensorsOf(arch, initial)]);
+  });
+
   it('follow the last ones as slowly as was asked for, later', async () => {
     const { output } = await run({ steps: 40, rate: 1e-2, warmup: 0, ema: 0.2 });
     const slow = await run({ steps: 40, rate: 1e-2, warmup: 0 });

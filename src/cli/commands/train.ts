@@ -1,11 +1,17 @@
 /** @file The command `train`: from text to a model file. */
 import { sep } from 'node:path';
-import { PRESETS } from '../../model/architecture.js';
+import { type Architecture, PRESETS } from '../../model/architecture.js';
 import { readCheckpoint, sameShape } from '../../trainer/checkpoint.js';
 import type { TextSource } from '../../trainer/data.js';
 import { FINE_TUNING_RATE, HELD_OUT_SHARE } from '../../trainer/defaults.js';
 import { startShape } from '../../trainer/start.js';
-import { type Evaluation, type TrainReport, train } from '../../trainer/train.js';
+import {
+  type Evaluation,
+  type TrainOptions,
+  type TrainReport,
+  type TrainResult,
+  train,
+} from '../../trainer/train.js';
 import { alreadyExists, exists } from '../io/files.js';
 import { interruptibly, SignalInterrupt } from '../io/signals.js';
 import { expand, type Found } from '../io/walk.js';
@@ -14,7 +20,7 @@ import type { Flags, Weight } from '../options.js';
 import { bothBytes, clock, count, rate } from '../terminal/format.js';
 import { detail, note, quiet, UserError } from '../terminal/messages.js';
 import { Progress, showsProgress } from '../terminal/progress.js';
-import { requireOutput, samplesOf, writeModel } from './quantize.js';
+import { requireOutput, type Sample, samplesOf, writeModel } from './quantize.js';
 import { CurvePage } from './training-page.js';
 
 const DEFAULT_SECONDS = 3600;
@@ -31,63 +37,101 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
   if (inputs.length === 0) throw new UserError('there are no files to train on');
 
   const sources = weigh(inputs, flags.weight);
+  const checkpoint = await checkpointFor(output, found, flags);
+  const { from, heldOut } = flags;
+  const options: TrainOptions = {
+    arch: await shapeFor(checkpoint, flags),
+    inputs: sources,
+    heldOut,
+    output: checkpoint,
+    from,
+    resume: flags.resume === true,
+    seconds: flags.timeLimit ?? (flags.steps === undefined ? DEFAULT_SECONDS : undefined),
+    steps: flags.steps,
+    batch: flags.batch,
+    threads: flags.threads || undefined,
+    engine: flags.engine,
+    seed: flags.seed,
+    optimizer: flags.optimizer,
+    rate: flags.rate ?? (from ? FINE_TUNING_RATE : undefined),
+  };
+  const samples = heldOut ? samplesOf(heldOut, 0) : samplesOf(inputs, 1 - HELD_OUT_SHARE);
+  const curve = new CurvePage(output, flags.report);
+  const result = await trainShown(options, output, samples, curve, flags);
 
+  if (result.stopped) {
+    note(`stopped at step ${result.step} after ${clock(result.elapsed)}; the weights are in ${checkpoint}`);
+    note(`go on with the same command and --resume, or make a model of them:`);
+    note(`  shacomp quantize ${checkpoint} -o ${output}`);
+    throw result.signal ?? new SignalInterrupt('SIGINT');
+  }
+  const { evaluation } = result;
+  note(
+    `trained ${result.step} steps on ${bothBytes(result.bytes)} in ${clock(result.elapsed)}` +
+      (evaluation ? `; held out: ${evaluation.mean.toFixed(4)} bits per byte` : ''),
+  );
+  const loss = await writeModel(checkpoint, output, samples, flags);
+  await curve.end(output, loss, samples[0]);
+}
+
+/**
+ * The checkpoint beside the model that is to be made.
+ * @throws UserError if the run would replace an input, or what is there without being told to, or has nothing
+ * to resume
+ */
+async function checkpointFor(output: string, found: readonly Found[], flags: Flags): Promise<string> {
   const base = output.replace(/\.sharnn$/, '');
   const checkpoint = `${base}.safetensors`;
   const state = `${base}.state.safetensors`;
   for (const product of [checkpoint, state, output])
     if ((await new Worklist(found).claim(product, '')) !== undefined)
       throw new UserError('is an input and would be replaced; name another output', product);
-  const resumes = flags.resume === true;
-  if (resumes && !(await exists(state)))
+  if (flags.resume === true && !(await exists(state)))
     throw new UserError('is not there: there is no run to resume', state);
-  if (!resumes && !flags.force) {
+  if (!flags.resume && !flags.force) {
     if (await exists(checkpoint))
       throw new UserError('already exists; use --resume to go on with it, or -f to begin anew', checkpoint);
     if (await exists(output)) throw alreadyExists(output);
     if (flags.report !== undefined && (await exists(flags.report))) throw alreadyExists(flags.report);
   }
-  const { from } = flags;
-  const source = resumes ? checkpoint : from;
+  return checkpoint;
+}
+
+/** The network to train: the preset, else that of the weights to begin with. @throws UserError */
+async function shapeFor(checkpoint: string, flags: Flags): Promise<Architecture> {
+  const source = flags.resume ? checkpoint : flags.from;
   const preset = flags.preset && PRESETS[flags.preset];
-  if (resumes && preset && !sameShape(preset, (await readCheckpoint(checkpoint)).arch))
+  if (flags.resume && preset && !sameShape(preset, (await readCheckpoint(checkpoint)).arch))
     throw new UserError(
       'the run to resume trains a network of another shape; leave --preset out',
       checkpoint,
     );
-  const arch = preset ?? (source ? await startShape(source) : PRESETS[DEFAULT_PRESET]);
-  const seconds = flags.timeLimit ?? (flags.steps === undefined ? DEFAULT_SECONDS : undefined);
+  return preset ?? (source ? await startShape(source) : PRESETS[DEFAULT_PRESET]);
+}
 
-  const samples = flags.heldOut ? samplesOf(flags.heldOut, 0) : samplesOf(inputs, 1 - HELD_OUT_SHARE);
-  const curve = new CurvePage(output, flags.report);
+/** Trains with a bar, or now and then a line, until the end or a signal. */
+async function trainShown(
+  options: TrainOptions,
+  name: string,
+  samples: readonly Sample[],
+  curve: CurvePage,
+  flags: Flags,
+): Promise<TrainResult & { signal: SignalInterrupt | undefined }> {
   let last: TrainReport | undefined;
   const shows = showsProgress(flags.progress);
   const progress = new Progress({
     verb: 'training',
-    name: output,
+    name,
     total: 1000,
     flag: flags.progress,
     describe: () => (last ? `${describe(last)} ${curve.line()}`.trim() : 'starting'),
   });
   let printed = 0;
-  note(`training on ${count(inputs.length, 'file')}; Ctrl-C stops and saves`);
-  const result = await interruptibly(async (signal) => {
+  note(`training on ${count(options.inputs.length, 'file')}; Ctrl-C stops and saves`);
+  return interruptibly(async (signal) => {
     try {
       const done = await train({
-        arch,
-        inputs: sources,
-        heldOut: flags.heldOut,
-        output: checkpoint,
-        from,
-        resume: resumes,
-        seconds,
-        steps: flags.steps,
-        batch: flags.batch,
-        threads: flags.threads || undefined,
-        engine: flags.engine,
-        seed: flags.seed,
-        optimizer: flags.optimizer,
-        rate: flags.rate ?? (from ? FINE_TUNING_RATE : undefined),
+        ...options,
         reportSeconds: shows ? 2 : 5,
         signal,
         onStart: (start) => curve.begin(start, samples),
@@ -109,20 +153,6 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
       progress.stop();
     }
   });
-
-  if (result.stopped) {
-    note(`stopped at step ${result.step} after ${clock(result.elapsed)}; the weights are in ${checkpoint}`);
-    note(`go on with the same command and --resume, or make a model of them:`);
-    note(`  shacomp quantize ${checkpoint} -o ${output}`);
-    throw result.signal ?? new SignalInterrupt('SIGINT');
-  }
-  const { evaluation } = result;
-  note(
-    `trained ${result.step} steps on ${bothBytes(result.bytes)} in ${clock(result.elapsed)}` +
-      (evaluation ? `; held out: ${evaluation.mean.toFixed(4)} bits per byte` : ''),
-  );
-  const loss = await writeModel(checkpoint, output, samples, flags);
-  await curve.end(output, loss, samples[0]);
 }
 
 /**

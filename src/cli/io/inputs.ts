@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { isatty } from 'node:tty';
 import { CODED_MODES } from '../../codec/block/modes.js';
-import type { EngineWork } from '../../codec/platform.js';
+import { type EngineWork, engineWork } from '../../codec/platform.js';
 import { planFor } from '../../codec/strategy/choose.js';
 import { levelSettings, modelFor, streamCount } from '../../codec/strategy/levels.js';
 import {
@@ -63,8 +63,7 @@ export async function codecOptions(
 ): Promise<CodecOptions & { engine: Engine }> {
   const threads = flags.threads || undefined;
   const auto = wantedEngine(flags.engine) === 'auto';
-  // a limit was given with the processor's memory in mind
-  const known = auto && flags.memory === undefined ? await work?.() : undefined;
+  const known = auto ? await work?.() : undefined;
   const { engine, why } = await chooseEngine(flags.engine, { threads, work: known });
   if (work && why) detail(`  ${why}`);
   return { model: flags.model, engine, threads, memoryLimit: flags.memory };
@@ -104,16 +103,15 @@ const sizeOf = (path: string): Promise<number> =>
         () => 0,
       );
 
-/** What compressing files asks of an engine; undefined without the network. */
+/** What compressing files asks of an engine. */
 async function compression(
   files: readonly string[],
-  { mode, streams, blockSize, verify }: Flags,
+  { mode, streams, blockSize, verify, memory }: Flags,
   level: number | undefined,
   model: Model | undefined,
 ): Promise<EngineWork | undefined> {
   const settings = levelSettings(level);
   const plan = planFor(settings, mode ?? 'auto', streams);
-  if (!plan.mode?.network || !model) return undefined;
   let [bytes, longest] = [0, 0];
   for (const path of files) {
     const size = await sizeOf(path);
@@ -121,13 +119,13 @@ async function compression(
     longest = Math.max(longest, size);
   }
   const length = Math.min(longest, blockSize ?? settings.blockSize);
-  return {
+  const perBlock = streamCount(length, plan.streams, plan.mode?.maxStreams);
+  return engineWork(
+    plan.mode,
     model,
-    streams: streamCount(length, plan.streams, plan.mode.maxStreams),
-    alone: !plan.mode.profile,
-    encode: bytes,
-    decode: verify ? bytes : 0,
-  };
+    { streams: perBlock, encode: bytes, decode: verify ? bytes : 0 },
+    memory,
+  );
 }
 
 /** Compressed files that are shorter are not looked into before they are decompressed. */
@@ -151,10 +149,9 @@ export async function decompression(files: readonly string[], flags: Flags): Pro
         );
       if (record.kind !== 'block') continue;
       const mode = CODED_MODES.find(({ name }) => name === record.mode);
-      if (!mode?.network || !model) return undefined;
       const { streams, expanded, codedLength } = record;
       const decode = Math.round((size * expanded) / codedLength);
-      return { model, streams, alone: !mode.profile, encode: 0, decode };
+      return engineWork(mode, model, { streams, encode: 0, decode }, flags.memory);
     }
   } catch {
     // told when the file has its turn

@@ -1,4 +1,4 @@
-/** @file What codes the bytes of a block once the network has spoken: one interface for every block mode. */
+/** @file What codes the bytes of a block once they are predicted: one interface for every block mode. */
 import type { Network } from '../../engines/engine.js';
 import { ShacompError } from '../../errors.js';
 

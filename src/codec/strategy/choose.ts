@@ -118,7 +118,7 @@ export class BlockEncoder {
     let most = 2 * length;
     for (const m of [mode, plain]) {
       if (!m) continue;
-      const streams = m.network ? streamCount(length, this.#plan.streams) : 1;
+      const streams = m.network ? streamCount(length, this.#plan.streams, m.maxStreams) : 1;
       most = Math.max(most, await this.memory(length, m, streams, model));
     }
     return most;

@@ -344,10 +344,10 @@ describe.each(engines.map((engine) => [engine.name, engine] as const))(
         const limit = blockMemory({ ...block, mode: codedMode(mode), mixing });
         expect((await decompress(file, { engine, memoryLimit: limit })).length).toBe(data.length);
         for (const run of [
-          decompress(file, { engine, memoryLimit: limit - 1 }),
-          compress(data, { mode, engine, memoryLimit: limit - 1 }),
+          () => decompress(file, { engine, memoryLimit: limit - 1 }),
+          () => compress(data, { mode, engine, memoryLimit: limit - 1 }),
         ])
-          await expect(run).rejects.toMatchObject({ code: 'ERR_MEMORY_LIMIT' });
+          await expect(run()).rejects.toMatchObject({ code: 'ERR_MEMORY_LIMIT' });
       }
     });
 

@@ -151,8 +151,8 @@ describe('input that changes', () => {
     const cut = view.subarray(100, 200);
     resize(50);
     for (const gone of [transferred, cut])
-      for (const run of [decompress(gone), compress(gone), collect(inspect(gone))])
-        await expect(run).rejects.toMatchObject(refused);
+      for (const run of [() => decompress(gone), () => compress(gone), () => collect(inspect(gone))])
+        await expect(run()).rejects.toMatchObject(refused);
     expect((await compress(new Uint8Array(0))).length).toBe(6);
     expect((await compress(new Uint8Array(packed.buffer, 10, 0))).length).toBe(6);
   });

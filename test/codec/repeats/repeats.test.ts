@@ -185,6 +185,14 @@ describe('repeats', () => {
     expect(block.copies).toHaveLength(1);
   });
 
+  it('within the only block of a file take a window of its length to put back, and no larger one', async () => {
+    const part = noise(1500, 1);
+    // of a length that is not known before
+    const file = await join(compressChunks([part, part], stored));
+    const records = await collect(inspect(file));
+    expect(records.find(({ kind }) => kind === 'window')).toMatchObject({ window: 3000 });
+  });
+
   it('are not looked for where that changes nothing: a file of one block has no window', async () => {
     const kinds = (await collect(inspect(await compress(noise(5000, 1), stored)))).map(({ kind }) => kind);
     expect(kinds).toEqual(['member', 'block', 'end']);

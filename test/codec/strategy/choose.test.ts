@@ -6,7 +6,7 @@ import type { Mode } from '../../../src/codec/container/format.js';
 import { Pauses } from '../../../src/codec/event-loop.js';
 import { Networks } from '../../../src/codec/session.js';
 import { BlockEncoder, planFor } from '../../../src/codec/strategy/choose.js';
-import { LEVELS, levelSettings } from '../../../src/codec/strategy/levels.js';
+import { LEVELS, levelSettings, streamCount } from '../../../src/codec/strategy/levels.js';
 import { SLICES, Trial } from '../../../src/codec/strategy/trial.js';
 import { compress, inspect } from '../../../src/index.js';
 import { NODE } from '../../../src/node/codec.js';
@@ -43,10 +43,15 @@ vi.mock('../../../src/codec/strategy/trial.js', async (original) => {
 beforeEach(() => Object.assign(found, { saving: 0, streamCost: () => 0, trials: 0, asked: 0 }));
 
 /** Codes a block at a level with coders that need no time; gives how. */
-async function choice(level: number, length = 2 ** 20, mode: 'auto' | CodedMode['name'] = 'auto') {
+async function choice(
+  level: number,
+  length = 2 ** 20,
+  mode: 'auto' | CodedMode['name'] = 'auto',
+  wanted?: number,
+) {
   const networks = new Networks({ engine: fakeEngine({ shape: 'flat', mixing: stubMixing() }) }, NODE);
   const encoder = new BlockEncoder(
-    planFor(levelSettings(level), mode, undefined),
+    planFor(levelSettings(level), mode, wanted),
     networks,
     new Pauses(),
     () => {},
@@ -152,6 +157,19 @@ describe('the memory limit', () => {
     });
   });
 
+  it('counts what a block may take at most: stored, or with all streams that its mode may have', async () => {
+    const networks = new Networks({ engine: fakeEngine({ shape: 'flat', mixing: stubMixing() }) }, NODE);
+    const demand = (mode: 'stored' | CodedMode['name'], streams: number) =>
+      new BlockEncoder(planFor(levelSettings(6), mode, streams), networks, new Pauses(), () => {}).demand(
+        length,
+        fakeModel(),
+      );
+    expect(await demand('stored', 1)).toBe(blockMemory({ length, codedLength: length, streams: 0 }));
+    expect(await demand('network-mixing-fast', 3)).toBe(need('network-mixing-fast', length, 3));
+    expect(await demand('network-mixing-fast', 4096)).toBe(need('network-mixing-fast', length, 1024));
+    networks.close();
+  });
+
   it('holds for the trial as well, before its network is opened', async () => {
     const limit = need('network-mixing-fast', Trial.sampleLength(length), SLICES);
     expect(await encode(6, 'auto', limit - 1)).toEqual({ code: 'ERR_MEMORY_LIMIT', opened: 0 });
@@ -166,6 +184,8 @@ describe('streams', () => {
   it('are the most that the level allows while they cost nothing', async () => {
     expect((await choice(6)).streams).toBe(8);
     expect((await choice(6, 2 ** 18)).streams).toBe(2);
+    // one that has begun counts
+    expect((await choice(6, 2 ** 18 + 1)).streams).toBe(3);
     expect((await choice(8)).streams).toBe(2);
     expect((await choice(9)).streams).toBe(1);
   });
@@ -190,10 +210,29 @@ describe('streams', () => {
     expect((await choice(6, 2 ** 20, 'network-mixing-full')).streams).toBe(8);
   });
 
+  it('are exactly those that the caller asks for, whatever they cost', async () => {
+    found.streamCost = () => 1;
+    expect(await choice(6, 2 ** 20, 'auto', 7)).toEqual({ mode: 'network-mixing-full', streams: 7 });
+    expect((await choice(6, 2 ** 20, 'network-mixing-full', 7)).streams).toBe(7);
+    expect((await choice(6, 2 ** 20, 'network-mixing-full', 2)).streams).toBe(2);
+    // only whether the network pays was to be found out
+    expect(found.trials).toBe(1);
+    // as far as the format has them, and the block has bytes for them
+    expect((await choice(6, 2 ** 20, 'network-mixing-full', 4096)).streams).toBe(1024);
+    expect((await choice(6, 100, 'network-mixing-full', 4096)).streams).toBe(100);
+  });
+
   it('of the network alone, which does not learn, are not tried', async () => {
     found.streamCost = () => 1;
     expect((await choice(6, 2 ** 18, 'network').catch(() => ({ streams: -1 }))).streams).not.toBe(1);
     expect(found.trials).toBe(0);
+  });
+
+  it('of the network alone are one for 32 KiB, up to 256, at every level', () => {
+    for (const level of [1, 6, 9]) {
+      const { streams } = planFor(levelSettings(level), 'network', undefined);
+      expect([2 ** 15, 2 ** 20, 2 ** 24].map((length) => streamCount(length, streams))).toEqual([1, 32, 256]);
+    }
   });
 });
 
