@@ -24,7 +24,7 @@ struct Fast {
   static constexpr uint32_t min_match[3] = {6};
   static constexpr int32_t rate = 64;
   static constexpr int sets = 4;
-  static constexpr uint32_t rows[4] = {1, 256, 128, 256};
+  static constexpr uint32_t rows[4] = {1, 256, 128, 4096};
   static constexpr int final_sets = 4;
 };
 struct Full {
@@ -1118,7 +1118,8 @@ struct Coder {
       };
       model.mixer.template choose<LEARNS>(model.weights, model.used, P::rows, rows);
     } else {
-      const uint32_t rows[P::sets] = {0, c0, match_row, inputs.network_class};
+      const uint32_t last = byte.network ? inputs.network_class : s.shape & 0xFFF;
+      const uint32_t rows[P::sets] = {0, c0, match_row, last};
       model.mixer.template choose<LEARNS>(model.weights, model.used, P::rows, rows);
     }
 

@@ -43,7 +43,7 @@ const PROFILES: Record<number, Profile> = {
     contexts: 10,
     inputsPerContext: 1,
     minMatch: [6],
-    rows: [1, 256, 128, 256],
+    rows: [1, 256, 128, 4096],
     inputs: 32,
     rate: 64,
     slotBytes: 128,
@@ -532,7 +532,7 @@ class Model {
   }
 
   /** Mixes in two layers. @returns logit Q8 of a one */
-  #mix({ stream, c0, c1, c2, bitIndex, uncertainty }: Byte, inputs: Inputs, learns = true): number {
+  #mix({ stream, network, c0, c1, c2, bitIndex, uncertainty }: Byte, inputs: Inputs, learns = true): number {
     const { full } = this.#profile;
     const { hits, runHits, matchState, matching, agree, expectedByte, networkClass } = inputs;
     const { column } = stream;
@@ -558,7 +558,7 @@ class Model {
             expectedByte,
             hash2(stream.key, stream.field) >>> 20,
           ]
-        : [0, c0, matchRow, networkClass],
+        : [0, c0, matchRow, network ? networkClass : stream.shape & 0xfff],
       learns,
     );
 
