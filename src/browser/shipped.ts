@@ -13,8 +13,8 @@ export interface ShippedModel {
 export const SHIPPED: readonly ShippedModel[] = [
   {
     name: 'lite',
-    id: '93b884a2d084b8da986ce9d8510c92f29fa789b603715d6c8a254f219b2f9b57',
-    bytes: 1409619,
+    id: '21c53571a97dec8e27d697657c1ef2830bfd843a530fd5a4c30cd94ad37d243c',
+    bytes: 1411378,
     url: () => new URL('../../models/lite.sharnn', import.meta.url),
   },
   {
