@@ -13,7 +13,7 @@ export interface ShippedModel {
 export const SHIPPED: readonly ShippedModel[] = [
   {
     name: 'lite',
-    id: '21c53571a97dec8e27d697657c1ef2830bfd843a530fd5a4c30cd94ad37d243c',
+    id: '4473a6ee03937626c92aa22ecd128a36439fd359891dceefa45ad1def9d63b95',
     bytes: 1411378,
     url: () => new URL('../../models/lite.sharnn', import.meta.url),
   },
