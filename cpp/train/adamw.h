@@ -35,9 +35,12 @@ double Trainer<E>::norm() const {
 
 /** Parameters [from, to), in a form that compilers turn into vectors. */
 template <class E>
-void Trainer<E>::adamw(std::size_t from, std::size_t to, float keep, float clip, const Update &o) {
-  const float *__restrict g = gradient;
-  float *__restrict first = m, *__restrict second = v, *__restrict x = weights, *__restrict average = ema;
+void Trainer<E>::adamw(std::size_t from, std::size_t to, float keep, float clip, const Update& o) {
+  const float* __restrict g = gradient;
+  float* __restrict first = m;
+  float* __restrict second = v;
+  float* __restrict x = weights;
+  float* __restrict average = ema;
   const float rate = o.rate, beta1 = o.beta1, beta2 = o.beta2, epsilon = o.epsilon, share = o.ema;
   const float correct1 = o.correct1, correct2 = o.correct2;
   for (std::size_t i = from; i < to; ++i) {
@@ -50,7 +53,7 @@ void Trainer<E>::adamw(std::size_t from, std::size_t to, float keep, float clip,
 }
 
 template <class E>
-void Trainer<E>::update(int index, const Update &o) {
+void Trainer<E>::update(int index, const Update& o) {
   const double length = norm();
   if (!(length < kLargestNorm)) return;  // the caller sees the norm, and the weights are still good
   const float clip = o.clip > 0 && length > double(o.clip) ? float(double(o.clip) / length) : 1.0f;

@@ -86,22 +86,37 @@ inline void copy_left(std::uint32_t* to, const std::uint32_t* from, std::ptrdiff
       transpose(to + i * kLeftStride + k, kLeftStride, from + i + k * step, step);
 }
 
-/** C[32][32] (+)= A B. */
-inline void amx_square(float* c, std::ptrdiff_t ldc, const std::uint32_t* a, const std::uint32_t* b,
-                       int units, bool accumulate) {
-  constexpr int kRow = kLeftStride * 4, kColumn = kPanel * 4;  // bytes
-  const std::ptrdiff_t to = ldc * 4;
+/**
+ * Tiles 0 to 3 from two pairs of neighbouring tiles of C, the second one `pair` numbers behind the first; or
+ * zero.
+ */
+inline void load_sums(const float* c, std::ptrdiff_t ldc, std::ptrdiff_t pair, bool accumulate) {
   if (accumulate) {
-    _tile_loadd(0, c, to);
-    _tile_loadd(1, c + 16, to);
-    _tile_loadd(2, c + 16 * ldc, to);
-    _tile_loadd(3, c + 16 * ldc + 16, to);
+    _tile_loadd(0, c, ldc * 4);
+    _tile_loadd(1, c + 16, ldc * 4);
+    _tile_loadd(2, c + pair, ldc * 4);
+    _tile_loadd(3, c + pair + 16, ldc * 4);
   } else {
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
   }
+}
+
+/** Where `load_sums` takes them from. */
+inline void store_sums(float* c, std::ptrdiff_t ldc, std::ptrdiff_t pair) {
+  _tile_stored(0, c, ldc * 4);
+  _tile_stored(1, c + 16, ldc * 4);
+  _tile_stored(2, c + pair, ldc * 4);
+  _tile_stored(3, c + pair + 16, ldc * 4);
+}
+
+/** C[32][32] (+)= A B. */
+inline void amx_square(float* c, std::ptrdiff_t ldc, const std::uint32_t* a, const std::uint32_t* b,
+                       int units, bool accumulate) {
+  constexpr int kRow = kLeftStride * 4, kColumn = kPanel * 4;  // bytes
+  load_sums(c, ldc, 16 * ldc, accumulate);
   for (int k = 0; k < units; k += kAmxTile, a += kAmxTile, b += kAmxTile * kPanel) {
     _tile_loadd(4, a, kRow);
     _tile_loadd(6, b, kColumn);
@@ -112,28 +127,14 @@ inline void amx_square(float* c, std::ptrdiff_t ldc, const std::uint32_t* a, con
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
   }
-  _tile_stored(0, c, to);
-  _tile_stored(1, c + 16, to);
-  _tile_stored(2, c + 16 * ldc, to);
-  _tile_stored(3, c + 16 * ldc + 16, to);
+  store_sums(c, ldc, 16 * ldc);
 }
 
 /** C[16][64] (+)= A B. */
 inline void amx_row(float* c, std::ptrdiff_t ldc, const std::uint32_t* a, const std::uint32_t* b, int units,
                     bool accumulate) {
   constexpr int kRow = kLeftStride * 4, kColumn = kPanel * 4;  // bytes
-  const std::ptrdiff_t to = ldc * 4;
-  if (accumulate) {
-    _tile_loadd(0, c, to);
-    _tile_loadd(1, c + 16, to);
-    _tile_loadd(2, c + 32, to);
-    _tile_loadd(3, c + 48, to);
-  } else {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-  }
+  load_sums(c, ldc, 32, accumulate);
   for (int k = 0; k < units; k += kAmxTile, a += kAmxTile, b += kAmxTile * kPanel) {
     _tile_loadd(4, a, kRow);
     _tile_loadd(5, b, kColumn);
@@ -145,10 +146,7 @@ inline void amx_row(float* c, std::ptrdiff_t ldc, const std::uint32_t* a, const 
     _tile_dpbf16ps(2, 4, 7);
     _tile_dpbf16ps(3, 4, 5);
   }
-  _tile_stored(0, c, to);
-  _tile_stored(1, c + 16, to);
-  _tile_stored(2, c + 32, to);
-  _tile_stored(3, c + 48, to);
+  store_sums(c, ldc, 32);
 }
 
 /** Columns of the right operand that all rows are multiplied by before the next ones: 512 KiB of it. */
