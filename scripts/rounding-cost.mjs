@@ -134,17 +134,16 @@ function constants(arch, values, models) {
       const n = inputs(values.get('embedding.weight'), d);
       startStep = Float64Array.from({ length: d }, (_, k) => max(...n.map((x) => abs(x[k]))) / 127);
     }
+    const query =
+      from.attention && folded(`${p}.attention.query.weight`, `${p}.attention.query.bias`, `${p}.norm_mid`);
+    // the unit of the query is the model's choice, its bias tells it
+    const perQuery = query && queryUnit(from.attention, query.bias);
     const attention = from.attention && {
       ...matrix(
-        folded(`${p}.attention.query.weight`, `${p}.attention.query.bias`, `${p}.norm_mid`),
+        query,
         (m) => m.layers[l].attention.query,
         steps(from.attention.memoryScale),
-        // the unit of the query is the model's choice, its bias tells it
-        () =>
-          queryUnit(
-            from.attention,
-            folded(`${p}.attention.query.weight`, `${p}.attention.query.bias`, `${p}.norm_mid`).bias,
-          ),
+        () => perQuery,
       ),
       norm: [get('attention.norm_query.weight'), get('attention.norm_query.bias')],
       key: get('norm_memory.weight').map(
