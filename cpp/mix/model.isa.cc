@@ -17,7 +17,7 @@ using namespace mix;
  */
 struct Fast {
   static constexpr bool full = false;
-  static constexpr int contexts = 10;
+  static constexpr int contexts = 12;
   static constexpr int per_context = 1;
   static constexpr int longest = 6;
   static constexpr int matches = 1;
@@ -731,8 +731,10 @@ struct Coder {
     const uint32_t column = s.position - s.line;
     const uint32_t up = s.above_length > column ? m->block[s.above + column] : 0;
     Contexts contexts{*this, s};
-    add_near(contexts, up);
-    if constexpr (P::full) {
+    if constexpr (!P::full) {
+      add_few(contexts, up);
+    } else {
+      add_near(contexts, up);
       add_text(contexts, column, up);
       add_predicted(contexts);
       contexts.i += 2;  // the network's contexts: set by begin_byte
@@ -740,7 +742,25 @@ struct Coder {
     }
   }
 
-  /** The last bytes, words, and the byte above: what both profiles have. */
+  /** All that the fast profile has. The last one has no context: the history of the bits alone. */
+  void add_few(Contexts& to, uint32_t up) {
+    const Stream& s = to.s;
+    const uint32_t c4 = s.c4, c1 = c4 & 255;
+    to.add(c1, 0);
+    to.add(c4 & 0xFFFF, 0);
+    to.add(c4 & 0xFFFFFF, 0);
+    to.add(c4, 0);
+    to.add(c4, s.c8 & 0xFFFF);
+    to.add(s.word, c1);
+    to.add(s.word, s.words[0]);
+    to.add(up << 8 | c1, 1);
+    to.add(s.shape, c1);
+    to.add(s.shape, 0);
+    to.add(s.line_hash, s.word);
+    to.add(0, 0);
+  }
+
+  /** The last bytes, words, and the byte above. */
   void add_near(Contexts& to, uint32_t up) {
     const Stream& s = to.s;
     const uint32_t c4 = s.c4, c8 = s.c8, c1 = c4 & 255;

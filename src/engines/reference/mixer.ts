@@ -33,21 +33,20 @@ interface Profile {
   rows: readonly number[];
   inputs: number;
   rate: number;
-  slotBytes: number;
-  slotLimit: number;
+  /** What the histories of a block of this length would take. */
+  slotBytes(length: number): number;
 }
 
 const PROFILES: Record<number, Profile> = {
   [MIX_PROFILES.fast]: {
     full: false,
-    contexts: 10,
+    contexts: 12,
     inputsPerContext: 1,
     minMatch: [6],
     rows: [1, 256, 128, 4096],
     inputs: 32,
     rate: 64,
-    slotBytes: 128,
-    slotLimit: 2 ** 26,
+    slotBytes: (length) => Math.min(slotBytes(length, 128), Math.max(slotBytes(length, 16), 2 ** 26)),
   },
   [MIX_PROFILES.full]: {
     full: true,
@@ -57,8 +56,7 @@ const PROFILES: Record<number, Profile> = {
     rows: [1, 256, 520, 256, 64, 4096, 128, 2048, 128, 256, 1024, 512, 1024, 512, 4096],
     inputs: 240,
     rate: 40,
-    slotBytes: 640,
-    slotLimit: 2 ** 28,
+    slotBytes: (length) => slotBytes(length, 640),
   },
 };
 
@@ -66,6 +64,7 @@ const NETWORK_INPUTS = 4;
 const FINAL_ROWS = [1, 512, 2048, 512, 2048, 4096, 520, 64];
 const ONE = 2 ** 26; // weights are Q26
 const MAX_BLOCK = 2 ** 28;
+const MOST_SLOT_BYTES = 2 ** 28;
 const MAX_STREAMS = 4096;
 
 const counters = (size: number, initial: (i: number) => number): Uint32Array =>
@@ -630,8 +629,11 @@ class Model {
 }
 
 function slotLines(profile: Profile, length: number): number {
-  const bytes = Math.floor((length * profile.slotBytes + 65535) / 4096) * 4096;
-  return Math.min(bytes, profile.slotLimit) / 64;
+  return Math.min(profile.slotBytes(length), MOST_SLOT_BYTES) / 64;
+}
+
+function slotBytes(length: number, perByte: number): number {
+  return Math.floor((length * perByte + 65535) / 4096) * 4096;
 }
 
 /** Final maps have 2^10 to 2^16 contexts by the block's length. */
