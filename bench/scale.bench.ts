@@ -3,8 +3,8 @@
  * xz -9e where they are installed. The inputs come from a seeded generator. Writes docs/results/scale.csv and
  * scale.svg, and prints the table.
  *
- * BENCH_SIZES (such as 1M,4M,64M; the default is 1M,4M), BENCH_LEVEL (1), BENCH_THREADS (1,2) and BENCH_KINDS
- * change the run. Memory is the largest resident set, read from /proc while the program runs: without that it
+ * BENCH_SIZES (such as 1M,4M,64M; the default is 1M,4M), the same for one kind of input (BENCH_SIZES_SPARSE),
+ * BENCH_LEVEL (1), BENCH_THREADS (1,2) and BENCH_KINDS change the run. Memory is the largest resident set, read from /proc while the program runs: without that it
  * is left out. Needs `npm run build`.
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -14,7 +14,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseSize } from '../src/cli/options.js';
 
-const sizes = (process.env.BENCH_SIZES ?? '1M,4M').split(',').map(parseSize);
+const sizesOf = (kind: string): number[] =>
+  (process.env[`BENCH_SIZES_${kind.toUpperCase()}`] ?? process.env.BENCH_SIZES ?? '1M,4M')
+    .split(',')
+    .map(parseSize);
 const level = Number(process.env.BENCH_LEVEL ?? 1);
 const threads = (process.env.BENCH_THREADS ?? '1,2').split(',').map(Number);
 const program = fileURLToPath(new URL('../bin/shacomp.js', import.meta.url));
@@ -185,7 +188,7 @@ try {
   );
   console.log('|---|---:|---|---:|---:|---:|---:|---:|');
   for (const kind of kinds)
-    for (const size of sizes) {
+    for (const size of sizesOf(kind)) {
       const [plain, coded, back] = ['plain', 'coded', 'back'].map((name) => join(folder, name));
       const bytes = KINDS[kind](size);
       writeFileSync(plain, bytes);
@@ -252,6 +255,7 @@ function picture(): string {
     text(35 + 150 * i, 19, name);
   });
   kinds.forEach((kind, line) => {
+    const sizes = sizesOf(kind);
     measures.forEach(([title, of], column) => {
       const [x, y] = [60 + column * (width + gap), 60 + line * (height + gap)];
       const own = rows.filter((row) => row.kind === kind && of(row) !== undefined);
