@@ -19,8 +19,8 @@ export const SHIPPED: readonly ShippedModel[] = [
   },
   {
     name: 'base',
-    id: '9c20c63a7fc085e78b3b3bbdb978ecee1b5b5e3c225c5a04053a91e611c3ac0d',
-    bytes: 5163749,
+    id: 'b3ad8c15c0259eddf1958fb2098bc0c71b6f81bf90dd103b9ace43a9b711718b',
+    bytes: 5162306,
     url: () => new URL('../../models/base.sharnn', import.meta.url),
   },
 ];
