@@ -4,8 +4,9 @@
  * scale.svg, and prints the table.
  *
  * BENCH_SIZES (such as 1M,4M,64M; the default is 1M,4M), the same for one kind of input (for example
- * BENCH_SIZES_SPARSE), BENCH_LEVEL (1), BENCH_THREADS (1,2) and BENCH_KINDS change the run. Memory is the largest resident set, read from /proc while the program runs: without that it
- * is left out. Needs `npm run build`.
+ * BENCH_SIZES_SPARSE), BENCH_LEVEL (1), BENCH_THREADS (1,2) and BENCH_KINDS change the run. Memory is the
+ * largest resident set, read from /proc while the program runs: without that it is left out. Needs
+ * `npm run build`.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
