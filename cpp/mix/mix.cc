@@ -40,9 +40,9 @@ Sizes sizes_of(int profile, size_t n) {
   // Histories: what does not fit replaces the least used.
   const auto for_each_byte = [n](uint64_t bytes) { return (uint64_t{n} * bytes + 65535) & ~uint64_t{4095}; };
   const uint64_t wanted = for_each_byte(profile == MIX_FAST ? 128 : 640);
+  const uint64_t least = uint64_t{1} << 26, share = for_each_byte(16);
   uint64_t limit = uint64_t{1} << 28;
-  if (profile == MIX_FAST && for_each_byte(16) < limit)
-    limit = for_each_byte(16) > 1 << 26 ? for_each_byte(16) : 1 << 26;
+  if (profile == MIX_FAST && share < limit) limit = share > least ? share : least;
   const size_t entries = std::bit_ceil(n < 1024 ? size_t{1024} : n), most = size_t{1} << 22;
   uint32_t map_bits = static_cast<uint32_t>(std::bit_width(n));
   if (map_bits < 10) map_bits = 10;

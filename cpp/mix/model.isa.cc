@@ -731,25 +731,31 @@ struct Coder {
     const uint32_t column = s.position - s.line;
     const uint32_t up = s.above_length > column ? m->block[s.above + column] : 0;
     Contexts contexts{*this, s};
-    if constexpr (!P::full) {
-      add_few(contexts, up);
-    } else {
+    add_orders(contexts);
+    if constexpr (P::full) {
       add_near(contexts, up);
       add_text(contexts, column, up);
       add_predicted(contexts);
       contexts.i += 2;  // the network's contexts: set by begin_byte
       add_far(contexts);
+    } else {
+      add_few(contexts, up);
     }
   }
 
-  /** All that the fast profile has. The last one has no context: the history of the bits alone. */
-  void add_few(Contexts& to, uint32_t up) {
-    const Stream& s = to.s;
-    const uint32_t c4 = s.c4, c1 = c4 & 255;
-    to.add(c1, 0);
+  /** Orders 1 to 4: what both profiles begin with. */
+  void add_orders(Contexts& to) {
+    const uint32_t c4 = to.s.c4;
+    to.add(c4 & 0xFF, 0);
     to.add(c4 & 0xFFFF, 0);
     to.add(c4 & 0xFFFFFF, 0);
     to.add(c4, 0);
+  }
+
+  /** All else that the fast profile has. The last one has no context: the history of the bits alone. */
+  void add_few(Contexts& to, uint32_t up) {
+    const Stream& s = to.s;
+    const uint32_t c4 = s.c4, c1 = c4 & 255;
     to.add(c4, s.c8 & 0xFFFF);
     to.add(s.word, c1);
     to.add(s.word, s.words[0]);
@@ -760,14 +766,10 @@ struct Coder {
     to.add(0, 0);
   }
 
-  /** The last bytes, words, and the byte above. */
+  /** Orders 5 and 6, words, a skipped byte, and the byte above. */
   void add_near(Contexts& to, uint32_t up) {
     const Stream& s = to.s;
     const uint32_t c4 = s.c4, c8 = s.c8, c1 = c4 & 255;
-    to.add(c1, 0);
-    to.add(c4 & 0xFFFF, 0);
-    to.add(c4 & 0xFFFFFF, 0);
-    to.add(c4, 0);
     to.add(c4, c8 & 0xFF);
     to.add(c4, c8 & 0xFFFF);
     to.add(s.word, c1);

@@ -315,39 +315,27 @@ export class Stream {
       distance !== 0 && this.position - this.start >= distance ? block[this.position - distance]! : 0;
     const lineAbove = (at: number): number => (this.aboveLength > at ? block[this.above + at]! : 0);
     const up = lineAbove(column);
-    const contexts: [number, number][] = full
-      ? [
-          // orders 1-6
-          [c1, 0],
-          [c4 & 0xffff, 0],
-          [c4 & 0xffffff, 0],
-          [c4, 0],
-          [c4, c8 & 0xff],
-          [c4, c8 & 0xffff],
-          // words, a skipped byte, the byte above
-          [word, c1],
-          [word, words[0]!],
-          [c4 & 0xffff00, 0],
-          [(up << 8) | c1, 1],
-        ]
-      : [
-          // orders 1-4 and 6
-          [c1, 0],
-          [c4 & 0xffff, 0],
-          [c4 & 0xffffff, 0],
-          [c4, 0],
-          [c4, c8 & 0xffff],
-          // words, the byte above
-          [word, c1],
-          [word, words[0]!],
-          [(up << 8) | c1, 1],
-          // shapes, the beginning of the line, nothing at all
-          [this.shape, c1],
-          [this.shape, 0],
-          [this.lineHash, word],
-          [0, 0],
-        ];
-    if (full) {
+    // orders 1-4
+    const contexts: [number, number][] = [
+      [c1, 0],
+      [c4 & 0xffff, 0],
+      [c4 & 0xffffff, 0],
+      [c4, 0],
+    ];
+    if (!full) {
+      contexts.push(
+        // order 6, words, the byte above
+        [c4, c8 & 0xffff],
+        [word, c1],
+        [word, words[0]!],
+        [(up << 8) | c1, 1],
+        // shapes, the beginning of the line, nothing at all
+        [this.shape, c1],
+        [this.shape, 0],
+        [this.lineHash, word],
+        [0, 0],
+      );
+    } else {
       const path = this.path;
       const fieldAbove =
         this.fieldAbove !== 0 && this.fieldAbove + 1 < this.line
@@ -367,6 +355,14 @@ export class Stream {
         hashPast(block, this.position, Math.min(n, this.position - this.start));
       const expected = longest.length ? block[longest.position]! | 256 : 0;
       contexts.push(
+        // orders 5 and 6
+        [c4, c8 & 0xff],
+        [c4, c8 & 0xffff],
+        // words, a skipped byte, the byte above
+        [word, c1],
+        [word, words[0]!],
+        [c4 & 0xffff00, 0],
+        [(up << 8) | c1, 1],
         // order 8, word pairs and triples, skips
         [c4, hash2(c8, 8)],
         [word, hash2(words[0]!, words[1]!)],
