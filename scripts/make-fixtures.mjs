@@ -116,6 +116,27 @@ const seven = await member([network(text, 7)]);
 const lines = new TextEncoder().encode(
   Array.from({ length: 120 }, (_, i) => `${i}\t2026-01-${(i % 28) + 1}\t${(i * i) % 97}\r\n`).join(''),
 );
+/** Records of numbers, calls of three functions, and a disc of one bit per pixel. */
+function binaryData() {
+  const data = new DataView(new ArrayBuffer(1200 + 900 + 24 * 60));
+  for (let i = 0; i < 100; i++) {
+    data.setUint32(12 * i, 1000 + i, true);
+    data.setInt16(12 * i + 4, (i * i) % 611, true);
+    data.setUint16(12 * i + 8, 0xff00 + (i % 7), true);
+  }
+  for (let at = 1200, i = 0; at + 9 < 2100; at += 9, i++) {
+    data.setUint32(at, 0x8b485510 + (i % 5), true);
+    data.setUint8(at + 4, 0xe8);
+    data.setInt32(at + 5, 0x4000 + 0x170 * ((i * i) % 3) - (at + 9), true);
+  }
+  for (let y = 0; y < 60; y++)
+    for (let x = 0; x < 192; x++)
+      if ((x - 96) ** 2 + (y - 30) ** 2 < 800) {
+        const at = 2100 + 24 * y + (x >> 3);
+        data.setUint8(at, data.getUint8(at) | (128 >> (x & 7)));
+      }
+  return new Uint8Array(data.buffer);
+}
 const fast = await member([mixed(lines, 'mixing-fast', 1)]);
 
 /** A mixed payload whose last byte can be one more and the same bits come of it: not every text has one. */
@@ -175,6 +196,11 @@ const files = {
     await member([mixed(lines, 'mixing-full', 5)]),
     'Five streams that share what they learn, without a network.',
     lines,
+  ],
+  'good-mixing-binary': [
+    await member([mixed(binaryData(), 'mixing-full', 1), mixed(binaryData(), 'network-mixing-full', 2)]),
+    'Numbers, machine code and a picture of two colours, which have contexts of their own.',
+    Buffer.concat([binaryData(), binaryData()]),
   ],
   'good-network-mixing-fast': [
     await member([mixed(text, 'network-mixing-fast', 1)]),

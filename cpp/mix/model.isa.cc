@@ -3,6 +3,8 @@
 
 #include "core/isa.h"
 #include "core/simd/simd.h"
+#include "mix/binary.h"
+#include "mix/hash.h"
 #include "mix/state.h"
 #include "mix/tables.h"
 
@@ -62,13 +64,6 @@ struct StateMap {
   uint32_t entry[256];  // probability Q22 << 10 | observations
 };
 
-inline uint32_t hash2(uint32_t a, uint32_t b) {
-  uint32_t h = a * 0x9E3779B1u ^ (b + 0x7F4A7C15u) * 0x85EBCA6Bu;
-  h ^= h >> 15;
-  return h * 0xC2B2AE35u;
-}
-
-inline uint32_t at_most(uint32_t x, uint32_t limit) { return x < limit ? x : limit; }
 inline int32_t clamp_logit(int32_t x) { return x < -LOGIT_MAX ? -LOGIT_MAX : x > LOGIT_MAX ? LOGIT_MAX : x; }
 inline int32_t squash(int32_t x) { return SQUASH.value[3072 + clamp_logit(x)]; }
 
@@ -221,6 +216,15 @@ constexpr uint32_t ROWS = total_rows(P::rows, P::sets);
 template <class P>
 constexpr uint32_t LAST_ROWS = total_rows(FINAL_ROWS, P::final_sets);
 
+/** What the full profile has for binary data. */
+template <bool FULL>
+struct BinaryModels {};
+template <>
+struct BinaryModels<true> {
+  Calls calls;
+  uint8_t pixels[PIXELS][1 << PIXEL_BITS];  // bit histories by neighbourhoods of pixels
+};
+
 template <class P>
 struct Model {
   StateMap map[P::contexts];
@@ -237,6 +241,7 @@ struct Model {
   uint32_t certainty_map[8192 * MAP_STEPS];
   uint32_t followers1[256];    // bytes that followed a byte, newest lowest
   uint32_t followers2[65536];  // bytes that followed two bytes
+  BinaryModels<P::full> binary;
 };
 
 /** By bit history, as masks: whether there is one at all, and whether it has met one bit value only. */
@@ -424,11 +429,11 @@ struct Coder {
 
   /** What the inputs of one bit were made of: contexts for the mixer's rows, and what learns from the bit. */
   struct Inputs {
-    uint32_t node;          // offset of the bit in the slots
     uint32_t hits = 0;      // of orders 1 to 6, how many have seen this bit's context
     uint32_t run_hits = 0;  // of orders 2 to 6, how many have a run that agrees with the bits so far
-    // by context: its bit history and what its map has for that, in the run map the index of the entry of its
-    // run, 0 without a run, and the entry
+    // by context: where its bit history lies, the history and what its map has for that, in the run map the
+    // index of the entry of its run, 0 without a run, and the entry
+    uint8_t* history[P::contexts];
     uint8_t state[P::contexts];
     uint32_t entry[P::contexts];
     uint32_t run_index[P::full ? P::contexts : 1];
@@ -707,13 +712,14 @@ struct Coder {
       update_fields(s, c);
     }
     update_line(s, c);
-    if constexpr (P::full) update_stride(s, c);
+    if constexpr (P::full) {
+      update_stride(s, c);
+      update_strange(s, c, cls);
+      update_alike(m->block, s, c);
+      model.binary.calls.update(m->block, s);
+    }
     hash_past(s);
     for (int k = 0; k < P::matches; k++) update_match(s, k, c);
-  }
-
-  uint32_t behind(const Stream& s, uint32_t distance) const {
-    return distance != 0 && s.position - s.start >= distance ? m->block[s.position - distance] : 0;
   }
 
   /** Sets the hashes of the contexts, one after the other, and fetches what they lead to. */
@@ -738,6 +744,7 @@ struct Coder {
       add_predicted(contexts);
       contexts.i += 2;  // the network's contexts: set by begin_byte
       add_far(contexts);
+      if (is_binary(s)) add_binary(contexts);
     } else {
       add_few(contexts, up);
     }
@@ -828,8 +835,8 @@ struct Coder {
     to.add(expected | (longest.length < 31 ? longest.length : 31) << 9, c1);
     to.add(s.last_key, hash2(s.nesting[s.depth & 31].path, s.token));
     to.add(s.word, hash2(s.words[0], hash2(s.words[1], s.words[2])));
-    to.add(behind(s, s.stride), c1);
-    to.add(behind(s, s.stride), behind(s, 2 * s.stride) << 8 | s.stride << 16);
+    to.add(behind(m->block, s, s.stride), c1);
+    to.add(behind(m->block, s, s.stride), behind(m->block, s, 2 * s.stride) << 8 | s.stride << 16);
     to.add(expected, hash2(s.word, c4 & 0xFF00));
   }
 
@@ -848,6 +855,14 @@ struct Coder {
     to.add(s.template_, s.word);
     to.add(s.templates[0], hash2(s.templates[1], s.template_));
     to.add(s.field, hash2(s.word, c1));
+  }
+
+  /** Those of binary data, in the places of others. */
+  __attribute__((noinline)) void add_binary(Contexts& to) {
+    binary_contexts(m->block, to.s, model.binary.calls, [&](int i, uint32_t a, uint32_t b) {
+      to.i = i;
+      to.add(a, b);
+    });
   }
 
   /** The line of a context's hash, or one of 16 near it. Lines come in groups of 64. */
@@ -883,7 +898,7 @@ struct Coder {
       gather_inputs(byte, slots, inputs);
       const int32_t logit = mix<true>(byte, inputs);
       const uint32_t bit = code(refine(byte, inputs, logit));
-      update(byte, slots, inputs, bit);
+      update(byte, inputs, bit);
       byte.c0 = byte.c0 << 1 | bit;
     }
     const uint32_t c = byte.c0 & 255;
@@ -1031,7 +1046,7 @@ struct Coder {
 
   /** Fills the mixer's inputs: what each model predicts of the next bit. */
   ALWAYS_INLINE void gather_inputs(const Byte& byte, const Slots& slots, Inputs& inputs) {
-    inputs.node = slot_node(byte.c0, byte.bit_index);
+    find_histories(byte, slots, inputs.history);
     gather_histories(byte, slots, inputs, model.mixer.x);
     gather_matches(byte, inputs, model.mixer.x + At::matches);
     model.mixer.x[At::order0] = stretch(model.order0[byte.c0] >> 16);
@@ -1040,10 +1055,24 @@ struct Coder {
     for (int i = At::end; i < INPUTS<P>; i++) model.mixer.x[i] = 0;
   }
 
+  /** Where the bit histories lie: in the slots, in a picture of two colours some by the pixels around. */
+  ALWAYS_INLINE void find_histories(const Byte& byte, const Slots& slots, uint8_t** history) {
+    const uint32_t node = slot_node(byte.c0, byte.bit_index);
+    for (int i = 0; i < P::contexts; i++) history[i] = slots.now[i] + node;
+    if constexpr (P::full)
+      if (is_bilevel(byte.stream)) find_pixels(byte, history);
+  }
+  __attribute__((noinline)) void find_pixels(const Byte& byte, uint8_t** history) {
+    uint32_t number[PIXELS];
+    pixels_of(byte).neighbourhoods(number);
+    for (int k = 0; k < PIXELS; k++) history[PIXEL_CONTEXTS[k]] = model.binary.pixels[k] + number[k];
+  }
+  Pixels pixels_of(const Byte& byte) const { return {m->block, byte.stream, byte.c0, byte.bit_index}; }
+
   /** Inputs of the bit histories and, with the full profile, of the runs. */
   ALWAYS_INLINE void gather_histories(const Byte& byte, const Slots& slots, Inputs& inputs, int32_t* x) {
     for (int i = 0; i < P::contexts; i++) {
-      inputs.state[i] = slots.now[i][inputs.node];
+      inputs.state[i] = *inputs.history[i];
       inputs.entry[i] = model.map[i].entry[inputs.state[i]];
     }
     stretch_entries(inputs.entry, x);
@@ -1121,7 +1150,7 @@ struct Coder {
     // First layer: weight sets chosen by these contexts.
     if constexpr (P::full) {
       const uint32_t column = s.position - s.line;
-      const uint32_t rows[P::sets] = {
+      uint32_t rows[P::sets] = {
           0,
           c0,
           match_row,
@@ -1138,6 +1167,7 @@ struct Coder {
           inputs.expected_byte,
           hash2(s.key, s.field) >> 20,
       };
+      if (is_binary(s)) choose_binary_rows(byte, rows);
       model.mixer.template choose<LEARNS>(model.weights, model.used, P::rows, rows);
     } else {
       const uint32_t last = byte.network ? inputs.network_class : s.shape & 0xFFF;
@@ -1167,6 +1197,15 @@ struct Coder {
     return sum >> (P::final_sets == 8 ? 3 : 2);
   }
 
+  /** What columns, words and keys are to text, records and pixels are to binary data. */
+  __attribute__((noinline)) void choose_binary_rows(const Byte& byte, uint32_t (&rows)[P::sets]) const {
+    rows[7] = (phase_of(byte.stream) & 255) * 8 + byte.bit_index;
+    if (!is_bilevel(byte.stream)) return;
+    const Pixels pixels = pixels_of(byte);
+    rows[10] = pixels.nearest9();
+    rows[14] = pixels.nearest12();
+  }
+
   /**
    * Corrects the mixed prediction by the final maps. Returns the probability Q16 of a one, in the coder's
    * range.
@@ -1187,7 +1226,7 @@ struct Coder {
   }
 
   /** Everything that has predicted the bit learns from it. */
-  ALWAYS_INLINE void update(const Byte& byte, const Slots& slots, Inputs& inputs, uint32_t bit) {
+  ALWAYS_INLINE void update(const Byte& byte, Inputs& inputs, uint32_t bit) {
     for (int i = 1; i <= 3; i++) inputs.maps[i].update(bit);
     model.last.update(bit, 512);
     // Normalized LMS: divide the step by the energy of the inputs, or many certain inputs overshoot together.
@@ -1196,7 +1235,7 @@ struct Coder {
     adapt_entries(inputs.entry, bit);
     for (int i = 0; i < P::contexts; i++) {
       model.map[i].entry[inputs.state[i]] = inputs.entry[i];
-      slots.now[i][inputs.node] = STATES.next[inputs.state[i]][bit];
+      *inputs.history[i] = STATES.next[inputs.state[i]][bit];
     }
     if constexpr (P::full) {
       adapt_entries(inputs.run_entry, bit);

@@ -22,6 +22,28 @@ function generator(seed: number): () => number {
 
 const text = (s: string): Uint8Array => new TextEncoder().encode(s);
 
+/** Calls of a few functions among other bytes. */
+function machineCode(next: () => number): Uint8Array {
+  const code = new DataView(new ArrayBuffer(1500));
+  for (let at = 0; at + 16 < code.byteLength; at += 6 + (next() % 7)) {
+    for (let i = 0; i < 4; i++) code.setUint8(at + i, 0x40 + (next() % 12));
+    code.setUint8(at + 4, 0xe8 + (next() % 2));
+    code.setInt32(at + 5, 0x3000 + 0x170 * (next() % 5) - (at + 9), true);
+  }
+  return new Uint8Array(code.buffer);
+}
+
+/** A disc with ragged edges and some dust, one bit per pixel, 24 bytes to a row. */
+function disc(next: () => number): Uint8Array {
+  const rows = new Uint8Array(24 * 100);
+  for (let y = 0; y < 100; y++)
+    for (let x = 0; x < 192; x++) {
+      const inside = (x - 96) ** 2 + (y - 50) ** 2 < 1600 + (next() % 200);
+      if (inside !== (next() % 500 === 0)) rows[24 * y + (x >> 3)]! |= 128 >> (x & 7);
+    }
+  return rows;
+}
+
 function samples(): Record<string, Uint8Array> {
   const next = generator(7);
   const pick = <T>(list: readonly T[]): T => list[next() % list.length]!;
@@ -47,6 +69,11 @@ function samples(): Record<string, Uint8Array> {
   const records = Uint8Array.from({ length: 700 }, (_, i) =>
     i % 12 === 0 ? 77 : i % 12 < 4 ? i >> 5 : next() & 3,
   );
+  const numbers = new DataView(new ArrayBuffer(1200));
+  for (let i = 0; i < 300; i++) {
+    numbers.setInt16(4 * i, 3000 * Math.sin(i / 9) + (next() % 50), true);
+    numbers.setInt16(4 * i + 2, 400 * i - (next() % 300), true);
+  }
   return {
     empty: new Uint8Array(0),
     'one byte': text('A'),
@@ -57,6 +84,11 @@ function samples(): Record<string, Uint8Array> {
     records,
     random: Uint8Array.from({ length: 500 }, next),
     zeros: new Uint8Array(600),
+    numbers: new Uint8Array(numbers.buffer),
+    calls: machineCode(next),
+    pixels: disc(next),
+    'wide text': new Uint8Array(Buffer.from(json.slice(0, 400), 'utf16le')),
+    'broken text': text(json).map((c, i) => (i % 3 === 0 ? c | 0x80 : c)),
     brackets: text('([{<a>'.repeat(40) + '}])</a>'.repeat(40)),
   };
 }
@@ -135,9 +167,13 @@ describe.each(Object.entries(MIX_PROFILES))('mixing, profile %s', (_, profile) =
 
   it('every implementation names the same likeliest values, and codes to the same payload', async () => {
     const others = [native(), (await selectEngine('wasm')).mixing].filter((k) => k !== undefined);
-    const block = samples().json!.subarray(0, 700);
-    const symbols = codingOrder(block, 2);
-    for (const f of [undefined, frequenciesFor(symbols)]) {
+    const { json, pixels } = samples();
+    const blocks = [json!.subarray(0, 700), pixels!.subarray(600, 1500)];
+    const all = blocks.flatMap((block) => {
+      const symbols = codingOrder(block, 2);
+      return [undefined, frequenciesFor(symbols)].map((f) => [symbols, f] as const);
+    });
+    for (const [symbols, f] of all) {
       const likeliestOf = (k: MixKernels) => {
         const coder = k.mixOpen(profile, symbols.length, 2);
         const likeliest = roomFor(symbols.length);

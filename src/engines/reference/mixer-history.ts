@@ -1,4 +1,5 @@
 /** @file What each stream of the mixing reference remembers of its past, and the contexts made of it. */
+import { binaryContexts, type Calls } from './mixer-binary.js';
 import { hash2 } from './mixer-tables.js';
 
 export const MATCH_MODELS = 3;
@@ -100,6 +101,8 @@ export class Stream {
   stride = 0;
   strideCandidate = 0;
   strideVotes = 0;
+  strange = 0; // how little the last bytes look like text, at most 512
+  alike = 0; // how many bytes were almost those a record back, at most 255
   readonly matches: Match[] = Array.from({ length: MATCH_MODELS }, () => ({
     position: 0,
     length: 0,
@@ -119,8 +122,33 @@ export class Stream {
     return this.nesting[this.depth & 31]!.path;
   }
 
+  /** Whether the last bytes look like anything but text. */
+  get binary(): boolean {
+    return this.strange >= 32;
+  }
+
+  /** Whether they look like rows of pixels of one bit. */
+  get bilevel(): boolean {
+    return this.binary && this.stride >= 16 && this.alike >= 128;
+  }
+
+  /** Length of a record: numbers of four bytes where none was found. */
+  get record(): number {
+    return this.stride || 4;
+  }
+
+  /** Place in the record, with the record's length. */
+  get phase(): number {
+    return ((this.position - this.start) % this.record) | (this.record << 16);
+  }
+
+  /** The byte so far behind the next one; 0 before the stream's start. */
+  behind(block: Uint8Array, distance: number): number {
+    return distance !== 0 && this.position - this.start >= distance ? block[this.position - distance]! : 0;
+  }
+
   /** Takes in one byte, already in the block at `position`. */
-  update(c: number, full: boolean): void {
+  update(block: Uint8Array, c: number, full: boolean): void {
     const c1 = this.c4 & 255;
     const kind = byteClass(c);
     this.position++;
@@ -147,7 +175,11 @@ export class Stream {
       if (column <= 4) this.lineHash = hash2(this.lineHash, c);
       if (this.indent + 1 === column && (c === 32 || c === 9)) this.indent = column;
     }
-    if (full) this.#updateStride(c);
+    if (full) {
+      this.#updateStride(c);
+      this.#updateStrange(c, kind);
+      this.#updateAlike(block, c);
+    }
   }
 
   #updateWords(c: number, kind: number): void {
@@ -307,12 +339,27 @@ export class Stream {
     this.seen.set([this.position, newest, middle], c * 3);
   }
 
+  /** Control characters and what is not UTF-8 count up, all else down, spaces and line ends the most. */
+  #updateStrange(c: number, kind: number): void {
+    const c2 = (this.c4 >>> 8) & 255;
+    const wide = c === 0 && c2 >= 32 && ((this.c4 >>> 16) & 255) === 0; // as in UTF-16
+    const broken = c >= 0x80 && (c < 0xc0 ? c2 < 0x80 : c2 >= 0xc0);
+    const step = (kind === 7 || kind === 8) && !wide ? 16 : broken ? 3 : kind === 4 || kind === 5 ? -24 : -1;
+    this.strange = Math.max(0, Math.min(512, this.strange + step));
+  }
+
+  #updateAlike(block: Uint8Array, c: number): void {
+    let different = c ^ this.behind(block, this.stride + 1);
+    for (const _ of [1, 2]) different &= different - 1; // takes the lowest one away
+    const step = this.stride >= 16 && different === 0 ? 1 : -3;
+    this.alike = Math.max(0, Math.min(255, this.alike + step));
+  }
+
   /** Contexts of the next byte as hashes; their order is part of the format. */
-  setContexts(block: Uint8Array, full: boolean, followers: Followers): void {
+  setContexts(block: Uint8Array, full: boolean, followers: Followers, calls: Calls): void {
     const { c4, c8, column, word, words } = this;
     const c1 = c4 & 255;
-    const behind = (distance: number): number =>
-      distance !== 0 && this.position - this.start >= distance ? block[this.position - distance]! : 0;
+    const behind = (distance: number): number => this.behind(block, distance);
     const lineAbove = (at: number): number => (this.aboveLength > at ? block[this.above + at]! : 0);
     const up = lineAbove(column);
     // orders 1-4
@@ -426,6 +473,8 @@ export class Stream {
         [this.field, hash2(word, c1)],
       );
     }
+    if (full && this.binary)
+      for (const [i, a, b] of binaryContexts(this, behind, calls)) contexts[i] = [a, b];
     this.hashes = contexts.map(([a, b], i) => hash2(hash2(a, b), i));
   }
 }

@@ -12,11 +12,14 @@ export class Slots {
   readonly bytes: Uint8Array;
   readonly #lines: number;
   readonly #contexts: number;
+  readonly #unhashed: number;
 
-  constructor(lines: number, contexts: number) {
+  /** @param unhashed histories beside the slots, see {@link unhashed} */
+  constructor(lines: number, contexts: number, unhashed = 0) {
     this.#lines = lines;
     this.#contexts = contexts;
-    this.bytes = new Uint8Array(lines * 64 + 2 * contexts * SLOT_BYTES);
+    this.#unhashed = lines * 64 + 2 * contexts * SLOT_BYTES;
+    this.bytes = new Uint8Array(this.#unhashed + unhashed);
   }
 
   /** Line of a hash, or one of the 16 beside it (near 1..16). */
@@ -66,13 +69,23 @@ export class Slots {
     return slot;
   }
 
-  state(slot: number, node: number): number {
-    return this.bytes[slot + 1 + node]!;
+  /** Where the history of a slot's node lies in `bytes`. */
+  history(slot: number, node: number): number {
+    return slot + 1 + node;
   }
 
-  /** What comes of a history with one more bit; for a node from its state when the bit was predicted. */
-  update(slot: number, node: number, state: number, bit: number): void {
-    this.bytes[slot + 1 + node] = STATES.next[bit as 0 | 1][state]!;
+  /** Where history number i of those beside the slots lies. */
+  unhashed(i: number): number {
+    return this.#unhashed + i;
+  }
+
+  state(slot: number, node: number): number {
+    return this.bytes[this.history(slot, node)]!;
+  }
+
+  /** What comes of a history with one more bit, given its state when the bit was predicted. */
+  update(history: number, state: number, bit: number): void {
+    this.bytes[history] = STATES.next[bit as 0 | 1][state]!;
   }
 
   runByte(slot: number): number {

@@ -19,6 +19,16 @@ import {
 } from '../check.js';
 import type { Likeliest, MixHandle, MixKernels } from '../engine.js';
 import { LIKELIEST, MIX_PROFILES } from '../profiles.js';
+import {
+  Calls,
+  nearest9,
+  nearest12,
+  neighbourhoods,
+  PIXEL_BITS,
+  PIXEL_CONTEXTS,
+  type Pixels,
+  pixelsAt,
+} from './mixer-binary.js';
 import { Followers, hashPast, Stream } from './mixer-history.js';
 import { type CodeBit, FinalMap, MAP_STEPS, Mixer, mapContext, Slots } from './mixer-parts.js';
 import { adapt, clampProbability, hash2, probability, STATES, squash, stretch } from './mixer-tables.js';
@@ -163,9 +173,9 @@ interface Byte {
 
 /** What the inputs of one bit were made of: contexts for the mixer's rows, and what learns from the bit. */
 interface Inputs {
-  /** node of the bit in the slots' binary trees */
-  readonly node: number;
-  /** by context: its bit history at the node */
+  /** by context: where its bit history lies */
+  readonly histories: readonly number[];
+  /** by context: its bit history */
   readonly states: readonly number[];
   /** of orders 1 to 6, how many have seen this bit's context */
   readonly hits: number;
@@ -202,6 +212,7 @@ class Model {
   readonly #matchTables: Uint32Array[];
   readonly #matchMaps: Uint32Array[];
   readonly #followers = new Followers();
+  readonly #calls = new Calls();
   readonly #mixer: Mixer;
   readonly #last: Mixer;
   readonly #mapBits: number;
@@ -216,7 +227,8 @@ class Model {
     this.#streams = Array.from({ length: streams }, (_, s) => new Stream(start(s)));
     this.#ends = this.#streams.map((_, s) => start(s + 1));
 
-    this.#slots = new Slots(slotLines(profile, length), contexts);
+    const pixels = full ? PIXEL_CONTEXTS.length * 2 ** PIXEL_BITS : 0;
+    this.#slots = new Slots(slotLines(profile, length), contexts, pixels);
     this.#stateMaps = Array.from({ length: contexts }, () =>
       counters(256, (s) => {
         const n0 = STATES.zeros[s]!;
@@ -247,7 +259,7 @@ class Model {
     );
     this.#mapBits = mapBits(length);
     this.#maps = Array.from({ length: 5 }, () => new FinalMap(2 ** this.#mapBits));
-    for (const stream of this.#streams) stream.setContexts(this.block, full, this.#followers);
+    for (const stream of this.#streams) stream.setContexts(this.block, full, this.#followers, this.#calls);
   }
 
   /**
@@ -260,11 +272,16 @@ class Model {
     const { full } = this.#profile;
     if (full) this.#followers.update(stream.c4, byte);
     this.block[stream.position] = byte;
-    stream.update(byte, full);
+    stream.update(this.block, byte, full);
+    if (full) this.#calls.update(stream.position, this.#behind(stream));
     for (let k = 0; k < this.#matchTables.length; k++) this.#updateMatch(stream, k, byte);
-    stream.setContexts(this.block, full, this.#followers);
+    stream.setContexts(this.block, full, this.#followers, this.#calls);
     this.#coded++;
     return byte;
+  }
+
+  #behind(stream: Stream): (distance: number) => number {
+    return (distance) => stream.behind(this.block, distance);
   }
 
   /** Whether the block's byte i has been coded: whether its slice has come so far. */
@@ -439,7 +456,6 @@ class Model {
     const afterHistories = contexts * inputsPerContext;
     const afterMatches = afterHistories + 2 * minMatch.length;
     const inputs = {
-      node: slotNode(byte),
       ...this.#gatherHistories(byte),
       ...this.#gatherMatches(byte, afterHistories),
     };
@@ -449,19 +465,24 @@ class Model {
   }
 
   /** Inputs of the bit histories and, with the full profile, of the runs. */
-  #gatherHistories(byte: Byte): Pick<Inputs, 'states' | 'hits' | 'runHits' | 'runIndex'> {
+  #gatherHistories(byte: Byte): Pick<Inputs, 'histories' | 'states' | 'hits' | 'runHits' | 'runIndex'> {
     const { full, contexts } = this.#profile;
     const { c0, bitIndex } = byte;
     const { x } = this.#mixer;
     const slots = this.#slots;
     const node = slotNode(byte);
+    const histories = byte.slots.map((slot) => slots.history(slot, node));
+    if (full && byte.stream.bilevel)
+      neighbourhoods(this.#pixels(byte)).forEach((neighbourhood, k) => {
+        histories[PIXEL_CONTEXTS[k]!] = slots.unhashed(k * 2 ** PIXEL_BITS + neighbourhood);
+      });
     const states: number[] = [];
     const runIndex: number[] = [];
     let hits = 0;
     let runHits = 0;
     let n = 0;
     for (let i = 0; i < contexts; i++) {
-      const state = slots.state(byte.slots[i]!, node);
+      const state = slots.bytes[histories[i]!]!;
       const p = probability(this.#stateMaps[i]![state]!);
       states[i] = state;
       if (i < 6 && state !== 0) hits++;
@@ -482,7 +503,11 @@ class Model {
       }
       x[n++] = bit === undefined ? 0 : stretch(probability(this.#runMaps[i]![runIndex[i]!]!));
     }
-    return { states, hits, runHits, runIndex };
+    return { histories, states, hits, runHits, runIndex };
+  }
+
+  #pixels({ stream, c0, bitIndex }: Byte): Pixels {
+    return pixelsAt(stream, this.#behind(stream), c0, bitIndex);
   }
 
   /** Inputs of the matches, from x[n] on. A match that has mispredicted a bit of the byte is left out. */
@@ -531,11 +556,14 @@ class Model {
   }
 
   /** Mixes in two layers. @returns logit Q8 of a one */
-  #mix({ stream, network, c0, c1, c2, bitIndex, uncertainty }: Byte, inputs: Inputs, learns = true): number {
+  #mix(byte: Byte, inputs: Inputs, learns = true): number {
+    const { stream, network, c0, c1, c2, bitIndex, uncertainty } = byte;
     const { full } = this.#profile;
     const { hits, runHits, matchState, matching, agree, expectedByte, networkClass } = inputs;
     const { column } = stream;
     const matchRow = full ? (matching ? matchState * 8 + bitIndex : 0) : matchState;
+
+    const pixels = full && stream.bilevel ? this.#pixels(byte) : undefined;
 
     // First layer: weight sets chosen by these contexts.
     this.#mixer.mix(
@@ -548,14 +576,18 @@ class Model {
             hits * 8 + bitIndex,
             stream.shape & 0xfff,
             uncertainty * 8 + bitIndex,
-            (stream.quote !== 0 ? 1024 : 0) + Math.min(column, 31) * 32 + Math.min(stream.indent, 31),
+            stream.binary
+              ? (stream.phase & 255) * 8 + bitIndex
+              : (stream.quote !== 0 ? 1024 : 0) + Math.min(column, 31) * 32 + Math.min(stream.indent, 31),
             agree * 8 + bitIndex,
             c2,
-            Math.min(stream.wordLength, 15) * 64 + ((stream.shape >> 4) & 7) * 8 + bitIndex,
+            pixels
+              ? nearest9(pixels)
+              : Math.min(stream.wordLength, 15) * 64 + ((stream.shape >> 4) & 7) * 8 + bitIndex,
             runHits * 8 + bitIndex + 64 * Math.min(stream.field, 7),
             networkClass + 256 * agreement(agree),
             expectedByte,
-            hash2(stream.key, stream.field) >>> 20,
+            pixels ? nearest12(pixels) : hash2(stream.key, stream.field) >>> 20,
           ]
         : [0, c0, matchRow, network ? networkClass : stream.shape & 0xfff],
       learns,
@@ -582,7 +614,7 @@ class Model {
   }
 
   /** Everything that has predicted the bit learns from it. */
-  #update(byte: Byte, { node, states, runIndex, matchIndex }: Inputs, bit: number): void {
+  #update(byte: Byte, { histories, states, runIndex, matchIndex }: Inputs, bit: number): void {
     for (const i of [1, 2, 3]) this.#maps[i]!.update(bit);
     this.#last.update(bit, 512);
     // Normalized LMS: divide the step by the energy of the inputs, or many certain inputs overshoot together.
@@ -590,7 +622,7 @@ class Model {
     this.#mixer.update(bit, Math.floor((byte.rate * 16000) / (1000 + energy)));
     for (let i = 0; i < byte.slots.length; i++) {
       adapt(this.#stateMaps[i]!, states[i]!, bit, 1023);
-      this.#slots.update(byte.slots[i]!, node, states[i]!, bit);
+      this.#slots.update(histories[i]!, states[i]!, bit);
       if (runIndex[i]) adapt(this.#runMaps[i]!, runIndex[i]!, bit, 1023);
     }
     for (let k = 0; k < matchIndex.length; k++)
@@ -622,7 +654,7 @@ class Model {
     if (slots.runCount(first) === 0 || last >> 4 !== (c0 & 15)) return;
     for (let k = 3, node = 1; k >= 0; k--) {
       const bit = (last >> k) & 1;
-      slots.update(slot, node, 0, bit);
+      slots.update(slots.history(slot, node), 0, bit);
       node = (node << 1) | bit;
     }
   }
@@ -718,6 +750,7 @@ export const referenceMixing: MixKernels = {
     return (
       slotLines(p, length) * 64 +
       weights +
+      (p.full ? PIXEL_CONTEXTS.length * 2 ** PIXEL_BITS + 4 * 65536 : 0) +
       5 * 4 * MAP_STEPS * 2 ** mapBits(length) +
       length * 14 +
       streams * 12288
