@@ -1,12 +1,15 @@
 /** @file The learning rate over a run. */
 
+/** How the rate falls to exactly 0. */
+export const DECAYS = ['linear', 'sqrt', 'cosine'] as const;
+
 export interface Schedule {
   /** highest rate */
   peak: number;
   /** share of the run during which the rate rises linearly from 0 */
   warmup: number;
-  /** how it falls to exactly 0 afterwards */
-  decay: 'linear' | 'sqrt' | 'cosine';
+  /** how it falls afterwards */
+  decay: (typeof DECAYS)[number];
 }
 
 /**

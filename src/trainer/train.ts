@@ -20,11 +20,11 @@ import {
 } from './checkpoint.js';
 import { costs } from './cost.js';
 import { type HeldOut, heldOutPieces, holdOut, Sampler, TextFile, type TextSource } from './data.js';
-import { type Optimizer, TRAIN_DEFAULTS } from './defaults.js';
+import { OPTIMIZERS, type Optimizer, TRAIN_DEFAULTS } from './defaults.js';
 import { grow } from './grow.js';
 import { initialize } from './initialize.js';
 import { LARGEST_NORM, TrainingNetwork } from './network.js';
-import { rateAt, type Schedule } from './schedule.js';
+import { DECAYS, rateAt, type Schedule } from './schedule.js';
 import { readStart } from './start.js';
 import { Timer } from './timer.js';
 
@@ -134,6 +134,9 @@ const RANGES = {
   evaluateBytes: [0, 2 ** 30],
 } as const;
 
+/** The names that options of names can have. */
+const NAMES = { optimizer: OPTIMIZERS, decay: DECAYS } as const;
+
 /**
  * Trains until the time or the steps are over, or `signal` fires, and writes the checkpoint.
  * @throws ShacompError ERR_OPTIONS, ERR_FILE, ERR_CHECKPOINT_INVALID, ERR_ENGINE_UNAVAILABLE,
@@ -149,6 +152,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const value = set[name as keyof typeof RANGES];
     if (!(value >= low && value <= high))
       throw new ShacompError('ERR_OPTIONS', `${name} must be between ${low} and ${high}, not ${value}`);
+  }
+  for (const [name, known] of Object.entries(NAMES)) {
+    const value = set[name as keyof typeof NAMES];
+    if (!(known as readonly string[]).includes(value))
+      throw new ShacompError('ERR_OPTIONS', `${name} must be one of ${known.join(', ')}, not ${value}`);
   }
   await checkFolder(output);
   const inputs = set.inputs.map(({ path }) => TextFile.open(path));

@@ -177,6 +177,8 @@ describe('training refuses', () => {
     [{ segment: 100 }, 'segment'],
     [{ batch: 0 }, 'batch'],
     [{ threads: -1 }, 'threads'],
+    [{ optimizer: 'sgd' as 'adamw' }, 'optimizer must be one of adamw, muon, not sgd'],
+    [{ decay: 'step' as 'linear' }, 'decay'],
   ])('%o', (more, message) => refused(more, 'ERR_OPTIONS', message));
 
   it('engines that do not train', async () => {

@@ -1,0 +1,104 @@
+#!/usr/bin/env node
+/**
+ * @file Draws a model's learning curve from what `shacomp train` printed: docs/results/curve-NAME.csv and .svg.
+ *
+ *     node scripts/curve.mjs NAME MEGABYTES=LOG ...
+ *
+ * MEGABYTES: what the network had seen when the run began. What the file has from before the first of them
+ * stays. Held-out values are means over files, as the run measured them; those of training are means between
+ * two of these.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+
+const HEADER = 'run,megabytes,held_out,training';
+
+/** Points of one run: where it was measured on held-out text, and what training text cost until then. */
+function pointsOf(log, start) {
+  const text = readFileSync(log, 'utf8').replaceAll('\r', '\n');
+  const [, steps, bytes] = /trained (\d+) steps on (\d+) bytes/.exec(text) ?? [];
+  if (!steps) throw new Error(`${log} is not the log of a run that ended`);
+  const points = [];
+  let costs = [];
+  for (const [, step, held, bits] of text.matchAll(
+    /step (\d+), (?:held out: ([\d.]+)|([\d.]+) bits per byte)/g,
+  ))
+    if (bits) costs.push(Number(bits));
+    else if (costs.length > 0) {
+      const megabytes = start + (Number(step) * (bytes / steps)) / 1e6;
+      const training = costs.reduce((a, b) => a + b) / costs.length;
+      points.push({ run: start, megabytes, held: Number(held), training });
+      costs = [];
+    }
+  return points;
+}
+
+function readPoints(file) {
+  if (!existsSync(file)) return [];
+  const [header, ...lines] = readFileSync(file, 'utf8').trim().split('\n');
+  if (header !== HEADER) throw new Error(`${file} has other columns`);
+  return lines.map((line) => {
+    const [run, megabytes, held, training] = line.split(',').map(Number);
+    return { run, megabytes, held, training };
+  });
+}
+
+function picture(name, points) {
+  const [width, height, left, top] = [640, 260, 50, 40];
+  const values = points.flatMap(({ held, training }) => [held, training]);
+  const [low, high] = [Math.floor(20 * Math.min(...values)) / 20, Math.ceil(20 * Math.max(...values)) / 20];
+  const [first, last] = [points[0].run, points.at(-1).megabytes];
+  const x = (megabytes) => left + ((megabytes - first) / (last - first)) * width;
+  const y = (bits) => top + ((high - bits) / (high - low)) * height;
+  const parts = [];
+  const text = (at, words, anchor = 'start') =>
+    parts.push(`<text x="${at[0]}" y="${at[1]}" font-size="11" text-anchor="${anchor}">${words}</text>`);
+  for (let bits = low; bits < high + 0.01; bits += (high - low) / 4) {
+    const line = y(bits).toFixed(1);
+    parts.push(`<path d="M${left} ${line}h${width}" stroke="#ddd"/>`);
+    text([left - 6, Number(line) + 4], bits.toFixed(2), 'end');
+  }
+  const runs = [...new Set(points.map(({ run }) => run))];
+  for (const run of runs) {
+    parts.push(`<path d="M${x(run).toFixed(1)} ${top}v${height}" stroke="#bbb" stroke-dasharray="3"/>`);
+    text([x(run).toFixed(1), top + height + 16], `${run} MB`);
+  }
+  text([left + width, top + height + 16], `${Math.round(last)} MB`, 'end');
+  for (const [key, colour, title] of [
+    ['training', '#9aa5b1', 'training text, as it is read'],
+    ['held', '#2a6f97', 'held-out text, mean over files'],
+  ]) {
+    for (const run of runs) {
+      const line = points
+        .filter((point) => point.run === run)
+        .map((point) => `${x(point.megabytes).toFixed(1)},${y(point[key]).toFixed(1)}`);
+      parts.push(`<polyline points="${line.join(' ')}" fill="none" stroke="${colour}" stroke-width="1.5"/>`);
+    }
+    const at = key === 'held' ? left : left + 230;
+    parts.push(`<rect x="${at}" y="14" width="10" height="10" fill="${colour}"/>`);
+    text([at + 15, 23], title);
+  }
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${left + width + 20} ${top + height + 30}" font-family="sans-serif" fill="#333">
+<title>Bits per byte of ${name} while it was trained, by the megabytes it had seen</title>
+<rect width="${left + width + 20}" height="${top + height + 30}" fill="#fff"/>
+${parts.join('\n')}
+</svg>
+`;
+}
+
+const [name, ...runs] = process.argv.slice(2);
+if (!name || runs.some((run) => !/^\d+=./.test(run))) {
+  console.error('Usage: node scripts/curve.mjs NAME MEGABYTES=LOG ...');
+  process.exit(2);
+}
+const file = (ending) => new URL(`../docs/results/curve-${name}.${ending}`, import.meta.url);
+const added = runs.flatMap((run) => {
+  const [start, log] = run.split(/=(.*)/s);
+  return pointsOf(log, Number(start));
+});
+const points = [...readPoints(file('csv')).filter(({ run }) => !(run >= added[0]?.run)), ...added];
+const lines = points.map(
+  ({ run, megabytes, held, training }) =>
+    `${run},${megabytes.toFixed(2)},${held.toFixed(4)},${training.toFixed(4)}`,
+);
+writeFileSync(file('csv'), `${[HEADER, ...lines].join('\n')}\n`);
+writeFileSync(file('svg'), picture(name, points));
