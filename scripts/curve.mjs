@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
- * @file Draws a model's learning curve from what `shacomp train` printed: docs/results/curve-NAME.csv and .svg.
+ * @file Draws a model's learning curve from what `shacomp train` printed, docs/results/curve-NAME.csv and
+ * .svg.
  *
  *     node scripts/curve.mjs NAME MEGABYTES=LOG ...
  *

@@ -115,7 +115,10 @@ export const PIXEL_CONTEXTS = [17, 18, 19, 20, 24, 27, 29] as const;
 /** Bits of the number of a neighbourhood of pixels. */
 export const PIXEL_BITS = 18;
 
-/** Rows of pixels around the next one: its own, in which bit 0 is the last one, and three above, where bit 7 is. */
+/**
+ * Rows of pixels around the next one: its own, in which bit 0 is the last one, and three above, where bit 7
+ * is.
+ */
 export interface Pixels {
   readonly left: number;
   readonly above: readonly [number, number, number];
@@ -131,7 +134,10 @@ export function pixelsAt({ c4, record }: Stream, behind: Behind, c0: number, bit
   };
 }
 
-/** Neighbourhoods of the next pixel, by {@link PIXEL_CONTEXTS}: some as JBIG2's templates (ITU-T T.88, 6.2.5). */
+/**
+ * Neighbourhoods of the next pixel, by {@link PIXEL_CONTEXTS}: some as JBIG2's templates (ITU-T T.88,
+ * 6.2.5).
+ */
 export function neighbourhoods({ left, above: [a, b, c] }: Pixels): number[] {
   return [
     (left & 15) | (((a >> 4) & 127) << 4) | (((b >> 5) & 31) << 11),
