@@ -56,7 +56,7 @@ function picture(name, points) {
   for (let bits = low; bits < high + 0.01; bits += (high - low) / 4) {
     const line = y(bits).toFixed(1);
     parts.push(`<path d="M${left} ${line}h${width}" stroke="#ddd"/>`);
-    text([left - 6, Number(line) + 4], bits.toFixed(2), 'end');
+    text([left - 6, Number(line) + 4], bits.toFixed(3), 'end');
   }
   const runs = [...new Set(points.map(({ run }) => run))];
   for (const run of runs) {
@@ -87,7 +87,7 @@ ${parts.join('\n')}
 }
 
 const [name, ...runs] = process.argv.slice(2);
-if (!name || runs.some((run) => !/^\d+=./.test(run))) {
+if (!name || runs.length === 0 || runs.some((run) => !/^\d+=./.test(run))) {
   console.error('Usage: node scripts/curve.mjs NAME MEGABYTES=LOG ...');
   process.exit(2);
 }
@@ -96,7 +96,11 @@ const added = runs.flatMap((run) => {
   const [start, log] = run.split(/=(.*)/s);
   return pointsOf(log, Number(start));
 });
-const points = [...readPoints(file('csv')).filter(({ run }) => !(run >= added[0]?.run)), ...added];
+const first = Math.min(...added.map(({ run }) => run));
+const points = [
+  ...readPoints(file('csv')).filter(({ run }) => run < first),
+  ...added.sort((a, b) => a.megabytes - b.megabytes),
+];
 const lines = points.map(
   ({ run, megabytes, held, training }) =>
     `${run},${megabytes.toFixed(2)},${held.toFixed(4)},${training.toFixed(4)}`,

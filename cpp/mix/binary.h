@@ -1,7 +1,7 @@
 /**
  * @file What the full profile does with bytes that are no text: numbers, records, machine code and pictures
  * of one bit per pixel. Where a stream looks binary, contexts of words and structure give way to these.
- * Functions and numbers are those of src/engines/reference/mixer-binary.ts.
+ * Functions and numbers are those of src/engines/reference/mixer-binary.ts and mixer-history.ts.
  */
 #pragma once
 #include <bit>
@@ -33,11 +33,14 @@ inline uint32_t phase_of(const Stream& s) {
   return (s.position - s.start) % record | record << 16;
 }
 
-/** Control characters and what is not UTF-8 count up, all else down, spaces and line ends the most. */
+/**
+ * Control characters and what is not UTF-8 count up, all else down, spaces and line ends the most. Not
+ * counted are the upper bytes of UTF-16 and bytes from 0xC0 on in a row, which are letters in 8-bit codes.
+ */
 inline void update_strange(Stream& s, uint32_t c, uint32_t cls) {
-  const uint32_t c2 = s.c4 >> 8 & 255;
-  const bool wide = c == 0 && c2 >= 32 && (s.c4 >> 16 & 255) == 0;  // as in UTF-16
-  const bool broken = c >= 0x80 && (c < 0xC0 ? c2 < 0x80 : c2 >= 0xC0);
+  const uint32_t c2 = s.c4 >> 8 & 255, c3 = s.c4 >> 16 & 255;
+  const bool wide = (c == c3 && (c > 0 || c2 >= 32)) || (c == 0 && c2 == 32);
+  const bool broken = s.owed ? c < 0x80 : c >= 0x80 && c < 0xC0;
   if ((cls == 7 || cls == 8) && !wide) {
     s.strange = at_most(s.strange + 16, 512);
   } else if (broken) {
@@ -46,6 +49,10 @@ inline void update_strange(Stream& s, uint32_t c, uint32_t cls) {
     const uint32_t step = cls == 4 || cls == 5 ? 24 : 1;
     s.strange -= at_most(step, s.strange);
   }
+  if (c >= 0xC0)
+    s.owed = c >= 0xF0 ? 3 : c >= 0xE0 ? 2 : 1;
+  else
+    s.owed = c >= 0x80 && s.owed ? s.owed - 1 : 0;
 }
 
 /** Counts bytes that are almost those a record back. */
@@ -93,7 +100,11 @@ struct Calls {
   }
 };
 
-/** Gives `set(i, a, b)` the contexts of binary data, and the numbers i of those whose places they take. */
+/** Contexts whose histories are those of pixels instead in a picture of two colours. */
+constexpr int PIXEL_CONTEXTS[] = {17, 18, 19, 20, 24, 27, 29};
+constexpr int PIXELS = sizeof(PIXEL_CONTEXTS) / sizeof(PIXEL_CONTEXTS[0]);
+
+/** Gives `give(i, a, b)` the contexts of binary data, and the numbers i of those whose places they take. */
 template <class Set>
 inline void binary_contexts(const uint8_t* block, const Stream& s, const Calls& calls, Set&& give) {
   const auto back = [&](uint32_t distance) { return behind(block, s, distance); };
@@ -144,11 +155,11 @@ inline void binary_contexts(const uint8_t* block, const Stream& s, const Calls& 
   // machine code
   set(18, to, call.byte ? 0 : c1 | c2 << 8);
   set(19, to, call.byte ? c1 : 0x100);
+  // no slots for those that have pixels instead
+  if (is_bilevel(s))
+    for (int i : PIXEL_CONTEXTS) set(i, 0, 0);
 }
 
-/** Contexts whose histories are those of pixels instead in a picture of two colours. */
-constexpr int PIXEL_CONTEXTS[] = {17, 18, 19, 20, 24, 27, 29};
-constexpr int PIXELS = sizeof(PIXEL_CONTEXTS) / sizeof(PIXEL_CONTEXTS[0]);
 /** Bits of the number of a neighbourhood of pixels. */
 constexpr int PIXEL_BITS = 18;
 

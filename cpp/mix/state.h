@@ -76,6 +76,7 @@ struct Stream {
   uint32_t stride_candidate;
   uint32_t stride_votes;
   uint32_t strange;  // how little the last bytes look like text, at most 512
+  uint32_t owed;     // bytes that the UTF-8 character still has
   uint32_t alike;    // how many bytes were almost those a record back, at most 255
   Match match[MATCH_MODELS];
   uint32_t hash[MAX_CONTEXTS];

@@ -4,8 +4,9 @@ import type { MixKernels } from '../../src/engines/engine.js';
 import { nativeEngine } from '../../src/engines/native/engine.js';
 import { LIKELIEST, MIX_PROFILES } from '../../src/engines/profiles.js';
 import { referenceMixing } from '../../src/engines/reference/mixer.js';
+import { Stream } from '../../src/engines/reference/mixer-history.js';
 import { selectEngine } from '../../src/node/engines.js';
-import { interleave } from '../../src/slices.js';
+import { interleave, streamStart } from '../../src/slices.js';
 import { decode, encode } from '../helpers/mixing.js';
 
 /** Reproducible numbers in [0, 2^32). */
@@ -20,6 +21,8 @@ function generator(seed: number): () => number {
   };
 }
 
+const bytesOf = (data: DataView | Uint8Array): Uint8Array =>
+  new Uint8Array(data.buffer, data.byteOffset, Math.min(400, data.byteLength));
 const text = (s: string): Uint8Array => new TextEncoder().encode(s);
 
 /** Calls of a few functions among other bytes. */
@@ -33,15 +36,32 @@ function machineCode(next: () => number): Uint8Array {
   return new Uint8Array(code.buffer);
 }
 
-/** A disc with ragged edges and some dust, one bit per pixel, 24 bytes to a row. */
-function disc(next: () => number): Uint8Array {
-  const rows = new Uint8Array(24 * 100);
-  for (let y = 0; y < 100; y++)
+/** Bars, a disc with ragged edges and some dust, one bit per pixel, 24 bytes to a row. */
+function picture(next: () => number, height: number): Uint8Array {
+  const rows = new Uint8Array(24 * height);
+  for (let y = 0; y < height; y++)
     for (let x = 0; x < 192; x++) {
-      const inside = (x - 96) ** 2 + (y - 50) ** 2 < 1600 + (next() % 200);
+      const inside = (x >= 8 && x < 29) || (x - 110) ** 2 + (y - 60) ** 2 < 1600 + (next() % 200);
       if (inside !== (next() % 500 === 0)) rows[24 * y + (x >> 3)]! |= 128 >> (x & 7);
     }
   return rows;
+}
+
+/** How many of a block's bytes are coded as pixels. */
+function bytesOfPixels(block: Uint8Array, streams: number): number {
+  let n = 0;
+  for (let s = 0; s < streams; s++) {
+    const slice = block.subarray(
+      streamStart(block.length, streams, s),
+      streamStart(block.length, streams, s + 1),
+    );
+    const stream = new Stream(0);
+    for (const byte of slice) {
+      stream.update(slice, byte, true);
+      if (stream.bilevel) n++;
+    }
+  }
+  return n;
 }
 
 function samples(): Record<string, Uint8Array> {
@@ -86,9 +106,10 @@ function samples(): Record<string, Uint8Array> {
     zeros: new Uint8Array(600),
     numbers: new Uint8Array(numbers.buffer),
     calls: machineCode(next),
-    pixels: disc(next),
+    pixels: picture(next, 200),
     'wide text': new Uint8Array(Buffer.from(json.slice(0, 400), 'utf16le')),
-    'broken text': text(json).map((c, i) => (i % 3 === 0 ? c | 0x80 : c)),
+    'broken text': text(json).map((c, i) => (i % 2 === 0 ? (c & 0x3f) | 0x80 : c)),
+    'text among numbers': Buffer.concat([numbers, text(csv.slice(0, 4).join('\n')), numbers].map(bytesOf)),
     brackets: text('([{<a>'.repeat(40) + '}])</a>'.repeat(40)),
   };
 }
@@ -143,6 +164,10 @@ describe.each(Object.entries(MIX_PROFILES))('mixing, profile %s', (_, profile) =
     },
   );
 
+  it('has a sample of pixels with and without a network', () => {
+    for (const streams of [1, 3]) expect(bytesOfPixels(samples().pixels!, streams)).toBeGreaterThan(900);
+  });
+
   it('every implementation tells the same odds of the bits, which are what the payload takes', async () => {
     const others = [native(), (await selectEngine('wasm')).mixing].filter((k) => k !== undefined);
     const symbols = codingOrder(
@@ -168,7 +193,8 @@ describe.each(Object.entries(MIX_PROFILES))('mixing, profile %s', (_, profile) =
   it('every implementation names the same likeliest values, and codes to the same payload', async () => {
     const others = [native(), (await selectEngine('wasm')).mixing].filter((k) => k !== undefined);
     const { json, pixels } = samples();
-    const blocks = [json!.subarray(0, 700), pixels!.subarray(600, 1500)];
+    const blocks = [json!.subarray(0, 700), pixels!.subarray(0, 2400)];
+    expect(bytesOfPixels(blocks[1]!, 2)).toBeGreaterThan(300);
     const all = blocks.flatMap((block) => {
       const symbols = codingOrder(block, 2);
       return [undefined, frequenciesFor(symbols)].map((f) => [symbols, f] as const);

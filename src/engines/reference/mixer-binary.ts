@@ -107,6 +107,8 @@ export function binaryContexts(stream: Stream, behind: Behind, calls: Calls): [n
     [18, target, call.byte ? 0 : c1 | (c2 << 8)],
     [19, target, call.byte ? c1 : 0x100],
   ];
+  // no slots for those that have pixels instead
+  if (stream.bilevel) contexts.push(...PIXEL_CONTEXTS.map((i): [number, number, number] => [i, 0, 0]));
   return contexts.map(([i, a, b]) => [i, a, hash2(b, 0x62696e)]);
 }
 

@@ -102,6 +102,7 @@ export class Stream {
   strideCandidate = 0;
   strideVotes = 0;
   strange = 0; // how little the last bytes look like text, at most 512
+  owed = 0; // bytes that the UTF-8 character still has
   alike = 0; // how many bytes were almost those a record back, at most 255
   readonly matches: Match[] = Array.from({ length: MATCH_MODELS }, () => ({
     position: 0,
@@ -339,13 +340,18 @@ export class Stream {
     this.seen.set([this.position, newest, middle], c * 3);
   }
 
-  /** Control characters and what is not UTF-8 count up, all else down, spaces and line ends the most. */
+  /**
+   * Control characters and what is not UTF-8 count up, all else down, spaces and line ends the most. Not
+   * counted are the upper bytes of UTF-16 and bytes from 0xC0 on in a row, which are letters in 8-bit codes.
+   */
   #updateStrange(c: number, kind: number): void {
-    const c2 = (this.c4 >>> 8) & 255;
-    const wide = c === 0 && c2 >= 32 && ((this.c4 >>> 16) & 255) === 0; // as in UTF-16
-    const broken = c >= 0x80 && (c < 0xc0 ? c2 < 0x80 : c2 >= 0xc0);
+    const [c2, c3] = [(this.c4 >>> 8) & 255, (this.c4 >>> 16) & 255];
+    const wide = (c === c3 && (c > 0 || c2 >= 32)) || (c === 0 && c2 === 32);
+    const broken = this.owed > 0 ? c < 0x80 : c >= 0x80 && c < 0xc0;
     const step = (kind === 7 || kind === 8) && !wide ? 16 : broken ? 3 : kind === 4 || kind === 5 ? -24 : -1;
     this.strange = Math.max(0, Math.min(512, this.strange + step));
+    if (c >= 0xc0) this.owed = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
+    else this.owed = c >= 0x80 && this.owed > 0 ? this.owed - 1 : 0;
   }
 
   #updateAlike(block: Uint8Array, c: number): void {

@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import {
   Calls,
   nearest9,
+  nearest12,
   neighbourhoods,
+  PIXEL_BITS,
   PIXEL_CONTEXTS,
   pixelsAt,
 } from '../../../src/engines/reference/mixer-binary.js';
@@ -23,7 +25,9 @@ function streamOf(bytes: Uint8Array): { stream: Stream; binary: number } {
 const english = 'The harbour was quiet; two boats lay at the quay, and nobody had seen the third.\n'.repeat(
   5,
 );
-const russian = 'Вечером на пристани было тихо, и только чайки спорили о рыбе.\n'.repeat(5);
+const russian =
+  'Вечером на пристани было тихо, и только чайки спорили о рыбе.\n'.repeat(3) +
+  'Государственные предприятия обеспечивали железнодорожное сообщение.\n'.repeat(4);
 
 /** Windows-1251: the Russian letters at 0xC0. */
 const inWindows1251 = (text: string): Uint8Array =>
@@ -34,7 +38,8 @@ describe('what looks binary', () => {
     ['English', Buffer.from(english)],
     ['Russian in UTF-8', Buffer.from(russian)],
     ['Russian in one byte per letter', inWindows1251(russian)],
-    ['UTF-16', Buffer.from(english, 'utf16le')],
+    ['English in UTF-16', Buffer.from(english, 'utf16le')],
+    ['capitals in one byte per letter', inWindows1251('ПРАВИТЕЛЬСТВО СОЕДИНЁННОГО КОРОЛЕВСТВА\n'.repeat(9))],
     ['Latin-1', Buffer.from('Un été à Paris, où l’ôn déjeunait près du marché.\n'.repeat(5), 'latin1')],
     [
       'an escape now and then',
@@ -42,6 +47,11 @@ describe('what looks binary', () => {
     ],
   ])('not text: %s', (_, bytes) => {
     expect(streamOf(bytes).binary).toBe(0);
+  });
+
+  it('hardly ever Russian in UTF-16', () => {
+    const bytes = Buffer.from(russian, 'utf16le');
+    expect(streamOf(bytes).binary).toBeLessThan(bytes.length * 0.2);
   });
 
   it.each([
@@ -87,7 +97,6 @@ describe('pictures of two colours', () => {
     for (let k = 0; k < 8; k++) byte = (byte << 1) | ((x + k - 90) ** 2 + (y - 60) ** 2 < 2500 ? 1 : 0);
     return byte;
   });
-  const pixel = (x: number, y: number): number => (picture[y * width + (x >> 3)]! >> (7 - (x & 7))) & 1;
 
   it('are recognized by their rows', () => {
     const { stream } = streamOf(picture);
@@ -97,22 +106,63 @@ describe('pictures of two colours', () => {
   });
 
   it('gives the pixels around the next one', () => {
+    let seed = 5;
+    const noise = picture.map(() => {
+      seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff;
+      return seed >> 16;
+    });
+    const pixel = (x: number, y: number): number => (noise[y * width + (x >> 3)]! >> (7 - (x & 7))) & 1;
+    /** Pixels of a row from dx on, the rightmost lowest. */
+    const run = (x: number, y: number, dx: number, n: number): number =>
+      [...Array(n)].reduce((bits, _, k) => (bits << 1) | pixel(x + dx + k, y), 0);
     const stream = new Stream(0);
     const y = 40;
-    for (const byte of picture.subarray(0, y * width + 9)) stream.update(picture, byte, true);
+    for (const byte of noise.subarray(0, y * width + 9)) stream.update(noise, byte, true);
     stream.stride = width;
-    const behind = (d: number) => stream.behind(picture, d);
+    const behind = (d: number) => stream.behind(noise, d);
     for (let bitIndex = 0; bitIndex < 8; bitIndex++) {
       const x = 9 * 8 + bitIndex;
-      const c0 = (256 | picture[stream.position]!) >> (8 - bitIndex);
+      const c0 = (256 | noise[stream.position]!) >> (8 - bitIndex);
       const pixels = pixelsAt(stream, behind, c0, bitIndex);
-      expect(pixels.left & 255).toBe([...Array(8)].reduce((n, _, k) => n | (pixel(x - 1 - k, y) << k), 0));
-      pixels.above.forEach((row, k) => {
-        for (let dx = -7; dx <= 7; dx++) expect((row >> (7 - dx)) & 1).toBe(pixel(x + dx, y - 1 - k));
-      });
+      const rows = (own: number, above: readonly [number, number][]) => {
+        let [number, bits] = [run(x, y, -own, own), own];
+        above.forEach(([dx, n], k) => {
+          number |= run(x, y - 1 - k, dx, n) << bits;
+          bits += n;
+        });
+        return number;
+      };
+      expect(pixels.left & 0xfff).toBe(run(x, y, -12, 12));
+      expect(pixels.above.map((row) => row & 0x7fff)).toEqual([1, 2, 3].map((k) => run(x, y - k, -7, 15)));
+      const few = rows(2, [
+        [-1, 3],
+        [-1, 3],
+        [0, 1],
+      ]);
+      expect(nearest9(pixels)).toBe(few);
+      expect(nearest12(pixels)).toBe(
+        rows(4, [
+          [-2, 5],
+          [-1, 3],
+        ]),
+      );
       const numbers = neighbourhoods(pixels);
       expect(numbers).toHaveLength(PIXEL_CONTEXTS.length);
-      expect(nearest9(pixels) & 4).toBe(4 * pixel(x + 1, y - 1));
+      expect(numbers.slice(0, 5)).toEqual([
+        rows(4, [
+          [-3, 7],
+          [-2, 5],
+        ]),
+        few,
+        rows(8, [[-3, 8]]),
+        rows(3, [
+          [-2, 5],
+          [-2, 5],
+          [-1, 3],
+        ]),
+        rows(1, [[-7, 15]]),
+      ]);
+      for (const number of numbers) expect(number).toBeLessThan(2 ** PIXEL_BITS);
     }
   });
 });
