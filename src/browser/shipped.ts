@@ -19,8 +19,8 @@ export const SHIPPED: readonly ShippedModel[] = [
   },
   {
     name: 'base',
-    id: 'b3ad8c15c0259eddf1958fb2098bc0c71b6f81bf90dd103b9ace43a9b711718b',
-    bytes: 5162306,
+    id: '745ef21911477fd47cd35ef36a3133c4b12bf385ca1fe3fbecd493cc034dbb83',
+    bytes: 5165205,
     url: () => new URL('../../models/base.sharnn', import.meta.url),
   },
 ];
