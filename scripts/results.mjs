@@ -128,7 +128,10 @@ function picture(rows, ours, peers) {
   const size = new Map(rows.map((row) => [row.file, Number(row.bytes)]));
   const files = order(ours, peers).filter((file) => size.get(file) > 1000 && peers.has(file));
   const bits = (file, n) => (8 * n) / size.get(file);
-  const shown = files.filter((file) => bits(file, peers.get(file).get('xz -9e')) < 4);
+  const shown = files.filter((file) => {
+    const xz = bits(file, peers.get(file).get('xz -9e'));
+    return xz > 0.01 && xz < 4;
+  });
   const left = 190;
   const scale = 160;
   const step = 34;
