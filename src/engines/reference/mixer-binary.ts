@@ -2,8 +2,18 @@
  * @file What the full profile does with bytes that are no text: numbers, records, machine code and pictures
  * of one bit per pixel. Where a stream looks binary, contexts of words and structure give way to these.
  */
-import type { Stream } from './mixer-history.js';
 import { hash2 } from './mixer-tables.js';
+
+/** What is read of a stream's past: the part of `Stream` that counts here. */
+export interface BinaryPast {
+  readonly start: number;
+  readonly position: number;
+  /** the last four bytes, newest lowest */
+  readonly c4: number;
+  readonly record: number;
+  readonly phase: number;
+  readonly bilevel: boolean;
+}
 
 /** Bytes of a stream by their distance behind the next one, 0 before the stream's start. */
 export type Behind = (distance: number) => number;
@@ -47,7 +57,7 @@ export class Calls {
 }
 
 /** The contexts of binary data and the numbers of those whose places they take. */
-export function binaryContexts(stream: Stream, behind: Behind, calls: Calls): [number, number, number][] {
+export function binaryContexts(stream: BinaryPast, behind: Behind, calls: Calls): [number, number, number][] {
   const { position, record, phase } = stream;
   const at = position - stream.start;
   const [c1, c2, c3, b4, b5, b6] = [1, 2, 3, 4, 5, 6].map(behind) as [
@@ -127,7 +137,7 @@ export interface Pixels {
 }
 
 /** @param c0, bitIndex the byte so far */
-export function pixelsAt({ c4, record }: Stream, behind: Behind, c0: number, bitIndex: number): Pixels {
+export function pixelsAt({ c4, record }: BinaryPast, behind: Behind, c0: number, bitIndex: number): Pixels {
   const row = (distance: number) =>
     ((behind(distance + 1) << 16) | (behind(distance) << 8) | behind(distance - 1)) >> (8 - bitIndex);
   return {
