@@ -13,6 +13,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+// @ts-expect-error a script without types
+import { key, label, picture, polyline } from '../scripts/svg.mjs';
 import { parseSize } from '../src/cli/options.js';
 
 const sizesOf = (kind: string): number[] =>
@@ -230,13 +232,13 @@ writeFileSync(
     '',
   ].join('\n'),
 );
-writeFileSync(results('scale.svg'), picture());
+writeFileSync(results('scale.svg'), pictures());
 
 /**
  * Small pictures: for every kind of input the share, the time and the memory against the size, both axes
  * logarithmic.
  */
-function picture(): string {
+function pictures(): string {
   const [width, height, gap] = [220, 110, 60];
   const colours = ['#2a6f97', '#61a5c2', '#013a63', '#e0a458', '#9aa5b1'];
   const names = [...new Set(rows.map(({ tool }) => tool))];
@@ -247,13 +249,8 @@ function picture(): string {
     ['MiB of memory to compress', ({ compress }) => compress.memory && compress.memory / 2 ** 20],
   ];
   const parts: string[] = [];
-  const text = (x: number, y: number, words: string, size = 11) =>
-    parts.push(`<text x="${x}" y="${y}" font-size="${size}">${words}</text>`);
   names.forEach((name, i) => {
-    parts.push(
-      `<rect x="${20 + 150 * i}" y="10" width="10" height="10" fill="${colours[i % colours.length]}"/>`,
-    );
-    text(35 + 150 * i, 19, name);
+    parts.push(key(20 + 150 * i, 10, colours[i % colours.length], name));
   });
   kinds.forEach((kind, line) => {
     const sizes = sizesOf(kind);
@@ -266,12 +263,14 @@ function picture(): string {
         const [low, high] = [Math.min(...all), Math.max(...all)];
         return high === low ? length / 2 : (length * Math.log(value / low)) / Math.log(high / low);
       };
-      text(x, y - 6, `${kind}: ${title}`);
+      parts.push(label(x, y - 6, `${kind}: ${title}`));
       parts.push(`<rect x="${x}" y="${y}" width="${width}" height="${height}" fill="none" stroke="#ccc"/>`);
-      text(x - 45, y + 10, Math.max(...values).toPrecision(3), 9);
-      text(x - 45, y + height, Math.min(...values).toPrecision(3), 9);
-      text(x, y + height + 12, `${sizes[0] / 2 ** 20} MiB`, 9);
-      text(x + width - 40, y + height + 12, `${sizes.at(-1)! / 2 ** 20} MiB`, 9);
+      parts.push(
+        label(x - 45, y + 10, Math.max(...values).toPrecision(3), { size: 9 }),
+        label(x - 45, y + height, Math.min(...values).toPrecision(3), { size: 9 }),
+        label(x, y + height + 12, `${sizes[0] / 2 ** 20} MiB`, { size: 9 }),
+        label(x + width - 40, y + height + 12, `${sizes.at(-1)! / 2 ** 20} MiB`, { size: 9 }),
+      );
       names.forEach((name, i) => {
         const points = own
           .filter(({ tool }) => tool === name)
@@ -280,18 +279,11 @@ function picture(): string {
             (y + height - scale(of(row)!, values, height)).toFixed(1),
           ]);
         const colour = colours[i % colours.length];
-        parts.push(
-          `<polyline points="${points.join(' ')}" fill="none" stroke="${colour}" stroke-width="1.5"/>`,
-        );
+        parts.push(polyline(points, colour));
         for (const [cx, cy] of points) parts.push(`<circle cx="${cx}" cy="${cy}" r="2.5" fill="${colour}"/>`);
       });
     });
   });
   const [w, h] = [60 + measures.length * (width + gap), 50 + kinds.length * (height + gap)];
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${w} ${h}" font-family="sans-serif" fill="#333">
-<title>Size, time and memory against the size of the input</title>
-<rect width="${w}" height="${h}" fill="#fff"/>
-${parts.join('\n')}
-</svg>
-`;
+  return picture(w, h, 'Size, time and memory against the size of the input', parts);
 }

@@ -10,6 +10,7 @@
  * two of these.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { COLOURS, key, label, picture, polyline } from './svg.mjs';
 
 const HEADER = 'run,megabytes,held_out,training';
 
@@ -43,47 +44,41 @@ function readPoints(file) {
   });
 }
 
-function picture(name, points) {
+function curve(name, points) {
   const [width, height, left, top] = [640, 260, 50, 40];
   const values = points.flatMap(({ held, training }) => [held, training]);
   const [low, high] = [Math.floor(20 * Math.min(...values)) / 20, Math.ceil(20 * Math.max(...values)) / 20];
   const [first, last] = [points[0].run, points.at(-1).megabytes];
-  const x = (megabytes) => left + ((megabytes - first) / (last - first)) * width;
-  const y = (bits) => top + ((high - bits) / (high - low)) * height;
+  const x = (megabytes) => (left + ((megabytes - first) / (last - first)) * width).toFixed(1);
+  const y = (bits) => (top + ((high - bits) / (high - low)) * height).toFixed(1);
   const parts = [];
-  const text = (at, words, anchor = 'start') =>
-    parts.push(`<text x="${at[0]}" y="${at[1]}" font-size="11" text-anchor="${anchor}">${words}</text>`);
   for (let bits = low; bits < high + 0.01; bits += (high - low) / 4) {
-    const line = y(bits).toFixed(1);
-    parts.push(`<path d="M${left} ${line}h${width}" stroke="#ddd"/>`);
-    text([left - 6, Number(line) + 4], bits.toFixed(3), 'end');
+    parts.push(`<path d="M${left} ${y(bits)}h${width}" stroke="#ddd"/>`);
+    parts.push(label(left - 6, Number(y(bits)) + 4, bits.toFixed(3), { anchor: 'end' }));
   }
   const runs = [...new Set(points.map(({ run }) => run))];
   for (const run of runs) {
-    parts.push(`<path d="M${x(run).toFixed(1)} ${top}v${height}" stroke="#bbb" stroke-dasharray="3"/>`);
-    text([x(run).toFixed(1), top + height + 16], `${run} MB`);
+    parts.push(`<path d="M${x(run)} ${top}v${height}" stroke="#bbb" stroke-dasharray="3"/>`);
+    parts.push(label(x(run), top + height + 16, `${run} MB`));
   }
-  text([left + width, top + height + 16], `${Math.round(last)} MB`, 'end');
-  for (const [key, colour, title] of [
-    ['training', '#9aa5b1', 'training text, as it is read'],
-    ['held', '#2a6f97', 'held-out text, mean over files'],
+  parts.push(label(left + width, top + height + 16, `${Math.round(last)} MB`, { anchor: 'end' }));
+  for (const [of, at, colour, words] of [
+    ['training', left + 230, COLOURS.plain, 'training text, as it is read'],
+    ['held', left, COLOURS.ours, 'held-out text, mean over files'],
   ]) {
     for (const run of runs) {
-      const line = points
-        .filter((point) => point.run === run)
-        .map((point) => `${x(point.megabytes).toFixed(1)},${y(point[key]).toFixed(1)}`);
-      parts.push(`<polyline points="${line.join(' ')}" fill="none" stroke="${colour}" stroke-width="1.5"/>`);
+      const own = points.filter((point) => point.run === run);
+      parts.push(
+        polyline(
+          own.map((point) => [x(point.megabytes), y(point[of])]),
+          colour,
+        ),
+      );
     }
-    const at = key === 'held' ? left : left + 230;
-    parts.push(`<rect x="${at}" y="14" width="10" height="10" fill="${colour}"/>`);
-    text([at + 15, 23], title);
+    parts.push(key(at, 14, colour, words));
   }
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${left + width + 20} ${top + height + 30}" font-family="sans-serif" fill="#333">
-<title>Bits per byte of ${name} while it was trained, by the megabytes it had seen</title>
-<rect width="${left + width + 20}" height="${top + height + 30}" fill="#fff"/>
-${parts.join('\n')}
-</svg>
-`;
+  const title = `Bits per byte of ${name} while it was trained, by the megabytes it had seen`;
+  return picture(left + width + 20, top + height + 30, title, parts);
 }
 
 const [name, ...runs] = process.argv.slice(2);
@@ -106,4 +101,4 @@ const lines = points.map(
     `${run},${megabytes.toFixed(2)},${held.toFixed(4)},${training.toFixed(4)}`,
 );
 writeFileSync(file('csv'), `${[HEADER, ...lines].join('\n')}\n`);
-writeFileSync(file('svg'), picture(name, points));
+writeFileSync(file('svg'), curve(name, points));

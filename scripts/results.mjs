@@ -16,6 +16,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { compress, decompress } from '../dist/index.js';
+import { COLOURS, key, label, picture } from './svg.mjs';
 
 const url = (name) => new URL(`../docs/${name}`, import.meta.url);
 const SIZES = url('results/sizes.csv');
@@ -124,7 +125,7 @@ function lossesTable(ours, peers) {
 }
 
 /** Bars of bits per byte for text files: xz, the best peer, and our best level. */
-function picture(rows, ours, peers) {
+function bars(rows, ours, peers) {
   const size = new Map(rows.map((row) => [row.file, Number(row.bytes)]));
   const files = order(ours, peers).filter((file) => size.get(file) > 1000 && peers.has(file));
   const bits = (file, n) => (8 * n) / size.get(file);
@@ -136,35 +137,29 @@ function picture(rows, ours, peers) {
   const scale = 160;
   const step = 34;
   const height = 70 + shown.length * step;
-  const bar = (y, value, color) =>
-    `<rect x="${left}" y="${y}" width="${(value * scale).toFixed(1)}" height="8" fill="${color}"/>` +
-    `<text x="${(left + value * scale + 5).toFixed(1)}" y="${y + 7.5}" font-size="9">${value.toFixed(3)}</text>`;
+  const bar = (y, value, colour) =>
+    `<rect x="${left}" y="${y}" width="${(value * scale).toFixed(1)}" height="8" fill="${colour}"/>` +
+    label((left + value * scale + 5).toFixed(1), y + 7.5, value.toFixed(3), { size: 9 });
   const groups = shown.map((file, i) => {
     const y = 56 + i * step;
     const others = [...peers.get(file).values()];
     const best = Math.min(...ours.get(file).values());
     return (
-      `<text x="${left - 8}" y="${y + 16}" text-anchor="end" font-size="11">${file}</text>` +
-      bar(y, bits(file, peers.get(file).get('xz -9e')), '#9aa5b1') +
-      bar(y + 9, bits(file, Math.min(...others)), '#e0a458') +
-      bar(y + 18, bits(file, best), '#2a6f97')
+      label(left - 8, y + 16, file, { anchor: 'end' }) +
+      bar(y, bits(file, peers.get(file).get('xz -9e')), COLOURS.plain) +
+      bar(y + 9, bits(file, Math.min(...others)), COLOURS.other) +
+      bar(y + 18, bits(file, best), COLOURS.ours)
     );
   });
   const legend = [
-    ['xz -9e', '#9aa5b1'],
-    ['best of the other compressors', '#e0a458'],
-    ['shacomp, best level', '#2a6f97'],
-  ].map(
-    ([name, color], i) =>
-      `<rect x="${left + i * 190}" y="26" width="10" height="10" fill="${color}"/><text x="${left + 15 + i * 190}" y="35" font-size="11">${name}</text>`,
-  );
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 860 ${height}" font-family="sans-serif" fill="#333">
-<title>Bits per byte of text files: xz, the best of the other compressors, shacomp at its best level</title>
-<rect width="860" height="${height}" fill="#fff"/>
-<text x="${left}" y="16" font-size="12">bits per byte, smaller is better</text>
-${[...legend, ...groups].join('\n')}
-</svg>
-`;
+    ['xz -9e', COLOURS.plain],
+    ['best of the other compressors', COLOURS.other],
+    ['shacomp, best level', COLOURS.ours],
+  ].map(([name, colour], i) => key(left + i * 190, 26, colour, name));
+  const title =
+    'Bits per byte of text files: xz, the best of the other compressors, shacomp at its best level';
+  const scaleName = label(left, 16, 'bits per byte, smaller is better', { size: 12 });
+  return picture(860, height, title, [scaleName, ...legend, ...groups]);
 }
 
 /** Puts text between the page's markers. */
@@ -214,4 +209,4 @@ let page = readFileSync(PAGE, 'utf8');
 page = place(page, 'sizes', sizesTable(rows, ours, peers, levels));
 page = place(page, 'losses', lossesTable(ours, peers));
 writeFileSync(PAGE, page);
-writeFileSync(PICTURE, picture(rows, ours, peers));
+writeFileSync(PICTURE, bars(rows, ours, peers));

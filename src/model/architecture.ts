@@ -22,7 +22,7 @@ export interface Architecture {
 }
 
 /** Named here and not by the file, so that the type declarations need no JSON. */
-export type PresetName = 'tiny' | 'lite' | 'base' | 'paper-single' | 'paper';
+export type PresetName = 'tiny' | 'lite' | 'base' | 'large' | 'paper-single' | 'paper';
 
 export const PRESETS: Readonly<Record<PresetName, Architecture>> = presets;
 

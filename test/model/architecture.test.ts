@@ -14,6 +14,7 @@ describe('architecture', () => {
       tiny: true,
       lite: true,
       base: true,
+      large: true,
       'paper-single': true,
       paper: true,
     };
@@ -38,6 +39,7 @@ describe('architecture', () => {
     ['tiny', 0, 100e3],
     ['lite', 1e6, 2e6],
     ['base', 4e6, 8e6],
+    ['large', 25e6, 27e6],
   ] as const)('%s has the size that its documentation states', (name, low, high) => {
     const count = parameterCount(PRESETS[name]);
     expect(count).toBeGreaterThan(low);
