@@ -116,6 +116,18 @@ const seven = await member([network(text, 7)]);
 const lines = new TextEncoder().encode(
   Array.from({ length: 120 }, (_, i) => `${i}\t2026-01-${(i % 28) + 1}\t${(i * i) % 97}\r\n`).join(''),
 );
+const marks = Buffer.from(
+  [
+    '“Is the ferry late?” asked Anna. “It isn’t,” said the keeper — “it sank…”',
+    '«Паром опоздал?» — спросила Анна. «Нет», — ответил смотритель, — «он утонул…»',
+    '「渡し船は遅れますか。」とアンナは聞いた。「いいえ、沈みました！」と番人は答えた（小声で）。',
+    'Wind 25\u00a0km/h, 7°C; “Is the ferry late?” asked Anna again.',
+  ]
+    .map((line) => `${line}\n`)
+    .join('')
+    .repeat(3),
+);
+
 /** Records of numbers, calls of three functions, and a disc of one bit per pixel. */
 function binaryData() {
   const data = new DataView(new ArrayBuffer(1200 + 900 + 24 * 60));
@@ -201,6 +213,11 @@ const files = {
     await member([mixed(binaryData(), 'mixing-full', 1), mixed(binaryData(), 'network-mixing-full', 2)]),
     'Numbers, machine code and a picture of two colours, which have contexts of their own.',
     Buffer.concat([binaryData(), binaryData()]),
+  ],
+  'good-mixing-marks': [
+    await member([mixed(marks, 'mixing-fast', 1), mixed(marks, 'mixing-full', 2)]),
+    'Quotes, dashes and full-width marks, which end words.',
+    Buffer.concat([marks, marks]),
   ],
   'good-network-mixing-fast': [
     await member([mixed(text, 'network-mixing-fast', 1)]),

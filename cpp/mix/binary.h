@@ -21,6 +21,13 @@ inline uint32_t behind(const uint8_t* block, const Stream& s, uint32_t distance)
   return distance != 0 && s.position - s.start >= distance ? block[s.position - distance] : 0;
 }
 
+/** The last n bytes, at most 4, as a number whose lower byte is first. */
+inline uint32_t last_bytes(const uint8_t* block, const Stream& s, uint32_t n) {
+  uint32_t value = 0;
+  for (uint32_t i = 0; i < n; i++) value |= behind(block, s, n - i) << 8 * i;
+  return value;
+}
+
 /** Whether the last bytes look like anything but text. */
 inline bool is_binary(const Stream& s) { return s.strange >= 32; }
 /** Whether they look like rows of pixels of one bit. */
@@ -71,9 +78,7 @@ struct Calls {
   /** Takes in a call whose last byte has just been coded. */
   void update(const uint8_t* block, const Stream& s) {
     if ((behind(block, s, 5) & 0xFE) != 0xE8) return;
-    uint32_t relative = 0;
-    for (uint32_t i = 0; i < 4; i++) relative |= behind(block, s, 4 - i) << 8 * i;
-    const uint32_t to = s.position + relative;
+    const uint32_t to = s.position + last_bytes(block, s, 4);
     target[at(behind(block, s, 6) | behind(block, s, 7) << 8, 0)] = to;
     for (uint32_t known = 1; known < 4; known++) target[at(to & ((1u << 8 * known) - 1), known)] = to;
   }
@@ -89,10 +94,8 @@ struct Calls {
     for (uint32_t known = 0; known < 4; known++) {
       if ((behind(block, s, known + 1) & 0xFE) != 0xE8) continue;
       const uint32_t end = s.position + 4 - known;
-      uint32_t relative = 0;
-      for (uint32_t i = 0; i < known; i++) relative |= behind(block, s, known - i) << 8 * i;
-      const uint32_t key =
-          known ? (end + relative) & ((1u << 8 * known) - 1) : behind(block, s, 2) | behind(block, s, 3) << 8;
+      const uint32_t key = known ? (end + last_bytes(block, s, known)) & ((1u << 8 * known) - 1)
+                                 : behind(block, s, 2) | behind(block, s, 3) << 8;
       const uint32_t to = target[at(key, known)];
       return {known + 1, to ? ((to - end) >> 8 * known & 255) | 256 : 0};
     }

@@ -274,6 +274,16 @@ inline uint32_t byte_class(uint32_t c) {
   return c < 192 ? 14 : 15;
 }
 
+/** Whether a mark of UTF-8 ends here: U+2000 to 2FFF, U+3000 to 303F, U+FF00 to FF3F, some of U+00xx. */
+inline bool ends_mark(uint32_t c4) {
+  const uint32_t c = c4 & 255, c1 = c4 >> 8 & 255, c2 = c4 >> 16 & 255;
+  if (c < 0x80 || c >= 0xC0) return false;
+  // spaces, quotes, paragraph, degree, middle dot: no letters in 8-bit codes either
+  if (c1 == 0xC2) return c == 0xA0 || c == 0xA7 || c == 0xAB || c == 0xB0 || c == 0xB7 || c == 0xBB;
+  if (c1 < 0x80 || c1 >= 0xC0) return false;
+  return c2 == 0xE2 || (c2 == 0xE3 && c1 == 0x80) || (c2 == 0xEF && c1 == 0xBC);
+}
+
 // A slot: check (2 bytes), 15 bit histories of a nibble's binary tree, and for first nibbles the byte last
 // seen and how often in a row. Three slots to a line of 64 bytes.
 constexpr int SLOT_BYTES = 21, SLOT_NODE = 1, SLOT_RUN_BYTE = 17, SLOT_RUN_COUNT = 18;
@@ -602,8 +612,12 @@ struct Coder {
     f2 = f2 << 8 | c;
   }
 
+  /** Letters are ASCII's and all bytes from 0x80 on. Behind a mark the word is what it was before it. */
   static void update_words(Stream& s, uint32_t c, uint32_t cls) {
-    const bool letter = cls == 1 || cls == 2 || cls >= 14;
+    if (cls == 15) s.word_before = s.word, s.length_before = s.word_length;
+    const bool mark = ends_mark(s.c4);
+    if (mark) s.word = s.word_before, s.word_length = s.length_before;
+    const bool letter = cls == 1 || cls == 2 || (cls >= 14 && !mark);
     if (letter) {
       const uint32_t folded = cls == 2 ? c + 32 : c;
       s.word = hash2(s.word + 1, folded);

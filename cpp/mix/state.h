@@ -41,10 +41,11 @@ struct Stream {
   uint32_t past[LONGEST_ORDER + 1];
   uint32_t word;  // hash of the letters since the last non-letter
   uint32_t word_length;
-  uint32_t words[4];  // hashes of the words before, newest first
-  uint32_t text;      // hash of the last word and the characters since it
-  uint32_t line;      // index of the current line's first byte
-  uint32_t above;     // index of the line before it
+  uint32_t word_before, length_before;  // both before the last byte from 0xC0 on
+  uint32_t words[4];                    // hashes of the words before, newest first
+  uint32_t text;                        // hash of the last word and the characters since it
+  uint32_t line;                        // index of the current line's first byte
+  uint32_t above;                       // index of the line before it
   uint32_t above_length;
   uint32_t line_hash;     // hash of the line's first bytes
   uint32_t indent;        // leading white space of the line

@@ -107,6 +107,7 @@ function samples(): Record<string, Uint8Array> {
     numbers: new Uint8Array(numbers.buffer),
     calls: machineCode(next),
     pixels: picture(next, 200),
+    marks: text('“Да…” — «нет», 70\u00a0km·h; それは。（三）！ l’été ⅔ €5 „x‟ \u2028'.repeat(6)),
     'wide text': new Uint8Array(Buffer.from(json.slice(0, 400), 'utf16le')),
     'broken text': text(json).map((c, i) => (i % 2 === 0 ? (c & 0x3f) | 0x80 : c)),
     'text among numbers': Buffer.concat([numbers, text(csv.slice(0, 4).join('\n')), numbers].map(bytesOf)),

@@ -18,6 +18,13 @@ export interface BinaryPast {
 /** Bytes of a stream by their distance behind the next one, 0 before the stream's start. */
 export type Behind = (distance: number) => number;
 
+/** The last n bytes, at most 4, as a number whose lower byte is first. */
+function lastBytes(behind: Behind, n: number): number {
+  let value = 0;
+  for (let i = 0; i < n; i++) value |= behind(n - i) << (8 * i);
+  return value;
+}
+
 /** Targets of x86 calls and jumps: E8 or E9, and 32 bits, relative to what follows them. */
 export class Calls {
   /** Places in the block where calls went, by the bytes of the place known so far. */
@@ -31,8 +38,7 @@ export class Calls {
   /** Takes in a call whose last byte has just been coded. */
   update(position: number, behind: Behind): void {
     if ((behind(5) & 0xfe) !== 0xe8) return;
-    const relative = behind(4) | (behind(3) << 8) | (behind(2) << 16) | (behind(1) << 24);
-    const target = (position + relative) >>> 0;
+    const target = (position + lastBytes(behind, 4)) >>> 0;
     this.#targets[this.#at(behind(6) | (behind(7) << 8), 0)] = target;
     for (let known = 1; known < 4; known++)
       this.#targets[this.#at(target & ((1 << (8 * known)) - 1), known)] = target;
@@ -46,9 +52,9 @@ export class Calls {
     for (let known = 0; known < 4; known++) {
       if ((behind(known + 1) & 0xfe) !== 0xe8) continue;
       const end = position + 4 - known;
-      let relative = 0;
-      for (let i = 0; i < known; i++) relative |= behind(known - i) << (8 * i);
-      const key = known ? (end + relative) & ((1 << (8 * known)) - 1) : behind(2) | (behind(3) << 8);
+      const key = known
+        ? (end + lastBytes(behind, known)) & ((1 << (8 * known)) - 1)
+        : behind(2) | (behind(3) << 8);
       const target = this.#targets[this.#at(key, known)]!;
       return { place: known + 1, byte: target ? (((target - end) >>> (8 * known)) & 255) | 256 : 0 };
     }

@@ -42,6 +42,19 @@ export function hashPast(block: Uint8Array, position: number, n: number): number
   return h >>> 0;
 }
 
+/** Of U+0080 to U+00BF, those that are no letters in 8-bit codes: space, quotes, paragraph, degree, dot. */
+const LATIN_MARKS = [0xa0, 0xa7, 0xab, 0xb0, 0xb7, 0xbb];
+
+/** Whether a mark of UTF-8 ends here: U+2000 to 2FFF, U+3000 to 303F, U+FF00 to FF3F, some of U+00xx. */
+function endsMark(c4: number): boolean {
+  const [c, c1, c2] = [c4 & 255, (c4 >>> 8) & 255, (c4 >>> 16) & 255];
+  const continues = (byte: number) => byte >= 0x80 && byte < 0xc0;
+  if (!continues(c)) return false;
+  if (c1 === 0xc2) return LATIN_MARKS.includes(c);
+  if (!continues(c1)) return false;
+  return c2 === 0xe2 || (c2 === 0xe3 && c1 === 0x80) || (c2 === 0xef && c1 === 0xbc);
+}
+
 /** Bytes that followed one byte, and two bytes, newest lowest; shared by all streams. */
 export class Followers {
   readonly one = new Uint32Array(256);
@@ -64,6 +77,8 @@ export class Stream {
   c8 = 0; // the four before
   word = 0; // hash of the letters since the last other byte
   wordLength = 0;
+  wordBefore = 0; // both before the last byte from 0xC0 on
+  lengthBefore = 0;
   readonly words = [0, 0, 0, 0]; // the words before, newest first
   text = 0; // hash of the last word and what came since
   line: number; // index of the current line's first byte
@@ -183,8 +198,12 @@ export class Stream {
     }
   }
 
+  /** Letters are ASCII's and all bytes from 0x80 on. Behind a mark the word is what it was before it. */
   #updateWords(c: number, kind: number): void {
-    if (kind === 1 || kind === 2 || kind >= 14) {
+    if (kind === 15) [this.wordBefore, this.lengthBefore] = [this.word, this.wordLength];
+    const mark = endsMark(this.c4);
+    if (mark) [this.word, this.wordLength] = [this.wordBefore, this.lengthBefore];
+    if (kind === 1 || kind === 2 || (kind >= 14 && !mark)) {
       this.word = hash2(this.word + 1, kind === 2 ? c + 32 : c);
       this.wordLength++;
     } else if (this.word !== 0) {
