@@ -4,6 +4,7 @@
 #include "core/isa.h"
 #include "core/simd/simd.h"
 #include "mix/binary.h"
+#include "mix/corrector.h"
 #include "mix/hash.h"
 #include "mix/state.h"
 #include "mix/tables.h"
@@ -216,13 +217,14 @@ constexpr uint32_t ROWS = total_rows(P::rows, P::sets);
 template <class P>
 constexpr uint32_t LAST_ROWS = total_rows(FINAL_ROWS, P::final_sets);
 
-/** What the full profile has for binary data. */
+/** What only the full profile has: for binary data, and the corrector. */
 template <bool FULL>
-struct BinaryModels {};
+struct FullModels {};
 template <>
-struct BinaryModels<true> {
+struct FullModels<true> {
   Calls calls;
   uint8_t pixels[PIXELS][1 << PIXEL_BITS];  // bit histories by neighbourhoods of pixels
+  Corrector corrector;
 };
 
 template <class P>
@@ -241,7 +243,7 @@ struct Model {
   uint32_t certainty_map[8192 * MAP_STEPS];
   uint32_t followers1[256];    // bytes that followed a byte, newest lowest
   uint32_t followers2[65536];  // bytes that followed two bytes
-  BinaryModels<P::full> binary;
+  FullModels<P::full> more;
 };
 
 /** By bit history, as masks: whether there is one at all, and whether it has met one bit value only. */
@@ -730,7 +732,7 @@ struct Coder {
       update_stride(s, c);
       update_strange(s, c, cls);
       update_alike(m->block, s, c);
-      model.binary.calls.update(m->block, s);
+      model.more.calls.update(m->block, s);
     }
     hash_past(s);
     for (int k = 0; k < P::matches; k++) update_match(s, k, c);
@@ -873,7 +875,7 @@ struct Coder {
 
   /** Those of binary data, in the places of others. */
   __attribute__((noinline)) void add_binary(Contexts& to) {
-    binary_contexts(m->block, to.s, model.binary.calls, [&](int i, uint32_t a, uint32_t b) {
+    binary_contexts(m->block, to.s, model.more.calls, [&](int i, uint32_t a, uint32_t b) {
       to.i = i;
       to.add(a, b);
     });
@@ -1079,7 +1081,7 @@ struct Coder {
   __attribute__((noinline)) void find_pixels(const Byte& byte, uint8_t** history) {
     uint32_t number[PIXELS];
     pixels_of(byte).neighbourhoods(number);
-    for (int k = 0; k < PIXELS; k++) history[PIXEL_CONTEXTS[k]] = model.binary.pixels[k] + number[k];
+    for (int k = 0; k < PIXELS; k++) history[PIXEL_CONTEXTS[k]] = model.more.pixels[k] + number[k];
   }
   Pixels pixels_of(const Byte& byte) const { return {m->block, byte.stream, byte.c0, byte.bit_index}; }
 
@@ -1229,8 +1231,40 @@ struct Coder {
     const int32_t after2 = look_up(byte, inputs, 2, byte.c1 | byte.c2 << 8, logit);
     const int32_t after_match = look_up(byte, inputs, 3, inputs.expected_byte, logit);
     int32_t p = (2 * squash(logit) + after1 + 2 * after2 + 3 * after_match + 4) >> 3;
-    if (byte.network) p = (3 * p + look_up(byte, inputs, 4, byte.top, logit) + 2) >> 2;
+    int32_t after_top = 0;
+    if (byte.network) {
+      after_top = look_up(byte, inputs, 4, byte.top, logit);
+      p = (3 * p + after_top + 2) >> 2;
+    }
+    if constexpr (P::full) {
+      const int32_t of_map[] = {after1, after2, after_match, after_top};
+      p = correct(byte, inputs, logit, p, of_map);
+    }
     return static_cast<uint32_t>(clamp_probability(p));
+  }
+
+  /** The final prediction, corrected: probability Q16. `of_map`: the final maps' own. */
+  ALWAYS_INLINE int32_t correct(const Byte& byte, const Inputs& inputs, int32_t logit, int32_t p,
+                                const int32_t (&of_map)[4]) {
+    int32_t x[Corrector::inputs];
+    int n = 0;
+    const int32_t own = stretch(static_cast<uint32_t>(clamp_probability(p)));
+    x[n++] = own;
+    x[n++] = logit;
+    for (int i = 0; i < 3; i++) x[n++] = stretch(static_cast<uint32_t>(clamp_probability(of_map[i])));
+    x[n++] = byte.network ? stretch(static_cast<uint32_t>(clamp_probability(of_map[3]))) : 0;
+    for (int k = 0; k < P::sets; k++) x[n++] = model.mixer.logit[k];
+    for (int k = 0; k < P::final_sets; k++) x[n++] = model.last.logit[k];
+    const int32_t* const of_network = model.mixer.x + At::network;
+    x[n++] = of_network[0], x[n++] = of_network[2], x[n++] = of_network[3];
+    const Stream& s = byte.stream;
+    const Categories categories = {byte_class(byte.c1),
+                                   byte.bit_index * 8 + inputs.hits,
+                                   inputs.run_hits,
+                                   inputs.match_state,
+                                   static_cast<uint32_t>(std::bit_width(s.position - s.start)),
+                                   byte.uncertainty};
+    return squash(own + model.more.corrector.correction(x, categories));
   }
 
   /** What final map i makes of a logit in a context of the byte so far: probability Q16. */
@@ -1295,6 +1329,7 @@ struct Coder {
       model.weights[i] = w;
     }
     for (int i = 0; i < P::sets; i++) model.last_weights[i] = one / P::sets;
+    if constexpr (P::full) model.more.corrector.init();
     for (size_t i = 0; i < m->streams; i++) set_contexts(m->stream[i]);
   }
 };

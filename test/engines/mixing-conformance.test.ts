@@ -7,19 +7,8 @@ import { referenceMixing } from '../../src/engines/reference/mixer.js';
 import { Stream } from '../../src/engines/reference/mixer-history.js';
 import { selectEngine } from '../../src/node/engines.js';
 import { interleave, streamStart } from '../../src/slices.js';
+import { generator } from '../helpers/generator.js';
 import { decode, encode } from '../helpers/mixing.js';
-
-/** Reproducible numbers in [0, 2^32). */
-function generator(seed: number): () => number {
-  let x = seed >>> 0 || 1;
-  return () => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    x >>>= 0;
-    return x;
-  };
-}
 
 const bytesOf = (data: DataView | Uint8Array): Uint8Array =>
   new Uint8Array(data.buffer, data.byteOffset, Math.min(400, data.byteLength));

@@ -68,6 +68,8 @@ INLINE I16 with_sign(I16 a, I16 s) {
 INLINE I32 low(I16 a) { return {_mm256_cvtepi16_epi32(_mm256_castsi256_si128(a.v))}; }
 INLINE I32 high(I16 a) { return {_mm256_cvtepi16_epi32(_mm256_extracti128_si256(a.v, 1))}; }
 INLINE I16 narrow(I32 a, I32 b) { return {_mm256_permute4x64_epi64(_mm256_packs_epi32(a.v, b.v), 0xd8)}; }
+INLINE I16 set_pairs(int x, int y) { return {_mm256_set1_epi32(pair_of(x, y))}; }
+INLINE I32 mul_pairs(I16 a, I16 b) { return {_mm256_madd_epi16(a.v, b.v)}; }
 INLINE I32 sum_pairs(I16 a) { return {_mm256_madd_epi16(a.v, _mm256_set1_epi16(1))}; }
 INLINE I32 sum_squares(I16 a, int q) {
   const __m256i lo = _mm256_mullo_epi16(a.v, a.v);

@@ -63,6 +63,8 @@ INLINE I16 narrow(I32 a, I32 b) {
   return {_mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtsepi32_epi16(a.v)), _mm512_cvtsepi32_epi16(b.v),
                              1)};
 }
+INLINE I16 set_pairs(int x, int y) { return {_mm512_set1_epi32(pair_of(x, y))}; }
+INLINE I32 mul_pairs(I16 a, I16 b) { return {_mm512_madd_epi16(a.v, b.v)}; }
 INLINE I32 sum_pairs(I16 a) { return {_mm512_madd_epi16(a.v, _mm512_set1_epi16(1))}; }
 INLINE I32 sum_squares(I16 a, int q) {
   const __m512i lo = _mm512_mullo_epi16(a.v, a.v);

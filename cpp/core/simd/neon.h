@@ -48,6 +48,10 @@ INLINE I16 with_sign(I16 a, I16 s) { return {vbslq_s16(vcltzq_s16(s.v), vnegq_s1
 INLINE I32 low(I16 a) { return {vmovl_s16(vget_low_s16(a.v))}; }
 INLINE I32 high(I16 a) { return {vmovl_high_s16(a.v)}; }
 INLINE I16 narrow(I32 a, I32 b) { return {vqmovn_high_s32(vqmovn_s32(a.v), b.v)}; }
+INLINE I16 set_pairs(int x, int y) { return {vreinterpretq_s16_s32(vdupq_n_s32(pair_of(x, y)))}; }
+INLINE I32 mul_pairs(I16 a, I16 b) {
+  return {vpaddq_s32(vmull_s16(vget_low_s16(a.v), vget_low_s16(b.v)), vmull_high_s16(a.v, b.v))};
+}
 INLINE I32 sum_pairs(I16 a) { return {vpaddlq_s16(a.v)}; }
 INLINE I32 sum_squares(I16 a, int q) {
   const uint16x8_t u = vreinterpretq_u16_s16(a.v);

@@ -87,6 +87,8 @@ INLINE I32 high(I16 a) { return {a.v[1]}; }
 INLINE I16 narrow(I32 a, I32 b) {
   return {{static_cast<int16_t>(saturate16(a.v)), static_cast<int16_t>(saturate16(b.v))}};
 }
+INLINE I16 set_pairs(int x, int y) { return {{static_cast<int16_t>(x), static_cast<int16_t>(y)}}; }
+INLINE I32 mul_pairs(I16 a, I16 b) { return {a.v[0] * b.v[0] + a.v[1] * b.v[1]}; }
 INLINE I32 sum_pairs(I16 a) { return {a.v[0] + a.v[1]}; }
 INLINE I32 sum_squares(I16 a, int q) {
   const uint32_t x = static_cast<uint16_t>(a.v[0]);

@@ -10,8 +10,9 @@
  * int16 lanes in [-128, 127] as bytes mul16 product of lanes that hold int16 values high_times (a >> 16) * m,
  * low_times (a & 0xffff) * m, low_times_high ((a & 0xffff) * m) >>> 16, 0 <= m < 2^15 mul15 (a*b + 2^14) >>
  * 15 of int16 with_sign s < 0 ? -a : a low, high the halves of an I16, widened; narrow: two I32 to one I16,
- * saturated to [-32768, 32767] sum_pairs lanes whose total is the sum of all int16 lanes sum_squares lanes
- * whose total is the sum of (a*a >>> q), a unsigned Table, lookup 16 int16 by index 0..15
+ * saturated to [-32768, 32767] set_pairs two int16 in turns mul_pairs sums of two neighbours' products each
+ * sum_pairs lanes whose total is the sum of all int16 lanes sum_squares lanes whose total is the sum of (a*a
+ * >>> q), a unsigned Table, lookup 16 int16 by index 0..15
  */
 #pragma once
 #include <cstddef>
@@ -45,6 +46,11 @@ struct TableData {
   uint8_t low[16];
   uint8_t high[16];
 };
+
+/** Two int16 as the bits of one int32, the first lowest. */
+INLINE int pair_of(int x, int y) {
+  return static_cast<int>((static_cast<uint32_t>(x) & 0xffff) | static_cast<uint32_t>(y) << 16);
+}
 
 #if defined(SHACOMP_ISA_avx512)
 #include "core/simd/avx512.h"

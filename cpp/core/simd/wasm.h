@@ -66,6 +66,8 @@ INLINE I16 with_sign(I16 a, I16 s) {
 INLINE I32 low(I16 a) { return {wasm_i32x4_extend_low_i16x8(a.v)}; }
 INLINE I32 high(I16 a) { return {wasm_i32x4_extend_high_i16x8(a.v)}; }
 INLINE I16 narrow(I32 a, I32 b) { return {wasm_i16x8_narrow_i32x4(a.v, b.v)}; }
+INLINE I16 set_pairs(int x, int y) { return {wasm_i32x4_splat(pair_of(x, y))}; }
+INLINE I32 mul_pairs(I16 a, I16 b) { return {wasm_i32x4_dot_i16x8(a.v, b.v)}; }
 INLINE I32 sum_pairs(I16 a) { return {wasm_i32x4_extadd_pairwise_i16x8(a.v)}; }
 INLINE I32 sum_squares(I16 a, int q) {
   return {wasm_i32x4_add(wasm_u32x4_shr(wasm_u32x4_extmul_low_u16x8(a.v, a.v), q),

@@ -16,7 +16,7 @@ const isOneOf = (c: number, characters: string): boolean =>
   c < 128 && characters.includes(String.fromCharCode(c));
 
 /** Class of a byte, 1..15. */
-function byteClass(c: number): number {
+export function byteClass(c: number): number {
   if (c >= code('a') && c <= code('z')) return 1;
   if (c >= code('A') && c <= code('Z')) return 2;
   if (c >= code('0') && c <= code('9')) return 3;

@@ -29,7 +29,8 @@ import {
   type Pixels,
   pixelsAt,
 } from './mixer-binary.js';
-import { Followers, hashPast, Stream } from './mixer-history.js';
+import { correction, type Example } from './mixer-corrector.js';
+import { byteClass, Followers, hashPast, Stream } from './mixer-history.js';
 import { type CodeBit, FinalMap, MAP_STEPS, Mixer, mapContext, Slots } from './mixer-parts.js';
 import { adapt, clampProbability, hash2, probability, STATES, squash, stretch } from './mixer-tables.js';
 
@@ -71,6 +72,9 @@ const PROFILES: Record<number, Profile> = {
 };
 
 const NETWORK_INPUTS = 4;
+/** Where the network's inputs begin: behind those of histories, matches, order 0 and the bias. */
+const networkInputs = ({ contexts, inputsPerContext, minMatch }: Profile): number =>
+  contexts * inputsPerContext + 2 * minMatch.length + 2;
 const FINAL_ROWS = [1, 512, 2048, 512, 2048, 4096, 520, 64];
 const ONE = 2 ** 26; // weights are Q26
 const MAX_BLOCK = 2 ** 28;
@@ -218,6 +222,9 @@ class Model {
   readonly #mapBits: number;
   readonly #certaintyMap = new FinalMap(8192);
   readonly #maps: FinalMap[];
+  #example: Example = [[], []];
+  /** Where set, is shown what the corrector sees of every bit that is coded. */
+  see?: (...example: [...Example, bit: number]) => void;
 
   constructor(profile: Profile, length: number, streams: number) {
     const { contexts, inputsPerContext: per, full } = profile;
@@ -344,6 +351,7 @@ class Model {
       const inputs = this.#gatherInputs(byte);
       const logit = this.#mix(byte, inputs);
       const bit = code(this.#refine(byte, inputs, logit));
+      this.see?.(...this.#example, bit);
       this.#update(byte, inputs, bit);
       byte.c0 = (byte.c0 << 1) | bit;
     }
@@ -451,17 +459,16 @@ class Model {
 
   /** Fills the mixer's inputs: what each model predicts of the next bit. */
   #gatherInputs(byte: Byte): Inputs {
-    const { contexts, inputsPerContext, minMatch } = this.#profile;
+    const { contexts, inputsPerContext } = this.#profile;
     const { x } = this.#mixer;
-    const afterHistories = contexts * inputsPerContext;
-    const afterMatches = afterHistories + 2 * minMatch.length;
+    const at = networkInputs(this.#profile);
     const inputs = {
       ...this.#gatherHistories(byte),
-      ...this.#gatherMatches(byte, afterHistories),
+      ...this.#gatherMatches(byte, contexts * inputsPerContext),
     };
-    x[afterMatches] = stretch(probability(this.#order0[byte.c0]!));
-    x[afterMatches + 1] = 256; // bias
-    return { ...inputs, networkClass: this.#gatherNetwork(byte, inputs.matching, afterMatches + 2) };
+    x[at - 2] = stretch(probability(this.#order0[byte.c0]!));
+    x[at - 1] = 256; // bias
+    return { ...inputs, networkClass: this.#gatherNetwork(byte, inputs.matching, at) };
   }
 
   /** Inputs of the bit histories and, with the full profile, of the runs. */
@@ -605,12 +612,40 @@ class Model {
   /**
    * Corrects the mixed prediction by the final maps. @returns probability Q16 of a one, in the coder's range
    */
-  #refine({ network, c0, c1, c2, top }: Byte, { expectedByte }: Inputs, logit: number): number {
+  #refine(byte: Byte, inputs: Inputs, logit: number): number {
+    const { network, c0, c1, c2, top } = byte;
     const map = (i: number, context: number): number =>
       this.#maps[i]!.predict(mapContext(this.#mapBits, c0, context), logit);
-    let p = (2 * squash(logit) + map(1, c1) + 2 * map(2, c1 | (c2 << 8)) + 3 * map(3, expectedByte) + 4) >> 3;
-    if (network) p = (3 * p + map(4, top) + 2) >> 2;
-    return clampProbability(p);
+    const after = [map(1, c1), map(2, c1 | (c2 << 8)), map(3, inputs.expectedByte)];
+    let p = (2 * squash(logit) + after[0]! + 2 * after[1]! + 3 * after[2]! + 4) >> 3;
+    if (network) {
+      after.push(map(4, top));
+      p = (3 * p + after[3]! + 2) >> 2;
+    }
+    return clampProbability(this.#profile.full ? this.#correct(byte, inputs, logit, p, after) : p);
+  }
+
+  /** The final prediction, corrected: probability Q16. `after`: the final maps' own. */
+  #correct(byte: Byte, inputs: Inputs, logit: number, p: number, after: readonly number[]): number {
+    const { stream, c1, bitIndex, uncertainty } = byte;
+    const own = stretch(clampProbability(p));
+    const maps = after.map((q) => stretch(clampProbability(q)));
+    const { x, logits } = this.#mixer;
+    const at = networkInputs(this.#profile);
+    const network = [x[at]!, x[at + 2]!, x[at + 3]!];
+    const example: Example = [
+      [own, logit, ...maps.slice(0, 3), maps[3] ?? 0, ...logits, ...this.#last.logits, ...network],
+      [
+        byteClass(c1),
+        bitIndex * 8 + inputs.hits,
+        inputs.runHits,
+        inputs.matchState,
+        32 - Math.clz32(stream.position - stream.start),
+        uncertainty,
+      ],
+    ];
+    this.#example = example;
+    return squash(own + correction(...example));
   }
 
   /** Everything that has predicted the bit learns from it. */
@@ -739,6 +774,24 @@ class Coder {
 function opened(coder: MixHandle): Coder {
   if (!(coder instanceof Coder) || !coder.open) throw notACoder('an open coder');
   return coder;
+}
+
+/**
+ * Shows what the corrector sees of every bit of a text, coded by the full profile as one stream: to fit it.
+ * @param frequencies text.length x 256 of a network
+ * @param see given the logits Q8, the categories' values and the bit
+ */
+export function mixingExamples(
+  text: Uint8Array,
+  frequencies: Uint32Array | undefined,
+  see: (logits: readonly number[], categories: readonly number[], bit: number) => void,
+): void {
+  const model = new Model(PROFILES[MIX_PROFILES.full]!, text.length, 1);
+  model.see = see;
+  text.forEach((byte, i) => {
+    let place = 7;
+    model.codeByte(frequencies?.subarray(i * 256, i * 256 + 256), () => (byte >> place--) & 1);
+  });
 }
 
 /** The reference as an implementation of the codec's interface. Slow: for tests and for reading. */

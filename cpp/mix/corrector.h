@@ -1,0 +1,112 @@
+/**
+ * @file The corrector: a small network of constant weights that has learned, from other files, what the full
+ * profile's logits are worth. What it adds to the final prediction's logit depends on how far the weight sets
+ * and maps agree, and on where in a byte and in a stream they do. Fitted by training/torch/corrector.py.
+ */
+#pragma once
+#include <bit>
+#include <cstdint>
+
+#include "core/isa.h"
+#include "core/simd/simd.h"
+#include "mix/corrector_weights.h"
+#include "mix/hash.h"
+
+namespace shacomp::SHACOMP_ISA {
+namespace {
+
+/** Numbers of the corrector's categories: each has a row of weights per value. */
+struct Categories {
+  static constexpr uint32_t count[] = {16, 64, 8, 72, 19, 16};
+  static constexpr int kinds = sizeof(count) / sizeof(count[0]);
+  static constexpr uint32_t rows = 16 + 64 + 8 + 72 + 19 + 16;
+
+  uint32_t byte_class;   // of the last byte
+  uint32_t place;        // bit's index * 8 + how many orders know the context
+  uint32_t runs;         // how many runs agree with the bits so far
+  uint32_t match;        // class and bit of the longest match; 0 without one
+  uint32_t age;          // of the stream: bits of its length so far, at most 18
+  uint32_t uncertainty;  // of the network; 0 without one
+
+  /** The row of each, of all rows together. */
+  void rows_of(uint32_t (&row)[kinds]) const {
+    const uint32_t value[kinds] = {byte_class, place, runs, match, age, uncertainty};
+    uint32_t first = 0;
+    for (int k = 0; k < kinds; k++) {
+      row[k] = first + at_most(value[k], count[k] - 1);
+      first += count[k];
+    }
+  }
+};
+
+/**
+ * Two hidden layers of rectified units. Inputs are logits Q8, weights Q11, sums Q19, units Q8 from 0 to just
+ * below 32: no sum of the weights at hand leaves an int32 (scripts/corrector-weights.mjs).
+ */
+struct Corrector {
+  static constexpr int inputs = mix::CORRECTOR_INPUTS, units = mix::CORRECTOR_UNITS;
+  static_assert(mix::CORRECTOR_ROWS == Categories::rows && units % kLanes32 == 0);
+  static constexpr int vectors = units / kLanes32;
+  /** Q11: of two inputs each, the weights of all units in turns. */
+  template <int FROM>
+  using Layer = int16_t[FROM / 2][2 * units];
+
+  alignas(64) Layer<inputs> first;
+  alignas(64) int32_t category[Categories::rows][units];  // Q19
+  alignas(64) Layer<units> second;
+  alignas(64) int32_t second_bias[units];  // Q19
+  alignas(64) int32_t last[units];         // Q11
+  int32_t last_bias;                       // Q19
+
+  void init() {
+    const int16_t* from = mix::CORRECTOR_WEIGHTS;
+    const auto take_layer = [&](auto& to, int n) {
+      for (int i = 0; i < n; i++)
+        for (int j = 0; j < units; j++) to[i / 2][2 * j + i % 2] = *from++;
+    };
+    const auto take = [&](int32_t* to, int n, int scale) {
+      for (int i = 0; i < n; i++) to[i] = *from++ * scale;
+    };
+    take_layer(first, inputs);
+    take(category[0], static_cast<int>(Categories::rows) * units, 256);
+    take_layer(second, units);
+    take(second_bias, units, 256);
+    take(last, units, 1);
+    take(&last_bias, 1, 256);
+  }
+
+  /** A unit's value of its sum. */
+  static I32 unit(I32 sum) { return min(max(sum >> 11, set32(0)), set32(8191)); }
+
+  /** Adds to the sums what a layer makes of x. */
+  template <int FROM>
+  static void add(I32 (&sums)[vectors], const Layer<FROM>& layer, const int32_t (&x)[FROM]) {
+    for (int i = 0; i < FROM / 2; i++) {
+      const I16 pair = set_pairs(x[2 * i], x[2 * i + 1]);
+      for (int v = 0; v < vectors; v++)
+        sums[v] = sums[v] + mul_pairs(load16(layer[i] + 2 * v * kLanes32), pair);
+    }
+  }
+
+  /** What is to be added to the logit, Q8. */
+  int32_t correction(const int32_t (&x)[inputs], const Categories& categories) const {
+    uint32_t row[Categories::kinds];
+    categories.rows_of(row);
+    I32 sums[vectors], next[vectors];
+    for (int v = 0; v < vectors; v++) {
+      sums[v] = set32(0);
+      for (uint32_t r : row) sums[v] = sums[v] + load32(category[r] + v * kLanes32);
+      next[v] = load32(second_bias + v * kLanes32);
+    }
+    add(sums, first, x);
+    alignas(64) int32_t hidden[units];
+    for (int v = 0; v < vectors; v++) store32(hidden + v * kLanes32, unit(sums[v]));
+    add(next, second, hidden);
+    I32 total = set32(0);
+    for (int v = 0; v < vectors; v++) total = total + mul16(load32(last + v * kLanes32), unit(next[v]));
+    return (sum(total) + last_bias + (1 << 10)) >> 11;
+  }
+};
+
+}  // namespace
+}  // namespace shacomp::SHACOMP_ISA
