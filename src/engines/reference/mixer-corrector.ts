@@ -64,8 +64,8 @@ export function correction(logits: readonly number[], values: readonly number[])
 }
 
 /**
- * The largest magnitude that a sum of the corrector can have, whatever its inputs: below 2^31, or engines would
- * differ.
+ * The largest magnitude that a sum of the corrector can have, whatever its inputs: below 2^31, or engines
+ * would differ.
  */
 export function largestSum(): number {
   let largest = 0;
