@@ -19,8 +19,8 @@ export const SHIPPED: readonly ShippedModel[] = [
   },
   {
     name: 'base',
-    id: '745ef21911477fd47cd35ef36a3133c4b12bf385ca1fe3fbecd493cc034dbb83',
-    bytes: 5165205,
+    id: 'ce33e6163badbd321c082a3eedf27b7b34e90b59d0a1e79f3bf2d4baf31a64b9',
+    bytes: 5175035,
     url: () => new URL('../../models/base.sharnn', import.meta.url),
   },
 ];
