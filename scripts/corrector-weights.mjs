@@ -12,7 +12,7 @@ const PER_LINE = 16;
 
 /** The header's text. */
 export function header() {
-  const { inputs, rows, units, weights } = JSON.parse(readFileSync(JSON_FILE, 'utf8'));
+  const { inputs, categories, units, weights } = JSON.parse(readFileSync(JSON_FILE, 'utf8'));
   const bytes = Buffer.from(weights, 'base64');
   const numbers = new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
   const lines = Array.from({ length: Math.ceil(numbers.length / PER_LINE) }, (_, i) =>
@@ -25,11 +25,13 @@ export function header() {
 // clang-format off
 namespace shacomp::mix {
 
-inline constexpr int CORRECTOR_INPUTS = ${inputs}, CORRECTOR_ROWS = ${rows}, CORRECTOR_UNITS = ${units};
+inline constexpr int CORRECTOR_INPUTS = ${inputs}, CORRECTOR_UNITS = ${units};
+/** How many values each category has. */
+inline constexpr uint32_t CORRECTOR_CATEGORIES[] = {${categories.join(', ')}};
 
 /**
- * Of the inputs [inputs][units], of the categories' values [rows][units], of the second layer [units][units],
- * its bias [units], of the last unit [units], its bias.
+ * Of the inputs [inputs][units], of all categories' values [values][units], of the second layer
+ * [units][units], its bias [units], of the last unit [units], its bias.
  */
 inline constexpr int16_t CORRECTOR_WEIGHTS[] = {
 ${lines.join(',\n')}};

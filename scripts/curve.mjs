@@ -9,10 +9,9 @@
  * stays. Held-out values are means over files, as the run measured them; those of training are means between
  * two of these.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { readCsv, writeCsv } from './csv.mjs';
 import { COLOURS, key, label, picture, polyline } from './svg.mjs';
-
-const HEADER = 'run,megabytes,held_out,training';
 
 /** Points of one run: where it was measured on held-out text, and what training text cost until then. */
 function pointsOf(log, start) {
@@ -34,15 +33,13 @@ function pointsOf(log, start) {
   return points;
 }
 
-function readPoints(file) {
-  if (!existsSync(file)) return [];
-  const [header, ...lines] = readFileSync(file, 'utf8').trim().split('\n');
-  if (header !== HEADER) throw new Error(`${file} has other columns`);
-  return lines.map((line) => {
-    const [run, megabytes, held, training] = line.split(',').map(Number);
-    return { run, megabytes, held, training };
-  });
-}
+const readPoints = (file) =>
+  readCsv(file).map((row) => ({
+    run: Number(row.run),
+    megabytes: Number(row.megabytes),
+    held: Number(row.held_out),
+    training: Number(row.training),
+  }));
 
 function curve(name, points) {
   const [width, height, left, top] = [640, 260, 50, 40];
@@ -96,9 +93,11 @@ const points = [
   ...readPoints(file('csv')).filter(({ run }) => run < first),
   ...added.sort((a, b) => a.megabytes - b.megabytes),
 ];
-const lines = points.map(
-  ({ run, megabytes, held, training }) =>
-    `${run},${megabytes.toFixed(2)},${held.toFixed(4)},${training.toFixed(4)}`,
-);
-writeFileSync(file('csv'), `${[HEADER, ...lines].join('\n')}\n`);
+const rows = points.map(({ run, megabytes, held, training }) => ({
+  run,
+  megabytes: megabytes.toFixed(2),
+  held_out: held.toFixed(4),
+  training: training.toFixed(4),
+}));
+writeCsv(file('csv'), ['run', 'megabytes', 'held_out', 'training'], rows);
 writeFileSync(file('svg'), curve(name, points));

@@ -16,6 +16,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { compress, decompress } from '../dist/index.js';
+import { readCsv, writeCsv } from './csv.mjs';
 import { COLOURS, key, label, picture } from './svg.mjs';
 
 const url = (name) => new URL(`../docs/${name}`, import.meta.url);
@@ -27,19 +28,6 @@ const PAGE = url('results.md');
 const PICTURE = url('results/bits-per-byte.svg');
 /** Compressors that have a column. */
 const COLUMNS = ['xz -9e', 'PPMd', 'zpaq -m5', 'lpaq8', 'paq8px -8'];
-
-/** Rows of a CSV file without quotes, as objects. */
-function readCsv(file) {
-  let text;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch {
-    return [];
-  }
-  const [head, ...rows] = text.trim().split('\n');
-  const names = head.split(',');
-  return rows.map((row) => Object.fromEntries(row.split(',').map((cell, i) => [names[i], cell])));
-}
 
 const table = (rows, key) => {
   const found = new Map();
@@ -66,12 +54,6 @@ async function measure(folder, levels) {
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
   return rows;
 }
-
-const writeCsv = (file, rows) =>
-  writeFileSync(
-    file,
-    `file,bytes,level,coded\n${rows.map((r) => `${r.file},${r.bytes},${r.level},${r.coded}\n`).join('')}`,
-  );
 
 const comma = (n) => (n === undefined ? '' : String(n).replace(/\B(?=(\d{3})+$)/g, ','));
 
@@ -200,7 +182,7 @@ const before = readCsv(sizes);
 const rows = folder ? await measure(folder, wanted.split(',').map(Number)) : before;
 const changed = compare(rows, before);
 if (values.check) process.exit(changed ? 1 : 0);
-writeCsv(sizes, rows);
+writeCsv(sizes, ['file', 'bytes', 'level', 'coded'], rows);
 if (values.fixtures) process.exit();
 const ours = table(rows, 'level');
 const peers = table(readCsv(PEERS), 'compressor');

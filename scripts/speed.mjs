@@ -9,15 +9,16 @@
  * --time: seconds for which a measurement is repeated; the best time counts. Needs dist/ (npm run build).
  */
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { readCsv, writeCsv } from './csv.mjs';
 import { COLOURS, key, label, picture, polyline } from './svg.mjs';
 
 const CSV = new URL('../docs/results/speed.csv', import.meta.url);
 const SVG = new URL('../docs/results/speed.svg', import.meta.url);
 const PROGRAM = fileURLToPath(new URL('../bin/shacomp.js', import.meta.url));
-const HEADER = 'compressor,settings,bytes,coded,compress_s,decompress_s';
+const COLUMNS = ['compressor', 'settings', 'bytes', 'coded', 'compress_s', 'decompress_s'];
 const LEVELS = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 
 /** What `shacomp bench` measures of a file, a row of the table each. */
@@ -42,15 +43,12 @@ function measure(file, time) {
   ];
 }
 
-function read() {
-  const [header, ...lines] = readFileSync(CSV, 'utf8').trim().split('\n');
-  return lines.map((line) => {
-    const cells = line.split(',');
-    return Object.fromEntries(
-      header.split(',').map((name, i) => [name, i < 2 ? cells[i] : Number(cells[i])]),
-    );
-  });
-}
+const read = () =>
+  readCsv(CSV).map(({ compressor, settings, ...numbers }) => ({
+    compressor,
+    settings,
+    ...Object.fromEntries(Object.entries(numbers).map(([name, cell]) => [name, Number(cell)])),
+  }));
 
 /** Bits per byte against the speed of decompressing, which has a logarithmic axis. */
 function draw(rows) {
@@ -103,9 +101,12 @@ if (positionals.length > 1) {
   process.exit(2);
 }
 const rows = positionals.length ? measure(positionals[0], values.time) : read();
-const cells = (row) =>
-  HEADER.split(',').map((name) => (name.endsWith('_s') ? row[name].toPrecision(4) : row[name]));
-writeFileSync(CSV, `${[HEADER, ...rows.map((row) => cells(row).join(','))].join('\n')}\n`);
+const rounded = ({ compress_s, decompress_s, ...row }) => ({
+  ...row,
+  compress_s: compress_s.toPrecision(4),
+  decompress_s: decompress_s.toPrecision(4),
+});
+writeCsv(CSV, COLUMNS, rows.map(rounded));
 writeFileSync(SVG, draw(rows));
 for (const { settings, compressor, ...row } of rows)
   console.log(

@@ -17,9 +17,13 @@ namespace {
 
 /** Numbers of the corrector's categories: each has a row of weights per value. */
 struct Categories {
-  static constexpr uint32_t count[] = {16, 64, 8, 72, 19, 16};
+  static constexpr const auto& count = mix::CORRECTOR_CATEGORIES;
   static constexpr int kinds = sizeof(count) / sizeof(count[0]);
-  static constexpr uint32_t rows = 16 + 64 + 8 + 72 + 19 + 16;
+  static constexpr uint32_t rows = [] {
+    uint32_t n = 0;
+    for (uint32_t values : count) n += values;
+    return n;
+  }();
 
   uint32_t byte_class;   // of the last byte
   uint32_t place;        // bit's index * 8 + how many orders know the context
@@ -41,11 +45,11 @@ struct Categories {
 
 /**
  * Two hidden layers of rectified units. Inputs are logits Q8, weights Q11, sums Q19, units Q8 from 0 to just
- * below 32: no sum of the weights at hand leaves an int32 (scripts/corrector-weights.mjs).
+ * below 32: no sum of the weights at hand leaves an int32 (test/engines/reference/mixer-corrector.test.ts).
  */
 struct Corrector {
   static constexpr int inputs = mix::CORRECTOR_INPUTS, units = mix::CORRECTOR_UNITS;
-  static_assert(mix::CORRECTOR_ROWS == Categories::rows && units % kLanes32 == 0);
+  static_assert(units % kLanes32 == 0);
   static constexpr int vectors = units / kLanes32;
   /** Q11: of two inputs each, the weights of all units in turns. */
   template <int FROM>

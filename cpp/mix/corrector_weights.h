@@ -5,11 +5,13 @@
 // clang-format off
 namespace shacomp::mix {
 
-inline constexpr int CORRECTOR_INPUTS = 32, CORRECTOR_ROWS = 195, CORRECTOR_UNITS = 32;
+inline constexpr int CORRECTOR_INPUTS = 32, CORRECTOR_UNITS = 32;
+/** How many values each category has. */
+inline constexpr uint32_t CORRECTOR_CATEGORIES[] = {16, 64, 8, 72, 19, 16};
 
 /**
- * Of the inputs [inputs][units], of the categories' values [rows][units], of the second layer [units][units],
- * its bias [units], of the last unit [units], its bias.
+ * Of the inputs [inputs][units], of all categories' values [values][units], of the second layer
+ * [units][units], its bias [units], of the last unit [units], its bias.
  */
 inline constexpr int16_t CORRECTOR_WEIGHTS[] = {
 1120,-48,996,-1057,-124,-289,-558,-741,607,157,913,-713,626,1257,972,617,

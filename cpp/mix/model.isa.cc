@@ -88,6 +88,9 @@ ALWAYS_INLINE void stretch_entries(const uint32_t (&entry)[N], int32_t* x) {
 
 inline int32_t clamp_probability(int32_t p) { return p < 1 ? 1 : p > 65535 ? 65535 : p; }
 
+/** stretch of a probability that may be 0 or 65536. */
+inline int32_t logit_of(int32_t p) { return stretch(static_cast<uint32_t>(clamp_probability(p))); }
+
 /**
  * An adaptive probability moved towards the bit by 1/(n + 1.5), n the observations so far, at most limit. In
  * 32 bits: floor(error rate / 2^16), the error, Q22, in two parts.
@@ -423,6 +426,7 @@ struct Coder {
     Stream& stream;
     const NetworkView& network;
     uint32_t c1, c2;            // the last byte and the one before it
+    uint32_t last_class;        // of the last byte; with the full profile
     uint32_t top, uncertainty;  // the network's likeliest byte and its uncertainty; 0 without a network
     int32_t rate;               // learning rate of the first layer, Q12
     uint32_t expected[P::matches] = {};     // by match: the byte that follows it | 256, 0 without a match
@@ -435,6 +439,7 @@ struct Coder {
           network(n),
           c1(s.c4 & 255),
           c2(s.c4 >> 8 & 255),
+          last_class(P::full ? byte_class(s.c4 & 255) : 0),
           top(n.top),
           uncertainty(n.uncertainty) {}
   };
@@ -1148,8 +1153,8 @@ struct Coder {
     const int32_t after_byte = look_up(byte, inputs, 0, byte.c1, logit);
     x[0] = logit;
     x[1] = (static_cast<int32_t>(p) - 32768) >> 4;
-    x[2] = stretch(static_cast<uint32_t>(clamp_probability(certainty)));
-    x[3] = stretch(static_cast<uint32_t>(clamp_probability(after_byte)));
+    x[2] = logit_of(certainty);
+    x[3] = logit_of(after_byte);
     const uint32_t top = byte.top | 256u;
     const uint32_t top_context =
         top >> (8 - byte.bit_index) == c0 ? 1 + (top >> (7 - byte.bit_index) & 1) : 0;
@@ -1248,17 +1253,17 @@ struct Coder {
                                 const int32_t (&of_map)[4]) {
     int32_t x[Corrector::inputs];
     int n = 0;
-    const int32_t own = stretch(static_cast<uint32_t>(clamp_probability(p)));
+    const int32_t own = logit_of(p);
     x[n++] = own;
     x[n++] = logit;
-    for (int i = 0; i < 3; i++) x[n++] = stretch(static_cast<uint32_t>(clamp_probability(of_map[i])));
-    x[n++] = byte.network ? stretch(static_cast<uint32_t>(clamp_probability(of_map[3]))) : 0;
+    for (int i = 0; i < 3; i++) x[n++] = logit_of(of_map[i]);
+    x[n++] = byte.network ? logit_of(of_map[3]) : 0;
     for (int k = 0; k < P::sets; k++) x[n++] = model.mixer.logit[k];
     for (int k = 0; k < P::final_sets; k++) x[n++] = model.last.logit[k];
     const int32_t* const of_network = model.mixer.x + At::network;
     x[n++] = of_network[0], x[n++] = of_network[2], x[n++] = of_network[3];
     const Stream& s = byte.stream;
-    const Categories categories = {byte_class(byte.c1),
+    const Categories categories = {byte.last_class,
                                    byte.bit_index * 8 + inputs.hits,
                                    inputs.run_hits,
                                    inputs.match_state,

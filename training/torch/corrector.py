@@ -117,7 +117,7 @@ def main() -> None:
     fit(net, examples, held_out, options)
     corrector = {
         "inputs": INPUTS,
-        "rows": sum(CATEGORIES),
+        "categories": CATEGORIES,
         "units": UNITS,
         "weights": base64.b64encode(net.weights().tobytes()).decode(),
     }

@@ -5,17 +5,12 @@
 import corrector from './corrector.json' with { type: 'json' };
 import { LOGIT_MAX } from './mixer-tables.js';
 
-const { inputs, units } = corrector;
-
-/** How many values each category has; each has a row of weights per value. */
-const CATEGORIES = [
-  16, // class of the last byte
-  64, // the bit's index * 8 + how many orders know the context
-  8, // how many runs agree with the bits so far
-  72, // class and bit of the longest match; 0 without one
-  19, // age of the stream: bits of its length so far, at most 18
-  16, // the network's uncertainty; 0 without one
-];
+/**
+ * The categories have a row of weights per value: class of the last byte; the bit's index * 8 + how many
+ * orders know the context; how many runs agree; class and bit of the longest match, 0 without one; age of the
+ * stream, bits of its length so far; the network's uncertainty, 0 without one.
+ */
+const { inputs, categories, units } = corrector;
 
 const weights = new Int16Array(Uint8Array.from(atob(corrector.weights), (c) => c.charCodeAt(0)).buffer);
 let taken = 0;
@@ -26,7 +21,7 @@ function take(rows: number): Int16Array {
 }
 
 const first = take(inputs); // [inputs][units] Q11
-const category = take(CATEGORIES.reduce((a, b) => a + b, 0)); // [values][units] Q11
+const category = take(categories.reduce((a, b) => a + b, 0)); // [values][units] Q11
 const second = take(units); // [units][units] Q11, from the first layer's unit to the second's
 const secondBias = take(1); // Q11
 const last = take(1); // Q11
@@ -34,6 +29,9 @@ const lastBias = weights[taken]!; // Q11
 
 /** What the corrector sees of one bit: logits Q8 and values of the categories. */
 export type Example = [logits: readonly number[], values: readonly number[]];
+
+/** Is shown what the corrector sees of a bit, and the bit. */
+export type SeeExample = (...example: [...Example, bit: number]) => void;
 
 /** A unit's value Q8, from 0 to just below 32, of its sum Q19. */
 const unit = (sum: number): number => Math.min(Math.max(sum >> 11, 0), 8191);
@@ -51,7 +49,7 @@ function add(sums: Int32Array, row: Int16Array, index: number, x: number): void 
 export function correction(logits: readonly number[], values: readonly number[]): number {
   const sums = new Int32Array(units);
   let row = 0;
-  CATEGORIES.forEach((count, k) => {
+  categories.forEach((count, k) => {
     add(sums, category, row + Math.min(values[k]!, count - 1), 256);
     row += count;
   });
@@ -73,7 +71,7 @@ export function largestSum(): number {
   for (let j = 0; j < units; j++) {
     let sum = 0;
     let begin = 0;
-    for (const count of CATEGORIES) {
+    for (const count of categories) {
       sum += 256 * Math.max(...Array.from({ length: count }, (_, i) => magnitude(category, begin + i, j)));
       begin += count;
     }

@@ -47,6 +47,9 @@ export function stretch(p: number): number {
 
 export const clampProbability = (p: number): number => Math.max(1, Math.min(65535, p));
 
+/** Log odds of what may be 0 or 65536. */
+export const logitOf = (p: number): number => stretch(clampProbability(p));
+
 /**
  * Bit histories in one byte: counts of zeros and ones and, where both occur, which came last. A bit raises
  * its own count and, when the other count exceeds 2, cuts that down to about its logarithm. State 0: never

@@ -29,10 +29,19 @@ import {
   type Pixels,
   pixelsAt,
 } from './mixer-binary.js';
-import { correction, type Example } from './mixer-corrector.js';
+import { correction, type Example, type SeeExample } from './mixer-corrector.js';
 import { byteClass, Followers, hashPast, Stream } from './mixer-history.js';
 import { type CodeBit, FinalMap, MAP_STEPS, Mixer, mapContext, Slots } from './mixer-parts.js';
-import { adapt, clampProbability, hash2, probability, STATES, squash, stretch } from './mixer-tables.js';
+import {
+  adapt,
+  clampProbability,
+  hash2,
+  logitOf,
+  probability,
+  STATES,
+  squash,
+  stretch,
+} from './mixer-tables.js';
 
 interface Profile {
   full: boolean;
@@ -224,7 +233,7 @@ class Model {
   readonly #maps: FinalMap[];
   #example: Example = [[], []];
   /** Where set, is shown what the corrector sees of every bit that is coded. */
-  see?: (...example: [...Example, bit: number]) => void;
+  see?: SeeExample;
 
   constructor(profile: Profile, length: number, streams: number) {
     const { contexts, inputsPerContext: per, full } = profile;
@@ -556,8 +565,8 @@ class Model {
     const afterByte = this.#maps[0]!.predict(mapContext(this.#mapBits, c0, c1), logit);
     x[n] = logit;
     x[n + 1] = (p - 32768) >> 4;
-    x[n + 2] = stretch(clampProbability(certainty));
-    x[n + 3] = stretch(clampProbability(afterByte));
+    x[n + 2] = logitOf(certainty);
+    x[n + 3] = logitOf(afterByte);
     const topBit = nextBit(top, c0, bitIndex);
     return 1 + ((logit + 3072) >> 7) + 64 * (topBit === undefined ? 0 : 1 + topBit);
   }
@@ -628,8 +637,8 @@ class Model {
   /** The final prediction, corrected: probability Q16. `after`: the final maps' own. */
   #correct(byte: Byte, inputs: Inputs, logit: number, p: number, after: readonly number[]): number {
     const { stream, c1, bitIndex, uncertainty } = byte;
-    const own = stretch(clampProbability(p));
-    const maps = after.map((q) => stretch(clampProbability(q)));
+    const own = logitOf(p);
+    const maps = after.map(logitOf);
     const { x, logits } = this.#mixer;
     const at = networkInputs(this.#profile);
     const network = [x[at]!, x[at + 2]!, x[at + 3]!];
@@ -784,7 +793,7 @@ function opened(coder: MixHandle): Coder {
 export function mixingExamples(
   text: Uint8Array,
   frequencies: Uint32Array | undefined,
-  see: (logits: readonly number[], categories: readonly number[], bit: number) => void,
+  see: SeeExample,
 ): void {
   const model = new Model(PROFILES[MIX_PROFILES.full]!, text.length, 1);
   model.see = see;

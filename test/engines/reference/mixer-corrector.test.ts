@@ -8,8 +8,7 @@ import { mixingExamples } from '../../../src/engines/reference/mixer.js';
 import { correction, type Example, largestSum } from '../../../src/engines/reference/mixer-corrector.js';
 import { generator } from '../../helpers/generator.js';
 
-const { inputs, units } = corrector;
-const COUNTS = [16, 64, 8, 72, 19, 16];
+const { inputs, categories: COUNTS, units } = corrector;
 const bytes = Buffer.from(corrector.weights, 'base64');
 const weights = Float64Array.from({ length: bytes.length / 2 }, (_, i) => bytes.readInt16LE(2 * i) / 2048);
 
