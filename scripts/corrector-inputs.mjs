@@ -6,7 +6,7 @@
  *
  * Of every file the first --length bytes are coded as one stream by the reference, which takes its time (a
  * second per KB or so); --model: with that network, which should not have been trained on the text. A row per
- * bit, int16: the logits, the categories, the bit. Of bytes beyond the first 16384 one in four is written.
+ * bit, int16: the inputs, the categories, the bit. Of bytes beyond the first 16384 one in four is written.
  * Needs dist/ (npm run build).
  */
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
@@ -48,9 +48,9 @@ for (const file of positionals) {
   if (text.length === 0) continue;
   const rows = [];
   let bits = 0;
-  mixingExamples(text, model && (await frequenciesOf(text, model, engine)), (logits, categories, bit) => {
+  mixingExamples(text, model && (await frequenciesOf(text, model, engine)), (inputs, categories, bit) => {
     const at = bits++ >> 3;
-    if (at < WHOLE || at % SHARE === 0) rows.push(...logits, ...categories, bit);
+    if (at < WHOLE || at % SHARE === 0) rows.push(...inputs, ...categories, bit);
   });
   writeSync(out, new Uint8Array(Int16Array.from(rows).buffer));
   console.log(`${file}: ${text.length} bytes`);

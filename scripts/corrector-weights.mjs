@@ -25,13 +25,13 @@ export function header() {
 // clang-format off
 namespace shacomp::mix {
 
-inline constexpr int CORRECTOR_INPUTS = ${inputs}, CORRECTOR_UNITS = ${units};
+inline constexpr int CORRECTOR_INPUTS = ${inputs}, CORRECTOR_UNITS[] = {${units.join(', ')}};
 /** How many values each category has. */
 inline constexpr uint32_t CORRECTOR_CATEGORIES[] = {${categories.join(', ')}};
 
 /**
- * Of the inputs [inputs][units], of all categories' values [values][units], of the second layer
- * [units][units], its bias [units], of the last unit [units], its bias.
+ * Of the inputs [inputs][units 0], of all categories' values [values][units 0], of the second layer
+ * [units 0][units 1], its bias [units 1], of the last unit [units 1], its bias.
  */
 inline constexpr int16_t CORRECTOR_WEIGHTS[] = {
 ${lines.join(',\n')}};

@@ -1,7 +1,8 @@
 /**
  * @file The corrector: a small network of constant weights that has learned, from other files, what the full
- * profile's logits are worth. What it adds to the final prediction's logit depends on how far the weight sets
- * and maps agree, and on where in a byte and in a stream they do. Fitted by training/torch/corrector.py.
+ * profile's inputs and logits are worth. What it adds to the final prediction's logit depends on how far the
+ * weight sets and maps agree, and on where in a byte and in a stream they do. Fitted by
+ * training/torch/corrector.py.
  */
 #pragma once
 #include <bit>
@@ -44,38 +45,46 @@ struct Categories {
 };
 
 /**
- * Two hidden layers of rectified units. Inputs are logits Q8, weights Q11, sums Q19, units Q8 from 0 to just
- * below 32: no sum of the weights at hand leaves an int32 (test/engines/reference/mixer-corrector.test.ts).
+ * Two hidden layers of rectified units. Inputs are logits and, of histories, 4 (p - 1/2), Q8; weights Q11;
+ * sums Q19; units Q8 from 0 to just below 32. No sum of the weights at hand leaves an int32
+ * (test/engines/reference/mixer-corrector.test.ts).
  */
 struct Corrector {
-  static constexpr int inputs = mix::CORRECTOR_INPUTS, units = mix::CORRECTOR_UNITS;
-  static_assert(units % kLanes32 == 0);
-  static constexpr int vectors = units / kLanes32;
-  /** Q11: of two inputs each, the weights of all units in turns. */
-  template <int FROM>
-  using Layer = int16_t[FROM / 2][2 * units];
+  /** Largest magnitude of a correction, Q8. */
+  static constexpr int32_t MOST_CORRECTION = 2047;
+  static constexpr int inputs = mix::CORRECTOR_INPUTS;
+  static constexpr int units1 = mix::CORRECTOR_UNITS[0], units2 = mix::CORRECTOR_UNITS[1];
+  static_assert(units1 % kLanes32 == 0 && units2 % kLanes32 == 0 && units1 % 2 == 0);
+  /** Inputs come in pairs; the last one may have no partner. */
+  static constexpr int padded = inputs + inputs % 2;
 
-  alignas(64) Layer<inputs> first;
-  alignas(64) int32_t category[Categories::rows][units];  // Q19
-  alignas(64) Layer<units> second;
-  alignas(64) int32_t second_bias[units];  // Q19
-  alignas(64) int32_t last[units];         // Q11
-  int32_t last_bias;                       // Q19
+  template <int UNITS>
+  using Sums = I32[UNITS / kLanes32];
+  /** Q11: of two inputs each, the weights of all units in turns. */
+  template <int FROM, int TO>
+  using Layer = int16_t[FROM / 2][2 * TO];
+
+  alignas(64) Layer<padded, units1> first;
+  alignas(64) int32_t category[Categories::rows][units1];  // Q19
+  alignas(64) Layer<units1, units2> second;
+  alignas(64) int32_t second_bias[units2];  // Q19
+  alignas(64) int32_t last[units2];         // Q11
+  int32_t last_bias;                        // Q19
 
   void init() {
     const int16_t* from = mix::CORRECTOR_WEIGHTS;
-    const auto take_layer = [&](auto& to, int n) {
-      for (int i = 0; i < n; i++)
+    const auto take_layer = [&](auto& to, int rows, int units) {
+      for (int i = 0; i < rows; i++)
         for (int j = 0; j < units; j++) to[i / 2][2 * j + i % 2] = *from++;
     };
     const auto take = [&](int32_t* to, int n, int scale) {
       for (int i = 0; i < n; i++) to[i] = *from++ * scale;
     };
-    take_layer(first, inputs);
-    take(category[0], static_cast<int>(Categories::rows) * units, 256);
-    take_layer(second, units);
-    take(second_bias, units, 256);
-    take(last, units, 1);
+    take_layer(first, inputs, units1);
+    take(category[0], static_cast<int>(Categories::rows) * units1, 256);
+    take_layer(second, units1, units2);
+    take(second_bias, units2, 256);
+    take(last, units2, 1);
     take(&last_bias, 1, 256);
   }
 
@@ -83,32 +92,50 @@ struct Corrector {
   static I32 unit(I32 sum) { return min(max(sum >> 11, set32(0)), set32(8191)); }
 
   /** Adds to the sums what a layer makes of x. */
-  template <int FROM>
-  static void add(I32 (&sums)[vectors], const Layer<FROM>& layer, const int32_t (&x)[FROM]) {
+  template <int FROM, int TO>
+  static void add(Sums<TO>& sums, const Layer<FROM, TO>& layer, const int32_t (&x)[FROM]) {
     for (int i = 0; i < FROM / 2; i++) {
       const I16 pair = set_pairs(x[2 * i], x[2 * i + 1]);
-      for (int v = 0; v < vectors; v++)
+      for (int v = 0; v < TO / kLanes32; v++)
         sums[v] = sums[v] + mul_pairs(load16(layer[i] + 2 * v * kLanes32), pair);
     }
   }
 
-  /** What is to be added to the logit, Q8. */
-  int32_t correction(const int32_t (&x)[inputs], const Categories& categories) const {
+  /** What is to be added to the logit, Q8, within ±MOST_CORRECTION. */
+  int32_t correction(const int32_t (&x)[padded], const Categories& categories) const {
     uint32_t row[Categories::kinds];
     categories.rows_of(row);
-    I32 sums[vectors], next[vectors];
-    for (int v = 0; v < vectors; v++) {
+    Sums<units1> sums;
+    for (int v = 0; v < units1 / kLanes32; v++) {
       sums[v] = set32(0);
       for (uint32_t r : row) sums[v] = sums[v] + load32(category[r] + v * kLanes32);
-      next[v] = load32(second_bias + v * kLanes32);
     }
-    add(sums, first, x);
-    alignas(64) int32_t hidden[units];
-    for (int v = 0; v < vectors; v++) store32(hidden + v * kLanes32, unit(sums[v]));
-    add(next, second, hidden);
+    add<padded, units1>(sums, first, x);
+    alignas(64) int32_t hidden[units1];
+    for (int v = 0; v < units1 / kLanes32; v++) store32(hidden + v * kLanes32, unit(sums[v]));
+    Sums<units2> next;
+    for (int v = 0; v < units2 / kLanes32; v++) next[v] = load32(second_bias + v * kLanes32);
+    add<units1, units2>(next, second, hidden);
     I32 total = set32(0);
-    for (int v = 0; v < vectors; v++) total = total + mul16(load32(last + v * kLanes32), unit(next[v]));
-    return (sum(total) + last_bias + (1 << 10)) >> 11;
+    for (int v = 0; v < units2 / kLanes32; v++)
+      total = total + mul16(load32(last + v * kLanes32), unit(next[v]));
+    const int32_t c = (sum(total) + last_bias + (1 << 10)) >> 11;
+    return c < -MOST_CORRECTION ? -MOST_CORRECTION : c > MOST_CORRECTION ? MOST_CORRECTION : c;
+  }
+};
+
+/** How far this file bears the corrector out: a factor that follows the gradient of the cost. */
+struct Trust {
+  static constexpr int32_t MOST = 2 << 24;
+  int32_t factor = 1 << 24;  // Q24, from 0 to 2
+
+  /** What is added of a correction, Q8. */
+  int32_t share_of(int32_t correction) const { return (correction * (factor >> 8) + (1 << 15)) >> 16; }
+
+  /** @param error of the corrected prediction, Q16 */
+  void update(int32_t error, int32_t correction) {
+    const int32_t moved = factor + (error * correction >> 7);
+    factor = moved < 0 ? 0 : moved > MOST ? MOST : moved;
   }
 };
 

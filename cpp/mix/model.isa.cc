@@ -228,6 +228,7 @@ struct FullModels<true> {
   Calls calls;
   uint8_t pixels[PIXELS][1 << PIXEL_BITS];  // bit histories by neighbourhoods of pixels
   Corrector corrector;
+  Trust trust;
 };
 
 template <class P>
@@ -463,6 +464,8 @@ struct Coder {
     uint32_t network_class = 0;
     FinalMap certainty_map;
     FinalMap maps[MAPS];
+    int32_t correction = 0;  // of the last prediction's logit, Q8, before it is trusted
+    int32_t corrected = 0;   // that prediction, Q16
   };
 
   Mix* m;
@@ -1249,9 +1252,9 @@ struct Coder {
   }
 
   /** The final prediction, corrected: probability Q16. `of_map`: the final maps' own. */
-  ALWAYS_INLINE int32_t correct(const Byte& byte, const Inputs& inputs, int32_t logit, int32_t p,
+  ALWAYS_INLINE int32_t correct(const Byte& byte, Inputs& inputs, int32_t logit, int32_t p,
                                 const int32_t (&of_map)[4]) {
-    int32_t x[Corrector::inputs];
+    int32_t x[Corrector::padded];
     int n = 0;
     const int32_t own = logit_of(p);
     x[n++] = own;
@@ -1262,6 +1265,8 @@ struct Coder {
     for (int k = 0; k < P::final_sets; k++) x[n++] = model.last.logit[k];
     const int32_t* const of_network = model.mixer.x + At::network;
     x[n++] = of_network[0], x[n++] = of_network[2], x[n++] = of_network[3];
+    for (int i = 0; i < P::contexts; i++) x[n++] = model.mixer.x[At::lean + i];
+    if constexpr (Corrector::inputs % 2) x[n++] = 0;
     const Stream& s = byte.stream;
     const Categories categories = {byte.last_class,
                                    byte.bit_index * 8 + inputs.hits,
@@ -1269,7 +1274,9 @@ struct Coder {
                                    inputs.match_state,
                                    static_cast<uint32_t>(std::bit_width(s.position - s.start)),
                                    byte.uncertainty};
-    return squash(own + model.more.corrector.correction(x, categories));
+    inputs.correction = model.more.corrector.correction(x, categories);
+    inputs.corrected = squash(own + model.more.trust.share_of(inputs.correction));
+    return inputs.corrected;
   }
 
   /** What final map i makes of a logit in a context of the byte so far: probability Q16. */
@@ -1280,6 +1287,8 @@ struct Coder {
 
   /** Everything that has predicted the bit learns from it. */
   ALWAYS_INLINE void update(const Byte& byte, Inputs& inputs, uint32_t bit) {
+    if constexpr (P::full)
+      model.more.trust.update(static_cast<int32_t>(bit << 16) - inputs.corrected, inputs.correction);
     for (int i = 1; i <= 3; i++) inputs.maps[i].update(bit);
     model.last.update(bit, 512);
     // Normalized LMS: divide the step by the energy of the inputs, or many certain inputs overshoot together.
@@ -1334,7 +1343,10 @@ struct Coder {
       model.weights[i] = w;
     }
     for (int i = 0; i < P::sets; i++) model.last_weights[i] = one / P::sets;
-    if constexpr (P::full) model.more.corrector.init();
+    if constexpr (P::full) {
+      model.more.corrector.init();
+      model.more.trust = {};
+    }
     for (size_t i = 0; i < m->streams; i++) set_contexts(m->stream[i]);
   }
 };

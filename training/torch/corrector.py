@@ -2,7 +2,7 @@
 
     python3 corrector.py --examples a.bin b.bin=0.3 ... --held-out c.bin ... --out ../../src/engines/reference/corrector.json
 
-An example is a bit: 32 logits Q8, six categories, the bit itself, int16 each. `=0.3` takes that share of a
+An example is a bit: 32 logits and, of 57 histories, 4 (p - 1/2), Q8; six categories; the bit itself; int16 each. `=0.3` takes that share of a
 file's. Afterwards: node scripts/corrector-weights.mjs, npm run build.
 """
 
@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-INPUTS, UNITS = 32, 32
+LOGITS, INPUTS, UNITS = 32, 32 + 57, (64, 32)
 # values of: class of the last byte, place in the byte and orders, runs, match, age of the stream, uncertainty
 CATEGORIES = [16, 64, 8, 72, 19, 16]
 COLUMNS = INPUTS + len(CATEGORIES) + 1
@@ -28,10 +28,10 @@ MOST_FIRST, MOST_SECOND, MOST_UNIT = 7.9, 3.9, 8191 / 256
 class Corrector(nn.Module):
     def __init__(self):
         super().__init__()
-        self.first = nn.Linear(INPUTS, UNITS)
-        self.categories = nn.ModuleList(nn.Embedding(n, UNITS) for n in CATEGORIES)
-        self.second = nn.Linear(UNITS, UNITS)
-        self.last = nn.Linear(UNITS, 1)
+        self.first = nn.Linear(INPUTS, UNITS[0])
+        self.categories = nn.ModuleList(nn.Embedding(n, UNITS[0]) for n in CATEGORIES)
+        self.second = nn.Linear(*UNITS)
+        self.last = nn.Linear(UNITS[1], 1)
         for zero in (*(c.weight for c in self.categories), self.last.weight, self.last.bias):
             nn.init.zeros_(zero)
 
@@ -112,10 +112,11 @@ def main() -> None:
     random = np.random.default_rng(options.seed)
     examples = torch.cat([read(name, random) for name in options.examples])
     held_out = {name: read(name, random) for name in options.held_out}
-    print(f"{len(examples)} examples, {math.ceil(sum(CATEGORIES) * UNITS / 1e3)} thousand weights of categories")
+    print(f"{len(examples)} examples, {math.ceil(sum(CATEGORIES) * UNITS[0] / 1e3)} thousand weights of categories")
     net = Corrector()
     fit(net, examples, held_out, options)
     corrector = {
+        "logits": LOGITS,
         "inputs": INPUTS,
         "categories": CATEGORIES,
         "units": UNITS,

@@ -29,7 +29,7 @@ import {
   type Pixels,
   pixelsAt,
 } from './mixer-binary.js';
-import { correction, type Example, type SeeExample } from './mixer-corrector.js';
+import { correction, type Example, type SeeExample, Trust } from './mixer-corrector.js';
 import { byteClass, Followers, hashPast, Stream } from './mixer-history.js';
 import { type CodeBit, FinalMap, MAP_STEPS, Mixer, mapContext, Slots } from './mixer-parts.js';
 import {
@@ -231,7 +231,11 @@ class Model {
   readonly #mapBits: number;
   readonly #certaintyMap = new FinalMap(8192);
   readonly #maps: FinalMap[];
+  readonly #trust = new Trust();
   #example: Example = [[], []];
+  /** The last correction, Q8, before it is trusted, and the prediction made with it, Q16. */
+  #correction = 0;
+  #corrected = 0;
   /** Where set, is shown what the corrector sees of every bit that is coded. */
   see?: SeeExample;
 
@@ -642,8 +646,10 @@ class Model {
     const { x, logits } = this.#mixer;
     const at = networkInputs(this.#profile);
     const network = [x[at]!, x[at + 2]!, x[at + 3]!];
+    const { contexts, inputsPerContext: per } = this.#profile;
+    const lean = Array.from({ length: contexts }, (_, i) => x[i * per + 1]!);
     const example: Example = [
-      [own, logit, ...maps.slice(0, 3), maps[3] ?? 0, ...logits, ...this.#last.logits, ...network],
+      [own, logit, ...maps.slice(0, 3), maps[3] ?? 0, ...logits, ...this.#last.logits, ...network, ...lean],
       [
         byteClass(c1),
         bitIndex * 8 + inputs.hits,
@@ -654,11 +660,14 @@ class Model {
       ],
     ];
     this.#example = example;
-    return squash(own + correction(...example));
+    this.#correction = correction(...example);
+    this.#corrected = squash(own + this.#trust.shareOf(this.#correction));
+    return this.#corrected;
   }
 
   /** Everything that has predicted the bit learns from it. */
   #update(byte: Byte, { histories, states, runIndex, matchIndex }: Inputs, bit: number): void {
+    if (this.#profile.full) this.#trust.update((bit << 16) - this.#corrected, this.#correction);
     for (const i of [1, 2, 3]) this.#maps[i]!.update(bit);
     this.#last.update(bit, 512);
     // Normalized LMS: divide the step by the energy of the inputs, or many certain inputs overshoot together.
@@ -788,7 +797,7 @@ function opened(coder: MixHandle): Coder {
 /**
  * Shows what the corrector sees of every bit of a text, coded by the full profile as one stream: to fit it.
  * @param frequencies text.length x 256 of a network
- * @param see given the logits Q8, the categories' values and the bit
+ * @param see given the inputs Q8, the categories' values and the bit
  */
 export function mixingExamples(
   text: Uint8Array,

@@ -5,31 +5,51 @@ import { describe, expect, it } from 'vitest';
 import { HEADER, header } from '../../../scripts/corrector-weights.mjs';
 import corrector from '../../../src/engines/reference/corrector.json' with { type: 'json' };
 import { mixingExamples } from '../../../src/engines/reference/mixer.js';
-import { correction, type Example, largestSum } from '../../../src/engines/reference/mixer-corrector.js';
+import {
+  correction,
+  type Example,
+  largestSum,
+  Trust,
+} from '../../../src/engines/reference/mixer-corrector.js';
 import { generator } from '../../helpers/generator.js';
 
-const { inputs, categories: COUNTS, units } = corrector;
+const { logits: LOGITS, inputs, categories: COUNTS, units } = corrector;
+const [units1, units2] = units as [number, number];
 const bytes = Buffer.from(corrector.weights, 'base64');
 const weights = Float64Array.from({ length: bytes.length / 2 }, (_, i) => bytes.readInt16LE(2 * i) / 2048);
 
+/** Bounds of a correction. */
+const MOST = 2047;
+
 /** The same network in float64, in nats. */
-function inFloats([logits, values]: Example): number {
-  const rows = inputs + COUNTS.reduce((a, b) => a + b);
-  const row = (i: number) => weights.subarray(i * units, (i + 1) * units);
+function inFloats([x, values]: Example): number {
+  let taken = 0;
+  const layer = (rows: number, columns: number) =>
+    Array.from({ length: rows }, () => {
+      taken += columns;
+      return weights.subarray(taken - columns, taken);
+    });
+  const first = layer(inputs, units1);
+  const categories = COUNTS.map((count) => layer(count, units1));
+  const second = layer(units1, units2);
+  const [bias, last, lastBias] = [...layer(2, units2), ...layer(1, 1)] as [
+    Float64Array,
+    Float64Array,
+    Float64Array,
+  ];
   const unit = (sum: number) => Math.min(Math.max(sum, 0), 8191 / 256);
-  const starts = COUNTS.map((_, k) => inputs + COUNTS.slice(0, k).reduce((a, b) => a + b, 0));
-  const hidden = Array.from({ length: units }, (_, j) => {
-    const given = logits.reduce((sum, x, i) => sum + (x / 256) * row(i)[j]!, 0);
-    return unit(values.reduce((sum, value, k) => sum + row(starts[k]! + value)[j]!, given));
+  const hidden = Array.from({ length: units1 }, (_, j) => {
+    const given = x.reduce((sum, value, i) => sum + (value / 256) * first[i]![j]!, 0);
+    return unit(values.reduce((sum, value, k) => sum + categories[k]![value]![j]!, given));
   });
-  const [second, bias, last] = [rows, rows + units, rows + units + 1];
-  const next = hidden.map((_, j) =>
-    unit(hidden.reduce((sum, x, i) => sum + x * row(second + i)[j]!, row(bias)[j]!)),
+  const next = Array.from({ length: units2 }, (_, j) =>
+    unit(hidden.reduce((sum, value, i) => sum + value * second[i]![j]!, bias[j]!)),
   );
-  return next.reduce((sum, x, j) => sum + x * row(last)[j]!, weights.at(-1)!);
+  const sum = next.reduce((all, value, j) => all + value * last[j]!, lastBias[0]!);
+  return Math.min(Math.max(sum, -MOST / 256), MOST / 256);
 }
 
-/** Logits and categories: what a text has, or anything. */
+/** Inputs and categories: what a text has, or anything. */
 function examplesOf(kind: 'text' | 'any'): Example[] {
   const examples: Example[] = [];
   if (kind === 'text') {
@@ -41,7 +61,10 @@ function examplesOf(kind: 'text' | 'any'): Example[] {
     const next = generator(5);
     for (let i = 0; i < 300; i++)
       examples.push([
-        Array.from({ length: inputs }, () => (i % 3 ? (next() % 6143) - 3071 : next() % 2 ? 3071 : -3071)),
+        Array.from({ length: inputs }, (_, k) => {
+          const most = k < LOGITS ? 3071 : 512;
+          return i % 3 ? (next() % (2 * most + 1)) - most : next() % 2 ? most : -most;
+        }),
         COUNTS.map((count) => next() % count),
       ]);
   }
@@ -77,5 +100,38 @@ describe('the corrector', () => {
       after += cost((logits[0]! + correction(logits, values)) / 256, bit);
     });
     expect(after).toBeLessThan(before);
+  });
+});
+
+describe('trust in the corrector', () => {
+  const taught = (sign: number, times: number, trust = new Trust()) => {
+    for (let i = 0; i < times; i++) trust.update(sign * 65536, MOST);
+    return trust;
+  };
+
+  it('takes a correction as it is before anything is known', () => {
+    for (const c of [-MOST, -1, 0, 1, 300, MOST]) expect(new Trust().shareOf(c)).toBe(c);
+  });
+
+  it('falls to nothing where corrections are wrong, and no lower', () => {
+    const trust = taught(-1, 1000);
+    for (const c of [-MOST, MOST]) expect(trust.shareOf(c)).toBe(0);
+    expect(taught(1, 20, trust).shareOf(MOST)).toBeGreaterThan(0);
+  });
+
+  it('doubles them where they are too small, and no more', () => {
+    const trust = taught(1, 1000);
+    for (const c of [-MOST, MOST]) expect(trust.shareOf(c)).toBe(2 * c);
+    expect(taught(-1, 20, trust).shareOf(MOST)).toBeLessThan(2 * MOST);
+  });
+
+  it('goes the same way whatever the sign of the correction', () => {
+    const [up, down] = [new Trust(), new Trust()];
+    for (let i = 0; i < 50; i++) {
+      up.update(20_000, 100);
+      down.update(-20_000, -100);
+    }
+    expect(up.shareOf(1000)).toBe(down.shareOf(1000));
+    expect(up.shareOf(1000)).toBeGreaterThan(1000);
   });
 });
