@@ -2,8 +2,8 @@
 
     python3 corrector.py --examples a.bin b.bin=0.3 ... --held-out c.bin ... --out ../../src/engines/reference/corrector.json
 
-An example is a bit: 32 logits and, of 57 histories, 4 (p - 1/2), Q8; six categories; the bit itself; int16 each. `=0.3` takes that share of a
-file's. Afterwards: node scripts/corrector-weights.mjs, npm run build.
+An example is a bit: 32 logits and, of 57 histories, 4 (p - 1/2), Q8; six categories; the bit itself; int16 each.
+`=0.3` takes that share of a file's. Afterwards: node scripts/corrector-weights.mjs, npm run build.
 """
 
 import argparse
