@@ -72,20 +72,26 @@ function draw(rows) {
     parts.push(label(x(10 ** d), top + height + 16, words, { anchor: 'middle' }));
   }
   const ours = rows.filter(({ compressor }) => compressor === 'shacomp');
+  // levels that make the same of so small a file are one point; names above and below in turns
+  const points = [...new Map(ours.map((row) => [row.coded, row])).values()];
   parts.push(
     polyline(
-      ours.map((row) => [x(speed(row)), y(bits(row))]),
+      points.map((row) => [x(speed(row)), y(bits(row))]),
       COLOURS.ours,
     ),
   );
-  for (const row of rows) {
-    const own = row.compressor === 'shacomp';
-    const colour = own ? COLOURS.ours : COLOURS.other;
+  const mark = (row, colour, words, below = false) => {
     const [at, height] = [x(speed(row)), y(bits(row))];
-    const words = own ? row.settings.replace('level ', '-') : `${row.compressor} ${row.settings}`;
     parts.push(`<circle cx="${at}" cy="${height}" r="3.5" fill="${colour}"/>`);
-    parts.push(label(Number(at), Number(height) - 7, words, { size: 10, anchor: 'middle' }));
-  }
+    parts.push(label(at, Number(height) + (below ? 15 : -7), words, { size: 10, anchor: 'middle' }));
+  };
+  points.forEach((row, i) => {
+    const same = ours.filter(({ coded }) => coded === row.coded);
+    const names = same.map(({ settings }) => settings.replace('level ', '-'));
+    mark(row, COLOURS.ours, names.join(', '), i % 2 === 1);
+  });
+  for (const row of rows.filter((row) => !ours.includes(row)))
+    mark(row, COLOURS.other, `${row.compressor} ${row.settings}`);
   parts.push(key(left + 220, 21, COLOURS.ours, 'shacomp by level'));
   parts.push(key(left + 350, 21, COLOURS.other, 'others, decompressing'));
   const title = 'Bits per byte of a text against the speed of decompressing it';
