@@ -9,6 +9,9 @@
  *
  * Depth grows by layers that pass their input on. A block's output is a function of its LSTM's h alone, which
  * is bounded: so they can only be nearly the identity (see `passingLayer`).
+ *
+ * A layer gets attention by one whose value gate is shut. What is new besides is a norm between the LSTM and
+ * two other norms, which changes nothing: norms only read what has been normalized.
  */
 import { ShacompError } from '../errors.js';
 import { type Architecture, elements, parameters } from '../model/architecture.js';
@@ -23,15 +26,15 @@ type Values = ReadonlyMap<string, Float32Array>;
 const PASSING_SCALE = 1 / 32;
 /** Bias of a passing layer's forget gate: sigmoid(-6) = 0.0025 of the cell is left after a step. */
 const PASSING_FORGET = -6;
-/** Bias of a passing layer's value gate, which shuts the attention's output out in the same way. */
-const PASSING_VALUE = -6;
+/** Value gate of new attention: sigmoid(-4) = 0.018 of its output comes through, enough to learn from. */
+const PASSING_VALUE = -4;
 
 /**
  * The parameters of a network of shape `to` that computes what `values` of shape `from` do.
  *
  * Wider networks are equal, but for rounding; deeper ones nearly so. A longer window lets queries see more
  * positions than before. Layers are added before the old ones or after them, such that the old layers keep
- * their attention.
+ * their attention; where that cannot be, some of them get attention.
  *
  * @param seed of the uneven division
  * @throws ShacompError ERR_OPTIONS if there is no way from one shape to the other
@@ -63,13 +66,21 @@ export function grow(
   return deepened({ ...from, width }, grown, to, first);
 }
 
-/** Index of the old network's first layer in the new one, so that every old layer keeps its attention. */
+/**
+ * Index of the old network's first layer in the new one, so that every old layer keeps its attention and, if
+ * there is such a place, none gets it.
+ */
 function placeOf(from: Architecture, to: Architecture): number | undefined {
   const places = Array.from({ length: Math.max(0, to.layers - from.layers + 1) }, (_, first) => first);
-  const has = (arch: Architecture, l: number) => arch.attention.includes(l);
-  return places.find((first) =>
-    Array.from({ length: from.layers }).every((_, l) => has(from, l) === has(to, first + l)),
-  );
+  const added = (first: number) => {
+    const old = Array.from({ length: from.layers }, (_, l) => l);
+    const [had, has] = [from, to].map(({ attention }, k) =>
+      old.map((l) => attention.includes(k === 0 ? l : first + l)),
+    ) as [boolean[], boolean[]];
+    return had.some((yes, l) => yes && !has[l]) ? Infinity : has.filter((yes, l) => yes && !had[l]).length;
+  };
+  const fewest = Math.min(...places.map(added));
+  return Number.isFinite(fewest) ? places.find((first) => added(first) === fewest) : undefined;
 }
 
 /** Every unit twice. */
@@ -132,7 +143,8 @@ function deepened(
     const l = Number(number) - first;
     const isOld = rest === undefined || (l >= 0 && l < arch.layers);
     const source = rest === undefined ? name : `layers.${l}.${rest}`;
-    grown.set(name, isOld ? (values.get(source) as Float32Array) : passingLayer(rest, shape, to.width));
+    const old = isOld ? values.get(source) : undefined; // none: the layer is new, or its attention
+    grown.set(name, old ?? passingLayer(rest as string, shape, to.width));
   }
   return grown;
 }

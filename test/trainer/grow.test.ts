@@ -86,6 +86,23 @@ describe('growing a network', () => {
     expect(change).toBeLessThan(0.05 * random);
   });
 
+  it.each<[string, Architecture]>([
+    ['the second layer', { ...small, attention: [0, 1] }],
+    ['it, a wider network and a deeper one', { ...small, width: 16, layers: 3, attention: [0, 1, 2] }],
+  ])('adds attention that hardly says anything yet: %s', (_, large) => {
+    const change = difference(small, values, large, grow(small, values, large));
+    const random = difference(small, values, large, randomParameters(large, 2));
+    expect(change).toBeLessThan(0.05 * random);
+    expect(change).toBeGreaterThan(0);
+  });
+
+  it('computes the same to 1e-5 once new attention is shut', () => {
+    const large = { ...small, attention: [0, 1] };
+    const grown = grow(small, values, large);
+    grown.get('layers.1.attention.gate_value')!.fill(-40);
+    expect(difference(small, values, large, grown)).toBeLessThan(1e-5);
+  });
+
   it.each<[string, Partial<Architecture>, RegExp]>([
     ['a width that is not doubled', { width: 24 }, /width is 8/],
     ['a smaller width', { width: 4 }, /width is 8/],

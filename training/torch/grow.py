@@ -8,7 +8,8 @@ import numpy as np
 from model import Architecture, SharNN
 
 PASSING_SCALE = 1 / 32
-PASSING_FORGET = PASSING_VALUE = -6.0
+PASSING_FORGET = -6.0
+PASSING_VALUE = -4.0
 
 
 def grow(start: Architecture, values: dict, to: Architecture, seed: int = 1) -> dict:
@@ -17,19 +18,21 @@ def grow(start: Architecture, values: dict, to: Architecture, seed: int = 1) -> 
     places = [
         first
         for first in range(to.layers - start.layers + 1)
-        if all((l in start.attention) == (first + l in to.attention) for l in range(start.layers))
+        if all(first + l in to.attention for l in start.attention)
     ]
     if to.boom != start.boom or to.window < start.window or doublings < 0 or doublings % 1 or not places:
         raise SystemExit(f"a network of {start} cannot grow into one of {to}")
     random = np.random.default_rng(seed)
     for n in range(int(doublings)):
         values = {name: doubled(name, v, start.width << n, random) for name, v in values.items()}
+    # where fewest layers get attention that had none
+    first = min(places, key=lambda first: sum(first + l in to.attention for l in range(start.layers)))
     grown = {}
     for name, parameter in SharNN(to).named_parameters():
         match = re.match(r"layers\.(\d+)\.(.*)$", name)
-        l = int(match[1]) - places[0] if match else 0
-        if not match or 0 <= l < start.layers:
-            grown[name] = values[f"layers.{l}.{match[2]}" if match else name]
+        source = f"layers.{int(match[1]) - first}.{match[2]}" if match else name
+        if source in values:
+            grown[name] = values[source]
         else:
             grown[name] = passing_layer(match[2], tuple(parameter.shape), to.width)
     return grown

@@ -11,6 +11,7 @@ import torch
 import parity
 from checkpoint import architecture_of, load, read_safetensors, save
 from data import Sampler, bits_per_byte, parse_corpus
+from grow import grow
 from model import INITIAL_BYTE, Architecture, SharNN, preset_names, reset
 from optimizer import Average, make_optimizer, rate
 from rounding import Rounding, round_to, round_weight
@@ -59,6 +60,20 @@ class Model(unittest.TestCase):
                 load(Path(folder) / "small.safetensors", model)
                 logits, _ = model(inputs, model.initial_state(2, ARCH.window - 1))
                 self.assertLess((logits - expected).abs().max().item(), tolerance * expected.abs().max().item())
+
+    @torch.no_grad()
+    def test_new_attention_hardly_says_anything(self):
+        start = Architecture(32, 2, ARCH.boom, ARCH.window, (0,))
+        more = Architecture(32, 2, ARCH.boom, ARCH.window, (0, 1))
+        torch.manual_seed(3)
+        small, large = SharNN(start), SharNN(more)
+        values = {name: p.detach().numpy() for name, p in small.named_parameters()}
+        large.load_state_dict({name: torch.from_numpy(v) for name, v in grow(start, values, more).items()})
+        inputs, _ = segment(40, 2)
+        expected, _ = small(inputs, small.initial_state(2, ARCH.window - 1))
+        logits, _ = large(inputs, large.initial_state(2, ARCH.window - 1))
+        change = (logits - expected).abs().max().item() / expected.abs().max().item()
+        self.assertTrue(0 < change < 0.1, change)
 
     @torch.no_grad()
     def test_two_segments_are_one(self):
