@@ -21,35 +21,23 @@ const [units1, units2] = corrector.units as [number, number];
 
 const weights = new Int16Array(Uint8Array.from(atob(corrector.weights), (c) => c.charCodeAt(0)).buffer);
 
+let taken = 0;
 /** Weights of `units` units of one layer, Q11, a row per input. */
-class Layer {
-  static #taken = 0;
-  readonly #rows: Int16Array;
-
-  constructor(
-    rows: number,
-    readonly units: number,
-  ) {
-    const begin = Layer.#taken;
-    Layer.#taken += rows * units;
-    this.#rows = weights.subarray(begin, Layer.#taken);
-  }
-
-  row(i: number): Int16Array {
-    return this.#rows.subarray(i * this.units, (i + 1) * this.units);
-  }
-}
+const layer = (rows: number, units: number): Int16Array[] =>
+  Array.from({ length: rows }, () => {
+    taken += units;
+    return weights.subarray(taken - units, taken);
+  });
 
 // in the order of the weights
-const first = new Layer(inputs, units1);
-const category = new Layer(
+const first = layer(inputs, units1);
+const category = layer(
   categories.reduce((a, b) => a + b, 0),
   units1,
 );
-const second = new Layer(units1, units2);
-const secondBias = new Layer(1, units2).row(0);
-const last = new Layer(1, units2).row(0);
-const lastBias = new Layer(1, 1).row(0)[0]!;
+const second = layer(units1, units2);
+const [secondBias, last] = layer(2, units2) as [Int16Array, Int16Array];
+const lastBias = weights[taken]!;
 
 /**
  * What the corrector sees of one bit: logits and what the histories lean to, Q8; values of the categories.
@@ -64,7 +52,7 @@ const unit = (sum: number): number => Math.min(Math.max(sum >> 11, 0), 8191);
 
 /** sums[j] += x * row[j] */
 function add(sums: Int32Array, row: Int16Array, x: number): void {
-  for (const [j, w] of row.entries()) sums[j]! += w * x;
+  for (let j = 0; j < row.length; j++) sums[j]! += row[j]! * x;
 }
 
 /** Largest magnitude of a correction, Q8: near 8 nats. */
@@ -79,13 +67,13 @@ export function correction(x: readonly number[], values: readonly number[]): num
   const sums = new Int32Array(units1);
   let begin = 0;
   categories.forEach((count, k) => {
-    add(sums, category.row(begin + Math.min(values[k]!, count - 1)), 256);
+    add(sums, category[begin + Math.min(values[k]!, count - 1)]!, 256);
     begin += count;
   });
-  for (const [i, value] of x.entries()) add(sums, first.row(i), value);
+  for (let i = 0; i < inputs; i++) add(sums, first[i]!, x[i]!);
   const next = new Int32Array(units2);
   add(next, secondBias, 256);
-  for (const [i, sum] of sums.entries()) add(next, second.row(i), unit(sum));
+  for (let i = 0; i < units1; i++) add(next, second[i]!, unit(sums[i]!));
   const total = next.reduce((all, sum, j) => all + last[j]! * unit(sum), lastBias * 256);
   return Math.min(Math.max((total + 1024) >> 11, -MOST_CORRECTION), MOST_CORRECTION);
 }
@@ -115,7 +103,7 @@ export class Trust {
  */
 export function largestSum(): number {
   let largest = 0;
-  const magnitude = (layer: Layer, i: number, j: number) => Math.abs(layer.row(i)[j]!);
+  const magnitude = (rows: Int16Array[], i: number, j: number) => Math.abs(rows[i]![j]!);
   for (let j = 0; j < units1; j++) {
     let sum = 0;
     let begin = 0;
