@@ -63,24 +63,20 @@ export function grow(
     grown = doubled({ ...from, width }, grown, random);
     width *= 2;
   }
-  return deepened({ ...from, width }, grown, to, first);
+  return deepened(grown, to, first);
 }
 
 /**
- * Index of the old network's first layer in the new one, so that every old layer keeps its attention and, if
- * there is such a place, none gets it.
+ * Index of the old network's first layer in the new one, so that every old layer keeps its attention and as
+ * few as possible get it.
  */
 function placeOf(from: Architecture, to: Architecture): number | undefined {
   const places = Array.from({ length: Math.max(0, to.layers - from.layers + 1) }, (_, first) => first);
-  const added = (first: number) => {
-    const old = Array.from({ length: from.layers }, (_, l) => l);
-    const [had, has] = [from, to].map(({ attention }, k) =>
-      old.map((l) => attention.includes(k === 0 ? l : first + l)),
-    ) as [boolean[], boolean[]];
-    return had.some((yes, l) => yes && !has[l]) ? Infinity : has.filter((yes, l) => yes && !had[l]).length;
-  };
-  const fewest = Math.min(...places.map(added));
-  return Number.isFinite(fewest) ? places.find((first) => added(first) === fewest) : undefined;
+  const attentive = (first: number) =>
+    to.attention.filter((l) => l >= first && l < first + from.layers).length;
+  return places
+    .filter((first) => from.attention.every((l) => to.attention.includes(first + l)))
+    .sort((a, b) => attentive(a) - attentive(b))[0];
 }
 
 /** Every unit twice. */
@@ -129,22 +125,15 @@ function factorOf(name: string): number {
 }
 
 /**
- * Places the layers of `values` at `first`, and passing layers around them. `arch` and `to` have one width.
+ * Places the layers of `values`, which have the width of `to`, at `first`, passing layers around them and new
+ * attention within.
  */
-function deepened(
-  arch: Architecture,
-  values: Values,
-  to: Architecture,
-  first: number,
-): Map<string, Float32Array> {
+function deepened(values: Values, to: Architecture, first: number): Map<string, Float32Array> {
   const grown = new Map<string, Float32Array>();
   for (const { name, shape } of parameters(to)) {
-    const [, number, rest] = name.match(/^layers\.(\d+)\.(.*)$/) ?? [];
-    const l = Number(number) - first;
-    const isOld = rest === undefined || (l >= 0 && l < arch.layers);
-    const source = rest === undefined ? name : `layers.${l}.${rest}`;
-    const old = isOld ? values.get(source) : undefined; // none: the layer is new, or its attention
-    grown.set(name, old ?? passingLayer(rest as string, shape, to.width));
+    const [, number, rest = ''] = name.match(/^layers\.(\d+)\.(.*)$/) ?? [];
+    const old = values.get(number === undefined ? name : `layers.${Number(number) - first}.${rest}`);
+    grown.set(name, old ?? passingLayer(rest, shape, to.width));
   }
   return grown;
 }
