@@ -22,7 +22,7 @@ import { PRESETS } from '../src/model/architecture.js';
 import { checkArchitecture, parseModel } from '../src/model/sharnn.js';
 import { LEAST_MEASURED } from '../src/node/auto.js';
 import { MEASURED_MODELS, MEASURED_STREAMS } from '../src/node/engine-reports.js';
-import { FINE_TUNING_RATE, HELD_OUT_SHARE, TRAIN_DEFAULTS } from '../src/trainer/defaults.js';
+import { FINE_TUNING, HELD_OUT_SHARE, TRAIN_DEFAULTS } from '../src/trainer/defaults.js';
 import { TrainingNetwork } from '../src/trainer/network.js';
 import { parse } from './helpers/command.js';
 import { allEngines, frequenciesOf } from './helpers/conformance.js';
@@ -168,11 +168,13 @@ describe('defaults of training', () => {
     const share = `last ${100 * HELD_OUT_SHARE} % of`;
     expect(training).toContain(share);
     expect(cli.split(share)).toHaveLength(3);
-    const { beta1, beta2, ema, weightDecay, rate } = TRAIN_DEFAULTS;
+    const { beta1, beta2, ema, weightDecay, rate, optimizer } = TRAIN_DEFAULTS;
     expect(training).toContain(`β = (${beta1}, ${beta2})`);
     expect(training).toContain(`decoupled decay ${weightDecay} of matrices only`);
     expect(training).toContain(`A moving average of the weights (${ema} per step`);
-    expect(cli).toContain(`highest learning rate (default: ${rate}, with --from ${FINE_TUNING_RATE})`);
+    expect(cli).toContain(`highest learning rate (default: ${rate}, with --from ${FINE_TUNING.rate})`);
+    expect(cli).toContain(`layers (default: ${optimizer}, with --from ${FINE_TUNING.optimizer})`);
+    expect(training).toContain(`the rate is lower (${FINE_TUNING.rate})`);
   });
 
   it('are what the declarations of the options say', () => {

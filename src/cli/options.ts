@@ -15,7 +15,7 @@ import { MIN_BLOCK_SIZE } from '../codec/options.js';
 import { PRESETS, type PresetName } from '../model/architecture.js';
 import { ENGINE_NAMES } from '../node/engines.js';
 import {
-  FINE_TUNING_RATE,
+  FINE_TUNING,
   HELD_OUT_SHARE,
   OPTIMIZERS,
   type Optimizer,
@@ -373,14 +373,13 @@ export const OPTIONS = {
   },
   rate: {
     flags: '--rate <x>',
-    description: `highest learning rate (default: ${TRAIN_DEFAULTS.rate}, with --from ${FINE_TUNING_RATE})`,
+    description: `highest learning rate (default: ${TRAIN_DEFAULTS.rate}, with --from ${FINE_TUNING.rate})`,
     parse: positive,
   },
   optimizer: {
     flags: '--optimizer <name>',
-    description: 'what steps the matrices of the layers',
+    description: `what steps the matrices of the layers (default: ${TRAIN_DEFAULTS.optimizer}, with --from ${FINE_TUNING.optimizer})`,
     choices: OPTIMIZERS,
-    default: TRAIN_DEFAULTS.optimizer,
   },
   seed: {
     flags: '--seed <n>',

@@ -7,14 +7,15 @@ import type { Schedule } from './schedule.js';
 /** Share of every input, its end, that is measured and not trained on, where no held-out files are given. */
 export const HELD_OUT_SHARE = 0.02;
 
-/**
- * Highest learning rate of the command line where a run begins with trained weights: they are moved gently.
- */
-export const FINE_TUNING_RATE = 1e-3;
-
 /** What steps the layers' matrices; the rest is always AdamW's. */
 export const OPTIMIZERS = ['adamw', 'muon'] as const;
 export type Optimizer = (typeof OPTIMIZERS)[number];
+
+/**
+ * What the command line does where a run begins with trained weights: they are moved gently, by the optimizer
+ * that then learned more in the same time (docs/training.md, section 4).
+ */
+export const FINE_TUNING = { rate: 1e-3, optimizer: 'muon' as Optimizer };
 
 /** Defaults of `TrainOptions`, which says what they are. */
 export const TRAIN_DEFAULTS = {

@@ -63,15 +63,15 @@ it('rounding is fitted to the held-out files where some are given, to all of the
   expect(asked.calibration[0]).toMatch(/^x{4096}$/);
 });
 
-it('trained weights are moved more gently than random ones, unless a rate is given', async () => {
+it('trained weights are moved more gently than random ones, and by Muon, unless told otherwise', async () => {
   const input = text('a', 10_000);
   const fixture = new URL('../../fixtures/torch/training.safetensors', import.meta.url).pathname;
   await train(input);
-  expect(asked.train[0]).toMatchObject({ rate: undefined, from: undefined });
+  expect(asked.train[0]).toMatchObject({ rate: undefined, optimizer: undefined, from: undefined });
   await train(input, '--preset', 'tiny', '--from', fixture);
-  expect(asked.train[1]).toMatchObject({ rate: 0.001, from: fixture });
-  await train(input, '--preset', 'tiny', '--from', fixture, '--rate', '0.0005');
-  expect(asked.train[2].rate).toBe(0.0005);
+  expect(asked.train[1]).toMatchObject({ rate: 0.001, optimizer: 'muon', from: fixture });
+  await train(input, '--preset', 'tiny', '--from', fixture, '--rate', '0.0005', '--optimizer', 'adamw');
+  expect(asked.train[2]).toMatchObject({ rate: 0.0005, optimizer: 'adamw' });
 });
 
 it('a run lasts an hour unless a time or steps are given', async () => {

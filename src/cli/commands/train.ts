@@ -3,7 +3,7 @@ import { sep } from 'node:path';
 import { type Architecture, PRESETS } from '../../model/architecture.js';
 import { readCheckpoint, sameShape } from '../../trainer/checkpoint.js';
 import type { TextSource } from '../../trainer/data.js';
-import { FINE_TUNING_RATE, HELD_OUT_SHARE } from '../../trainer/defaults.js';
+import { FINE_TUNING, HELD_OUT_SHARE } from '../../trainer/defaults.js';
 import { startShape } from '../../trainer/start.js';
 import {
   type Evaluation,
@@ -52,8 +52,8 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
     threads: flags.threads || undefined,
     engine: flags.engine,
     seed: flags.seed,
-    optimizer: flags.optimizer,
-    rate: flags.rate ?? (from ? FINE_TUNING_RATE : undefined),
+    optimizer: flags.optimizer ?? (from ? FINE_TUNING.optimizer : undefined),
+    rate: flags.rate ?? (from ? FINE_TUNING.rate : undefined),
   };
   const samples = heldOut ? samplesOf(heldOut, 0) : samplesOf(inputs, 1 - HELD_OUT_SHARE);
   const curve = new CurvePage(output, flags.report);
