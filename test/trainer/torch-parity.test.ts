@@ -73,8 +73,11 @@ describe('PyTorch fixtures', () => {
     });
   });
 
-  it('the C++ trainer follows the same run of AdamW, step by step', () => {
-    const { tensors, metadata } = readTensors('training.safetensors');
+  it.each([
+    ['AdamW', 'training', 0],
+    ['Muon', 'training-muon', 0.95],
+  ])('the C++ trainer follows the same run of %s, step by step', (_, run, momentum) => {
+    const { tensors, metadata } = readTensors(`${run}.safetensors`);
     const arch: Architecture = JSON.parse(metadata.architecture);
     const { T, B, steps, lr, decay, clip } = JSON.parse(metadata.options);
     const text = tensors.get('text') as Uint8Array;
@@ -89,7 +92,7 @@ describe('PyTorch fixtures', () => {
       const resets = (tensors.get('resets') as Uint8Array).slice(n * B, (n + 1) * B);
       const { loss } = network.step(
         { inputs: bytes(0), targets: bytes(1), resets },
-        { rate: lr, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay, clip, ema: 0, momentum: 0, time: n + 1 },
+        { rate: lr, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decay, clip, ema: 0, momentum, time: n + 1 },
       );
       expect(Math.abs(loss - losses[n])).toBeLessThan(1e-4 * losses[n]);
     }

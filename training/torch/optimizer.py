@@ -1,4 +1,6 @@
-"""LAMB in the variant that SHA-RNN was trained with, the learning-rate schedule, and the average of weights."""
+"""Muon, LAMB in the variant that SHA-RNN was trained with, the learning-rate schedule, the average of weights."""
+
+import math
 
 import torch
 
@@ -27,13 +29,51 @@ class LAMB(torch.optim.Optimizer):
                 p.sub_(group["lr"] * trust.clamp(min=0.25) * step)
 
 
+def orthogonalize(x: torch.Tensor) -> torch.Tensor:
+    """x [n][d][d] with the singular values of each matrix brought near 1: five Newton-Schulz steps, with the
+    coefficients of Jordan et al. 2024, in bfloat16 on a GPU."""
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-12)
+    x = x.bfloat16() if x.is_cuda else x
+    for _ in range(5):
+        square = x @ x.transpose(1, 2)
+        x = 3.4445 * x + (-4.775 * square + 2.0315 * square @ square) @ x
+    return x.float()
+
+
+class Muon(torch.optim.AdamW):
+    """Jordan et al. 2024, for the groups with a `momentum`; the others are AdamW's.
+
+    A matrix [n d][d] is n of [d][d], gates or chunks. As cpp/train/muon.h: steps are as large as AdamW's (Liu et al.
+    2025, arXiv:2502.16982), so that one rate serves both."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        every = self.param_groups
+        self.param_groups = [group for group in every if "momentum" not in group]
+        super().step()
+        self.param_groups = every
+        for group in every:
+            for p in group["params"] if "momentum" in group else ():
+                keep, mean = group["momentum"], self.state[p].setdefault("mean", torch.zeros_like(p))
+                mean.lerp_(p.grad, 1 - keep)
+                d = p.shape[1]
+                step = orthogonalize(p.grad.lerp(mean, keep).view(-1, d, d)).view_as(p)
+                p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(group["lr"] * 0.2 * math.sqrt(d) * step)
+
+
 def make_optimizer(kind: str, model, lr: float, decay: float):
-    """Weight decay acts on matrices only."""
+    """Weight decay acts on matrices only. Muon steps those of the layers."""
     matrices = [p for p in model.parameters() if p.dim() == 2]
     vectors = [p for p in model.parameters() if p.dim() == 1]
     groups = [dict(params=matrices, weight_decay=decay), dict(params=vectors, weight_decay=0.0)]
     if kind == "lamb":
         return LAMB(groups, lr=lr)
+    if kind == "muon":
+        embedding = model.embedding.weight
+        groups[0]["params"] = [embedding]
+        layers = [p for p in matrices if p is not embedding]
+        groups.append(dict(params=layers, weight_decay=decay, momentum=0.95))
+        return Muon(groups, lr=lr, betas=(0.9, 0.99))
     return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.99))
 
 

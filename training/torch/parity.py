@@ -94,13 +94,13 @@ def rounded() -> tuple:
     return arrays, {"architecture": ROUNDED.to_json(), "streams": str(B)}
 
 
-def training() -> tuple:
+def training(kind: str = "adamw") -> tuple:
     """Losses before each of some steps; then, for every parameter, its last gradient's norm and its products with
     two directions given by the formula."""
     T, B, steps, options = 64, 3, 10, {"lr": 3e-3, "decay": 0.05, "clip": 0.5}
     model = SharNN(TRAINED)
     formula_parameters(model)
-    optimizer = make_optimizer("adamw", model, options["lr"], options["decay"])
+    optimizer = make_optimizer(kind, model, options["lr"], options["decay"])
     state = model.initial_state(B, TRAINED.window - T)
     text = random_bytes(300, steps * T + 1, B, 9)
     resets = random_bytes(301, steps, B, 4) == 0
@@ -139,6 +139,7 @@ def main(folder: Path) -> None:
     write_safetensors(folder / "gradients.safetensors", *gradients())
     write_safetensors(folder / "rounding.safetensors", *rounded())
     write_safetensors(folder / "training.safetensors", *training())
+    write_safetensors(folder / "training-muon.safetensors", *training("muon"))
 
 
 if __name__ == "__main__":

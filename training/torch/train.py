@@ -39,7 +39,7 @@ def arguments():
     a("--steps", type=int, help="length of the run in steps instead")
     a("--batch", type=int, default=128, help="sequences, per GPU")
     a("--length", type=int, default=256, help="bytes of each sequence per step; at most the window")
-    a("--optimizer", choices=["adamw", "lamb"], default="adamw")
+    a("--optimizer", choices=["adamw", "muon", "lamb"], default="adamw")
     a("--lr", type=float, help="peak learning rate; default 2e-3 * sqrt(512 / width)")
     a("--warmup", type=float, default=0.02, help="share of the run")
     a("--decay", type=float, default=0.01, help="weight decay of matrices")
