@@ -3,8 +3,9 @@
  * @file Builds src/engines/wasm/shacomp.wasm and shacomp.relaxed.wasm, which are committed, from cpp with
  * clang and lld.
  *
- *   node scripts/build-wasm.mjs builds node scripts/build-wasm.mjs --check rebuilds and compares; also says
- *   whether the sources' hash is the embedded one
+ *     node scripts/build-wasm.mjs           builds
+ *     node scripts/build-wasm.mjs --check   rebuilds and compares; also says whether the sources' hash is the
+ *                                           embedded one
  *
  * The relaxed one is for hosts with relaxed SIMD, whose byte products the network's kernels take; nothing
  * else of the proposal is used, since its floating point differs between hosts.

@@ -4,10 +4,11 @@
  * tables of docs/results.md and a picture. Every file is decompressed and compared. Sizes of other
  * compressors come from docs/results/peers.csv.
  *
- *   node scripts/results.mjs FOLDER [--levels 1,6,9] measures, writes all three, prints what changed node
- *   scripts/results.mjs FOLDER --check measures and says which sizes differ; exit code 1 if one does node
- *   scripts/results.mjs makes tables and picture again from the sizes at hand node scripts/results.mjs
- *   --fixtures [--check] the same with the small files in fixtures/sizes, at every level: seconds
+ *     node scripts/results.mjs FOLDER [--levels 1,6,9]   measures, writes all three, prints what changed
+ *     node scripts/results.mjs FOLDER --check            measures and says which sizes differ; exit code 1
+ *                                                        if one does
+ *     node scripts/results.mjs                           makes tables and picture from the sizes at hand
+ *     node scripts/results.mjs --fixtures [--check]      the same with fixtures/sizes at every level: seconds
  *
  * Needs dist/ (npm run build).
  */
