@@ -7,7 +7,8 @@
  *
  * FROM, TO: model or checkpoint. SHARE: 0 gives FROM, 1 gives TO. Needs dist/ (npm run build).
  */
-import { writeCheckpoint } from '../dist/trainer/checkpoint.js';
+import { parameterCount } from '../dist/model/architecture.js';
+import { fill, writeCheckpoint } from '../dist/trainer/checkpoint.js';
 import { readStart } from '../dist/trainer/start.js';
 
 const [from, to, share, out] = process.argv.slice(2);
@@ -21,7 +22,8 @@ if (JSON.stringify(a.arch) !== JSON.stringify(b.arch)) {
   console.error(`${from} and ${to} have other shapes`);
   process.exit(1);
 }
-const flat = [...a.values].flatMap(([name, value]) =>
-  Array.from(value, (w, i) => w + x * (b.values.get(name)[i] - w)),
-);
-await writeCheckpoint(out, a.arch, Float32Array.from(flat));
+const between = (from, to) => from.map((w, i) => w + x * (to[i] - w));
+const values = new Map([...a.values].map(([name, w]) => [name, between(w, b.values.get(name))]));
+const flat = new Float32Array(parameterCount(a.arch));
+fill(a.arch, values, flat);
+await writeCheckpoint(out, a.arch, flat);

@@ -355,6 +355,7 @@ export const OPTIONS = {
     flags: '--from <model>',
     description:
       'start from the weights of a model, by name or file (.sharnn), or of a .safetensors file, instead of random ones; with a larger --preset the network is grown',
+    parse: named,
   },
   resume: {
     flags: '--resume',

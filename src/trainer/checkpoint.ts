@@ -2,10 +2,13 @@
  * @file Checkpoints: a safetensors file of the parameters, and beside it (`<name>.state.safetensors`) what a
  * run needs to go on as if it had not stopped.
  */
+import { existsSync } from 'node:fs';
 import { ShacompError } from '../errors.js';
 import { type Architecture, elements, parameters } from '../model/architecture.js';
 import { checkArchitecture } from '../model/sharnn.js';
+import { systemName } from '../node/names.js';
 import type { SamplerState } from './data.js';
+import { OPTIMIZERS, type Optimizer } from './defaults.js';
 import { type TrainingNetwork, tensorsOf } from './network.js';
 import { readSafetensors, type Tensor, writeSafetensors } from './safetensors.js';
 import { parseShallowJson } from './shallow-json.js';
@@ -18,6 +21,13 @@ export interface Progress {
   /** seconds spent training, over all sessions */
   elapsed: number;
   sampler: SamplerState;
+}
+
+/** What a run goes on with where it is not told otherwise. */
+export interface Settings {
+  optimizer: Optimizer;
+  /** highest learning rate */
+  rate: number;
 }
 
 const invalid = (path: string, what: string, cause?: unknown) =>
@@ -111,7 +121,12 @@ export async function writeCheckpoint(
 const VECTORS = { weights: 'weights', 'optimizer.m': 'm', 'optimizer.v': 'v', ema: 'ema' } as const;
 
 /** Writes what `resume` reads. */
-export async function writeState(path: string, network: TrainingNetwork, progress: Progress): Promise<void> {
+export async function writeState(
+  path: string,
+  network: TrainingNetwork,
+  progress: Progress,
+  { optimizer, rate }: Settings,
+): Promise<void> {
   const tensors = new Map<string, Tensor>();
   for (const [name, key] of Object.entries(VECTORS))
     tensors.set(name, { shape: [network[key].length], data: network[key] });
@@ -122,8 +137,25 @@ export async function writeState(path: string, network: TrainingNetwork, progres
       architecture: describeShape(network.arch),
       segment: String(network.options.steps),
       progress: JSON.stringify(progress),
+      optimizer,
+      rate: String(rate),
     },
   });
+}
+
+/**
+ * The settings of the run whose state lies beside the checkpoint; none where there is no state.
+ * @throws ShacompError ERR_CHECKPOINT_INVALID, ERR_FILE
+ */
+export async function settingsOf(path: string): Promise<Partial<Settings>> {
+  const file = statePath(path);
+  if (!existsSync(systemName(file))) return {};
+  const { optimizer, rate } = (await readSafetensors(file, () => () => false)).metadata;
+  if (optimizer === undefined && rate === undefined) return {};
+  const known = OPTIMIZERS.find((name) => name === optimizer);
+  if (known === undefined || !(Number(rate) >= 0 && Number(rate) <= 1))
+    throw invalid(file, 'its metadata name no optimizer and rate');
+  return { optimizer: known, rate: Number(rate) };
 }
 
 /**

@@ -200,9 +200,13 @@ export class Sampler {
 /** Of how many files the held-out ends are measured. */
 const MOST_MEASURED = 64;
 
+/** Of every file what is trained on and its end, which is not. */
+export const divide = (files: readonly TextFile[]): [text: TextFile, end: TextFile][] =>
+  files.map((file) => file.split(Math.ceil(file.length * (1 - HELD_OUT_SHARE))));
+
 /** Divides files into what is trained on and their ends, on some of which the network is measured. */
 export function holdOut(files: readonly TextFile[]): { texts: TextFile[]; measured: TextFile[] } {
-  const parts = files.map((file) => file.split(Math.ceil(file.length * (1 - HELD_OUT_SHARE))));
+  const parts = divide(files);
   const every = Math.ceil(parts.length / MOST_MEASURED);
   return {
     texts: parts.map(([text]) => text),

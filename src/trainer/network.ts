@@ -1,4 +1,4 @@
-/** @file The network in training: forward, backward and AdamW by the training kernels. */
+/** @file The network in training: forward, backward and the optimizer's step by the training kernels. */
 import { totalmem } from 'node:os';
 import { type Entry, selectEntry } from '../engines/list.js';
 import { ShacompError } from '../errors.js';
@@ -11,7 +11,7 @@ import { wasmTraining } from './wasm.js';
 
 export type { Segment, StepResult } from './kernels.js';
 
-/** Settings of one AdamW step. */
+/** Settings of one step of AdamW, or of Muon and AdamW. */
 export interface OptimizerStep extends Omit<Update, 'correct1' | 'correct2'> {
   /** number of the step, from 1 */
   time: number;
@@ -44,7 +44,10 @@ const TRAINERS: readonly Entry<TrainKernels, void>[] = [
 
 async function trainingKernels(engine: string): Promise<TrainKernels> {
   const wanted = wantedEngine(engine);
-  if (wanted !== 'auto' && !TRAINERS.some(({ name }) => name === wanted))
+  const trains = TRAINERS.some(({ name }) => name === wanted);
+  // what the environment says is for coding as well
+  if (!trains && engine === 'auto') return selectEntry(TRAINERS, 'auto', undefined);
+  if (!trains)
     throw new ShacompError(
       'ERR_ENGINE_UNAVAILABLE',
       `the engine "${wanted}" does not train; use ${TRAINERS.map(({ name }) => name).join(' or ')}`,
@@ -68,7 +71,8 @@ export class TrainingNetwork implements Vectors {
   private readonly losses: Float64Array;
 
   /**
-   * A network on the engine of that name; 'auto' is SHACOMP_ENGINE if set, else the fastest that runs here.
+   * A network on the engine of that name; 'auto' is SHACOMP_ENGINE if that trains, else the fastest that runs
+   * here.
    * @throws ShacompError ERR_ENGINE_UNAVAILABLE, and as the constructor
    */
   static async open(arch: Architecture, options: NetworkOptions, engine = 'auto'): Promise<TrainingNetwork> {
@@ -129,8 +133,8 @@ export class TrainingNetwork implements Vectors {
   }
 
   /**
-   * Forward, backward and one AdamW step; the state of the sequences is carried to the next segment. With a
-   * gradient of a norm that is not below {@link LARGEST_NORM} the weights stay as they are.
+   * Forward, backward and one step of the optimizer; the state of the sequences is carried to the next
+   * segment. With a gradient of a norm that is not below {@link LARGEST_NORM} the weights stay as they are.
    */
   step(segment: Segment, { time, ...update }: OptimizerStep): StepResult {
     const correction = (beta: number) => 1 / (1 - beta ** time);

@@ -13,6 +13,7 @@ import {
   fill,
   resume,
   sameShape,
+  settingsOf,
   statePath,
   valuesOf,
   writeCheckpoint,
@@ -41,7 +42,10 @@ export interface TrainOptions {
    * grown into `arch`
    */
   from?: string;
-  /** go on with the run whose state lies beside `output`, if there is one */
+  /**
+   * go on with the run whose state lies beside `output`, if there is one, by its optimizer and, where none is
+   * given, its rate
+   */
   resume?: boolean;
   /** length of the run in seconds, or in steps; the learning rate reaches 0 at its end */
   seconds?: number;
@@ -144,8 +148,15 @@ const NAMES = { optimizer: OPTIMIZERS, decay: DECAYS } as const;
  *   stays)
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const set = { ...TRAIN_DEFAULTS, ...defined(options) };
   const { seconds, steps, output } = options;
+  const before = options.resume ? await settingsOf(output) : {};
+  const set = { ...TRAIN_DEFAULTS, ...before, ...defined(options) };
+  // the moments of one mean nothing to the other
+  if (before.optimizer && before.optimizer !== set.optimizer)
+    throw new ShacompError(
+      'ERR_OPTIONS',
+      `the run to resume has stepped its matrices by ${before.optimizer}, not by ${set.optimizer}; leave the optimizer out`,
+    );
   if (!(seconds && seconds > 0) && !(steps && steps > 0))
     throw new ShacompError('ERR_OPTIONS', 'give the length of the training run in time or in steps');
   for (const [name, [low, high]] of Object.entries(RANGES)) {
@@ -314,7 +325,8 @@ class Run {
     const { network, step, bytes, elapsed, sampler } = this;
     const metadata: Record<string, string> = { steps: String(step), trained_bytes: String(bytes) };
     if (this.evaluation) metadata.held_out_bits_per_byte = this.evaluation.mean.toFixed(4);
-    await writeState(this.output, network, { step, bytes, elapsed, sampler: sampler.state });
+    const progress = { step, bytes, elapsed, sampler: sampler.state };
+    await writeState(this.output, network, progress, this.set);
     await writeCheckpoint(this.output, network.arch, this.averaged ? network.ema : network.weights, metadata);
   }
 }

@@ -93,6 +93,11 @@ describe('shacomp explain', () => {
     const again = await f.run(['explain', 'a', '--html', 'r.html']);
     expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('already exists; use -f') });
     expect((await f.run(['explain', 'a', '--html', 'r.html', '-f'])).code).toBe(0);
+    expect(await f.run(['explain', 'a', '--html', './a', '-f'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('./a: is the input itself; name another file'),
+    });
+    expect(f.read('a').toString()).toBe(hostile);
   });
 
   it('maps by offset what is no text', async () => {

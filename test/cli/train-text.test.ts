@@ -3,6 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, it, vi } from 'vitest';
+import { PRESETS, parameterCount } from '../../src/model/architecture.js';
+import { writeCheckpoint } from '../../src/trainer/checkpoint.js';
 import type { TextFile } from '../../src/trainer/data.js';
 import { HELD_OUT_SHARE } from '../../src/trainer/defaults.js';
 import type { TrainOptions, TrainResult } from '../../src/trainer/train.js';
@@ -63,6 +65,28 @@ it('rounding is fitted to the held-out files where some are given, to all of the
   expect(asked.calibration[0]).toMatch(/^x{4096}$/);
 });
 
+it('a held-out file among the inputs is not trained on', async () => {
+  const [a, b] = [text('texts/a', 5000), text('texts/b', 5000)];
+  const printed = await train(file('texts'), '--held-out', b);
+  expect(asked.train[0].inputs.map(({ path }) => path)).toEqual([a]);
+  expect(printed).toContain(`${b} : is held out, so it is not trained on`);
+  await expect(train(b, '--held-out', b)).rejects.toThrow('there are no files to train on');
+});
+
+it('text that is too short to fit the rounding to is told before the training', async () => {
+  await expect(train(text('short', 3000))).rejects.toThrow('give some with --held-out FILE');
+  expect(asked.train).toEqual([]);
+});
+
+it('a run that is resumed is not told what another one would begin with', async () => {
+  const [weights, state] = [file('model.safetensors'), file('model.state.safetensors')];
+  await writeCheckpoint(weights, PRESETS.tiny, new Float32Array(parameterCount(PRESETS.tiny)));
+  writeFileSync(state, '');
+  await train(text('a', 10_000), '--from', weights, '--resume');
+  expect(asked.train[0]).toMatchObject({ rate: undefined, optimizer: undefined, resume: true });
+  for (const path of [weights, state]) rmSync(path);
+});
+
 it('trained weights are moved more gently than random ones, and by Muon, unless told otherwise', async () => {
   const input = text('a', 10_000);
   const fixture = new URL('../../fixtures/torch/training.safetensors', import.meta.url).pathname;
@@ -89,9 +113,9 @@ it('a run lasts an hour unless a time or steps are given', async () => {
 });
 
 it('a weight counts for the input or the folder that it names, the last one that fits', async () => {
-  text('d/a', 1000);
-  text('d/b', 1000);
-  text('e/a', 1000);
+  text('d/a', 5000);
+  text('d/b', 5000);
+  text('e/a', 5000);
   await train(file('d'), file('e'), '--weight', `${file('d')}=3`, '--weight', `${file('d/b')}=0.5`);
   const weights = asked.train[0].inputs.map(({ path, weight }) => [path.slice(folder.length + 1), weight]);
   expect(weights).toEqual([
@@ -103,7 +127,7 @@ it('a weight counts for the input or the folder that it names, the last one that
 });
 
 it('folders stand for their files, but not for hidden ones; by their names these are taken', async () => {
-  for (const name of ['f/a', 'f/g/b', 'f/.notes', 'f/.git/config']) text(name, 1000);
+  for (const name of ['f/a', 'f/g/b', 'f/.notes', 'f/.git/config']) text(name, 5000);
   await train(file('f'));
   await train(file('f/.notes'));
   const inputs = asked.train.map(({ inputs }) => inputs.map(({ path }) => path.slice(folder.length + 1)));

@@ -115,7 +115,7 @@ describe('train', () => {
 
   it('says what is missing', async () => {
     const f = folder();
-    f.write('a', sampleText(3000));
+    f.write('a', sampleText(8000));
     f.write('old.sharnn', 'x');
     const cases: [string[], string][] = [
       [['a'], 'name the model to write: -o MODEL.sharnn'],
@@ -123,6 +123,10 @@ describe('train', () => {
       [['-o', 'm.sharnn'], "missing required argument 'files|folders'; see shacomp train --help"],
       [['a', '-o', 'm.sharnn', '--resume'], 'm.state.safetensors: is not there: there is no run to resume'],
       [['a', '-o', 'old.sharnn'], 'old.sharnn: already exists; use -f to overwrite it'],
+      [
+        ['a', '-o', 'm.sharnn', '-f', '--report', 'a'],
+        'a: is an input and would be replaced; name another output',
+      ],
     ];
     for (const [args, message] of cases)
       expect(await f.run(['train', ...args])).toMatchObject({ code: 1, stderr: `shacomp: ${message}\n` });

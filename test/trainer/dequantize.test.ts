@@ -1,9 +1,14 @@
 /** From an integer model back to floats. */
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { referenceEngine } from '../../src/engines/reference/engine.js';
 import { type Architecture, parameters, SYMBOLS } from '../../src/model/architecture.js';
 import { parseModel } from '../../src/model/sharnn.js';
+import { readCheckpoint } from '../../src/trainer/checkpoint.js';
 import { dequantize } from '../../src/trainer/dequantize.js';
 import { forward, initialState, inputsOf } from '../../src/trainer/float-reference.js';
 import { initialize } from '../../src/trainer/initialize.js';
@@ -42,6 +47,22 @@ describe('a float network made of an integer model', () => {
       expect(values.get(name)?.every(Number.isFinite), name).toBe(true);
     }
     expect(compare(model, values, text)).toBeLessThan(0.004);
+  });
+
+  it('is what scripts/average.mjs makes of a model and itself', async () => {
+    const tiny = new URL('../../fixtures/tiny.sharnn', import.meta.url);
+    const path = fileURLToPath(tiny);
+    const folder = mkdtempSync(join(tmpdir(), 'shacomp-average-'));
+    try {
+      const out = join(folder, 'between.safetensors');
+      const script = fileURLToPath(new URL('../../scripts/average.mjs', import.meta.url));
+      execFileSync(process.execPath, [script, path, path, '0.5', out]);
+      const { values } = dequantize(parseModel(readFileSync(tiny)));
+      const { values: written } = await readCheckpoint(out);
+      for (const [name, value] of values) expect(written.get(name), name).toEqual(value);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('does so whatever gates, gains and biases were folded', async () => {

@@ -49,6 +49,19 @@ async function changeProgress(output: string, change: (progress: Record<string, 
   });
 }
 
+/** Options that stop a run at its report after `steps` steps. */
+function stopAfter(steps: number): Partial<TrainOptions> {
+  const controller = new AbortController();
+  let left = steps;
+  return {
+    signal: controller.signal,
+    reportSeconds: 0,
+    onReport: () => {
+      if (--left === 0) controller.abort();
+    },
+  };
+}
+
 const weightsOf = async (path: string) =>
   new Map(
     [...(await readSafetensors(path)).tensors].map(([name, { data }]) => [name, Buffer.from(data.buffer)]),
@@ -69,6 +82,29 @@ describe('a run', () => {
     await train(set);
     await train({ ...set, steps: 5, resume: true });
     expect(times).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it('goes on by its optimizer and rate, and by another rate, but not by another optimizer', async () => {
+    const steps: [rate: number, momentum: number][] = [];
+    watch((_segment, { rate, momentum }) => steps.push([rate, momentum]));
+    const set = options({
+      optimizer: 'muon',
+      rate: 0.002,
+      momentum: 0.9,
+      decay: 'sqrt',
+      warmup: 0,
+      steps: 1,
+    });
+    await train(set);
+    const { optimizer, rate, ...rest } = set;
+    await train({ ...rest, steps: 1e9, seconds: 1e-6 + 1e9, resume: true, ...stopAfter(1) });
+    await train({ ...rest, steps: 1e9, rate: 0.001, resume: true, ...stopAfter(1) });
+    expect(steps.map(([rate]) => rate.toFixed(4))).toEqual(['0.0020', '0.0020', '0.0010']);
+    expect(steps.map(([, momentum]) => momentum)).toEqual([0.9, 0.9, 0.9]);
+    await expect(train({ ...rest, optimizer: 'adamw', resume: true })).rejects.toMatchObject({
+      code: 'ERR_OPTIONS',
+      message: 'the run to resume has stepped its matrices by muon, not by adamw; leave the optimizer out',
+    });
   });
 
   it('counts the time of all its sessions', async () => {

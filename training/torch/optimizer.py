@@ -54,9 +54,10 @@ class Muon(torch.optim.AdamW):
         self.param_groups = every
         for group in every:
             for p in group["params"] if "momentum" in group else ():
-                keep, mean = group["momentum"], self.state[p].setdefault("mean", torch.zeros_like(p))
-                mean.lerp_(p.grad, 1 - keep)
-                d = p.shape[1]
+                keep, state, d = group["momentum"], self.state[p], p.shape[1]
+                if not state:  # AdamW reads every parameter's `step` when a state is loaded
+                    state["mean"], state["step"] = torch.zeros_like(p), torch.zeros(())
+                mean = state["mean"].lerp_(p.grad, 1 - keep)
                 step = orthogonalize(p.grad.lerp(mean, keep).view(-1, d, d)).view_as(p)
                 p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(group["lr"] * 0.2 * math.sqrt(d) * step)
 

@@ -11,6 +11,8 @@ rounding.safetensors
     that the test knows too
 training.safetensors
     losses of some steps of AdamW from such parameters, and the gradient's product with some directions at the last one
+training-muon.safetensors
+    the same of Muon
 """
 
 import json

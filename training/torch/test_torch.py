@@ -210,6 +210,25 @@ class Training(unittest.TestCase):
             average.swap(model)
             self.assertLess(bits_per_byte(model, TEXT, limit=1024), 0.8 * before, kind)
 
+    def test_an_optimizer_goes_on_where_it_was_saved(self):
+        for kind in ("adamw", "muon", "lamb"):
+            models = [random_model(), random_model()]
+            first, second = [make_optimizer(kind, model, 1e-2, 0.01) for model in models]
+
+            def step(model, optimizer, seed):
+                loss, _ = model(*(segment(8, 2, seed)[:1]), model.initial_state(2, 8), segment(8, 2, seed)[1])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+
+            step(models[0], first, 1)
+            models[1].load_state_dict(models[0].state_dict())
+            second.load_state_dict(first.state_dict())
+            for model, optimizer in zip(models, (first, second)):
+                step(model, optimizer, 5)
+            for (name, a), b in zip(models[0].named_parameters(), models[1].parameters()):
+                self.assertTrue(torch.equal(a, b), (kind, name))
+
     def test_the_rate_rises_then_falls_to_zero(self):
         self.assertEqual(rate(0, 0.1), 0)
         self.assertEqual(rate(0.1, 0.1), 1)

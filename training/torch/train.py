@@ -63,13 +63,18 @@ def arguments():
         p.error("--data is needed")
     if not (args.probe or args.probe_lr or args.minutes or args.steps):
         p.error("--minutes or --steps is needed")
+    if (args.probe or args.probe_lr) and int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        p.error("probes are of one GPU: run them by python3, not by torchrun")
+    paths = [argument.partition("=")[0] for argument in args.data or []]
+    for held in args.heldout:
+        if any(os.path.samefile(held, path) for path in paths if os.path.exists(held) and os.path.exists(path)):
+            p.error(f"{held}: is trained on as well; take it out of --data")
     return args
 
 
 def architecture(args) -> Architecture:
-    if args.start and not args.preset:
-        return checkpoint.architecture_of(args.start)
-    fields = dict(vars(Architecture.preset(args.preset or "base")))
+    start = checkpoint.architecture_of(args.start) if args.start and not args.preset else None
+    fields = dict(vars(start or Architecture.preset(args.preset or "base")))
     for name in ("width", "layers", "boom", "window"):
         fields[name] = getattr(args, name) or fields[name]
     if args.attention is not None:
@@ -158,8 +163,11 @@ class Trainer:
         """Loss of a segment from the cold state without and with rounding."""
         sampler = Sampler([(f, 1.0) for f in self.sampler.files], self.args.batch, self.args.length, 99)
         inputs, targets, _ = [t.to(self.machine.device) for t in sampler.next()]
+        self.model.eval()  # no dropout: the two are compared
         with torch.no_grad():
-            return tuple(self.model(inputs, self.cold_state(), targets, r)[0].item() for r in (None, rounding))
+            losses = tuple(self.model(inputs, self.cold_state(), targets, r)[0].item() for r in (None, rounding))
+        self.model.train()
+        return losses
 
     @property
     def bytes_per_step(self) -> int:

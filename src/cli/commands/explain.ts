@@ -23,7 +23,7 @@ import { humanBytes } from '../../format-bytes.js';
 import { type CodecOptions, explain } from '../../index.js';
 import { tryLevels } from '../../node/codec.js';
 import { reportPage } from '../../node/report.js';
-import { openInput, writeFileSafely } from '../io/files.js';
+import { openInput, sameFile, writeFileSafely } from '../io/files.js';
 import { compressOptions, displayName, operands } from '../io/inputs.js';
 import type { Flags } from '../options.js';
 import { table } from '../terminal/format.js';
@@ -73,7 +73,7 @@ export async function explainFile(files: string[], flags: Flags): Promise<void> 
 
 async function examine(path: string, flags: Flags): Promise<Found> {
   const options = await compressOptions(flags);
-  const { bytes, whole } = await beginning(path, flags.limit);
+  const { bytes, whole } = await beginning(path, flags);
   const { length } = bytes;
   const name = displayName(path);
   const tried = bytes.subarray(0, TRIED_BYTES);
@@ -117,11 +117,14 @@ async function tryOthers(
 }
 
 /** The first `limit` bytes of an input, and how many there are, as far as is known. */
-async function beginning(path: string, limit: number): Promise<{ bytes: Uint8Array; whole: number }> {
+async function beginning(path: string, flags: Flags): Promise<{ bytes: Uint8Array; whole: number }> {
+  const { limit, html } = flags;
   const input = await openInput(path);
   const parts: Uint8Array[] = [];
   let length = 0;
   try {
+    if (html !== undefined && (await sameFile(input.stats, html)))
+      throw new UserError('is the input itself; name another file', html);
     for await (const chunk of input.chunks()) {
       parts.push(new Uint8Array(chunk.subarray(0, limit - Math.min(limit, length))));
       length += chunk.length;

@@ -36,7 +36,7 @@ export async function quantizeFile(operands: string[], flags: Flags): Promise<vo
   if (!flags.calibrate)
     throw new UserError('quantize fits the rounding to text like that the model is for: --calibrate FILE');
   if (!flags.force && (await exists(output))) throw alreadyExists(output);
-  await writeModel(operands[0], output, samplesOf(flags.calibrate, 0), flags);
+  await writeModel(operands[0], output, samplesOf(flags.calibrate.map(TextFile.open), '--calibrate'), flags);
 }
 
 /** @throws UserError unless -o names a model file */
@@ -48,14 +48,15 @@ export function requireOutput(flags: Flags): string {
 }
 
 /**
- * The ends of some of the files.
- * @param from where to begin in each file, as a share of it
+ * Those of the texts that are long enough to say anything.
+ * @param flag that gives more
+ * @throws UserError if there are none
  */
-export function samplesOf(paths: readonly string[], from: number): Sample[] {
-  return paths
-    .map((path) => TextFile.open(path))
-    .map((file) => file.split(Math.ceil(file.length * from))[1])
-    .filter((text) => text.length >= LEAST_TEXT);
+export function samplesOf(texts: readonly TextFile[], flag: string): Sample[] {
+  const samples = texts.filter((text) => text.length >= LEAST_TEXT);
+  if (samples.length === 0)
+    throw new UserError(`there is too little text to fit the rounding to; give some with ${flag} FILE`);
+  return samples;
 }
 
 /** Pieces of the samples that ranges are fitted to. @param bytes of all together, at most */
@@ -74,8 +75,6 @@ export async function writeModel(
   samples: readonly Sample[],
   flags: Flags,
 ): Promise<RoundingLoss> {
-  if (samples.length === 0)
-    throw new UserError(`there is too little text to fit the rounding to; give some with --held-out FILE`);
   const pieces = calibrationPieces(samples);
   const texts = samples.slice(0, MOST_FILES).map((file) => {
     const text = new Uint8Array(Math.min(STREAM_BYTES, file.length));

@@ -2,8 +2,8 @@
 import { sep } from 'node:path';
 import { type Architecture, PRESETS } from '../../model/architecture.js';
 import { readCheckpoint, sameShape } from '../../trainer/checkpoint.js';
-import type { TextSource } from '../../trainer/data.js';
-import { FINE_TUNING, HELD_OUT_SHARE } from '../../trainer/defaults.js';
+import { divide, TextFile, type TextSource } from '../../trainer/data.js';
+import { FINE_TUNING } from '../../trainer/defaults.js';
 import { startShape } from '../../trainer/start.js';
 import {
   type Evaluation,
@@ -15,7 +15,7 @@ import {
 import { alreadyExists, exists } from '../io/files.js';
 import { interruptibly, SignalInterrupt } from '../io/signals.js';
 import { expand, type Found } from '../io/walk.js';
-import { Worklist } from '../io/worklist.js';
+import { identityOf, Worklist } from '../io/worklist.js';
 import type { Flags, Weight } from '../options.js';
 import { bothBytes, clock, count, rate } from '../terminal/format.js';
 import { detail, note, quiet, UserError } from '../terminal/messages.js';
@@ -33,12 +33,14 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
   if (operands.length === 0) throw new UserError('train needs text: name files or folders');
   const found: Found[] = [];
   for await (const file of expand(operands, { recursive: true, hidden: false })) found.push(file);
-  const inputs = found.map(({ path }) => path);
+  const { from, heldOut } = flags;
+  const inputs = await withoutHeldOut(found, heldOut);
   if (inputs.length === 0) throw new UserError('there are no files to train on');
 
   const sources = weigh(inputs, flags.weight);
   const checkpoint = await checkpointFor(output, found, flags);
-  const { from, heldOut } = flags;
+  // a run that is resumed goes on by what it had
+  const begin = from && !flags.resume ? FINE_TUNING : undefined;
   const options: TrainOptions = {
     arch: await shapeFor(checkpoint, flags),
     inputs: sources,
@@ -52,17 +54,20 @@ export async function trainModel(operands: string[], flags: Flags): Promise<void
     threads: flags.threads || undefined,
     engine: flags.engine,
     seed: flags.seed,
-    optimizer: flags.optimizer ?? (from ? FINE_TUNING.optimizer : undefined),
-    rate: flags.rate ?? (from ? FINE_TUNING.rate : undefined),
+    optimizer: flags.optimizer ?? begin?.optimizer,
+    rate: flags.rate ?? begin?.rate,
   };
-  const samples = heldOut ? samplesOf(heldOut, 0) : samplesOf(inputs, 1 - HELD_OUT_SHARE);
+  const samples = samplesOf(
+    heldOut ? heldOut.map(TextFile.open) : divide(inputs.map(TextFile.open)).map(([, end]) => end),
+    '--held-out',
+  );
   const curve = new CurvePage(output, flags.report);
   const result = await trainShown(options, output, samples, curve, flags);
 
   if (result.stopped) {
     note(`stopped at step ${result.step} after ${clock(result.elapsed)}; the weights are in ${checkpoint}`);
     note(`go on with the same command and --resume, or make a model of them:`);
-    note(`  shacomp quantize ${checkpoint} -o ${output}`);
+    note(`  shacomp quantize ${checkpoint} -o ${output} --calibrate ${samples[0].path}`);
     throw result.signal ?? new SignalInterrupt('SIGINT');
   }
   const { evaluation } = result;
@@ -83,7 +88,8 @@ async function checkpointFor(output: string, found: readonly Found[], flags: Fla
   const base = output.replace(/\.sharnn$/, '');
   const checkpoint = `${base}.safetensors`;
   const state = `${base}.state.safetensors`;
-  for (const product of [checkpoint, state, output])
+  const { report } = flags;
+  for (const product of [checkpoint, state, output, ...(report === undefined ? [] : [report])])
     if ((await new Worklist(found).claim(product, '')) !== undefined)
       throw new UserError('is an input and would be replaced; name another output', product);
   if (flags.resume === true && !(await exists(state)))
@@ -92,9 +98,20 @@ async function checkpointFor(output: string, found: readonly Found[], flags: Fla
     if (await exists(checkpoint))
       throw new UserError('already exists; use --resume to go on with it, or -f to begin anew', checkpoint);
     if (await exists(output)) throw alreadyExists(output);
-    if (flags.report !== undefined && (await exists(flags.report))) throw alreadyExists(flags.report);
+    if (report !== undefined && (await exists(report))) throw alreadyExists(report);
   }
   return checkpoint;
+}
+
+/** The paths of the inputs, less those that are measured on. */
+async function withoutHeldOut(found: readonly Found[], heldOut: readonly string[] = []): Promise<string[]> {
+  const held = new Set(await Promise.all(heldOut.map(identityOf)));
+  const paths: string[] = [];
+  for (const { path } of found)
+    if (heldOut.length > 0 && held.has(await identityOf(path)))
+      note(`${path} : is held out, so it is not trained on`);
+    else paths.push(path);
+  return paths;
 }
 
 /** The network to train: the preset, else that of the weights to begin with. @throws UserError */

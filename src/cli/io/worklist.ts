@@ -31,7 +31,7 @@ export class Worklist {
    * to come, or the output of another one; undefined if it may be.
    */
   async claim(target: string, input: string): Promise<string | undefined> {
-    const key = await identity(target);
+    const key = await identityOf(target);
     if (key === undefined) return undefined;
     this.#places ??= await this.#findPlaces();
     if ((this.#places.get(key) ?? -1) > this.#at)
@@ -44,14 +44,14 @@ export class Worklist {
 
   /** Remembers that `target` is the output of `input`. */
   async wrote(target: string, input: string): Promise<void> {
-    const key = await identity(target);
+    const key = await identityOf(target);
     if (key !== undefined) this.#written.set(key, input);
   }
 
   async #findPlaces(): Promise<Map<string, number>> {
     const places = new Map<string, number>();
     for (let i = this.#at + 1; i < this.files.length; i++) {
-      const key = await identity(this.files[i].path);
+      const key = await identityOf(this.files[i].path);
       if (key !== undefined) places.set(key, i);
     }
     return places;
@@ -59,7 +59,7 @@ export class Worklist {
 }
 
 /** What tells a regular file from all others, whatever its name; undefined if there is none. */
-async function identity(path: string): Promise<string | undefined> {
+export async function identityOf(path: string): Promise<string | undefined> {
   const stats: BigIntStats | undefined = await stat(systemName(path), { bigint: true }).catch(
     () => undefined,
   );
