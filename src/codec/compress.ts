@@ -91,7 +91,8 @@ async function* encodeBlocks(
       const coded = await networks.block(() => encoder.encode(literals, model, progress));
       return coded && { mode: coded.mode.name, streams: coded.streams, bytes: coded.payload };
     };
-    if (alone || atOnce() === 1) return here();
+    // another block may still run here, whose worker has failed
+    if (alone || atOnce() === 1) return blocksAtOnce.here(here);
     const { level, mode, streams } = options;
     const job = { kind: 'encode', bytes: literals, level, mode, streams } as const;
     const needs = {

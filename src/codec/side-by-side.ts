@@ -47,7 +47,7 @@ export class SideBySide {
   #taken = 0;
   #running = 0;
   readonly #waiting: (() => void)[] = [];
-  /** What runs here ends before the next one begins: it shares one open network. */
+  /** What runs on this thread ends before the next one begins: it shares one open network. */
   readonly #here = new InTurn();
 
   /** @param chosen the engine of what is coded here, once it was needed */
@@ -72,6 +72,11 @@ export class SideBySide {
     if (!this.#asked) this.#workers = this.#start();
     this.#asked = true;
     return this.#workers?.count ?? 1;
+  }
+
+  /** Does something on this thread, after what already runs here. @throws what it throws */
+  here<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.#here.do(work);
   }
 
   /**
@@ -108,7 +113,7 @@ export class SideBySide {
           this.#failed = true;
         }
       }
-      return await this.#here.do(here);
+      return await this.here(here);
     } finally {
       this.#running--;
       this.#taken -= needs.job;

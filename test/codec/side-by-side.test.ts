@@ -135,6 +135,30 @@ describe('blocks side by side', () => {
     expect(Buffer.compare(await decompressOn(expected, { engine: 'wasm' }, on), data)).toBe(0);
   });
 
+  it('are coded here one after the other where a worker fails while the next is read', async () => {
+    const { on } = platform(2);
+    const failing: Platform = {
+      ...on,
+      blockWorkers: () => ({
+        count: 2,
+        run: async () => {
+          await wait(5);
+          throw new ShacompError('ERR_ENGINE_UNAVAILABLE', 'no thread any more');
+        },
+        close: () => {},
+      }),
+    };
+    async function* source() {
+      // the first block, and of the second one enough to know that there is one
+      yield data.subarray(0, BLOCK + 10);
+      await wait(150);
+      yield data.subarray(BLOCK + 10, BLOCK + 3000);
+    }
+    const set = { ...options, level: 4, mode: 'network', streams: 16 } as const;
+    const file = await join(compressChunksOn(source(), set, failing));
+    expect(Buffer.compare(await decompressOn(file, {}, alone), data.subarray(0, BLOCK + 3000))).toBe(0);
+  });
+
   it('stop when the signal is aborted', async () => {
     const { on, seen } = platform(2);
     const stop = new AbortController();
