@@ -1,5 +1,5 @@
 /**
- * @file Binary range coder with carry propagation; src/codec/block/range-coder.ts explains it, docs/format.md
+ * @file Binary range coder with carry propagation; src/range-coder.ts explains it, docs/format.md
  * 1.4 too.
  */
 #pragma once

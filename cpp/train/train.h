@@ -56,8 +56,8 @@ constexpr int kMoments = 4;
 enum MomentSite { kStartMoment, kHiddenMoment, kMemoryMoment, kBoomMoment };
 
 /**
- * One AdamW step; JavaScript writes it as float32 numbers in this order (UPDATE in src/trainer/kernels.ts has
- * the meanings).
+ * One step of AdamW, or of Muon and AdamW; JavaScript writes it as float32 numbers in this order (UPDATE in
+ * src/trainer/kernels.ts has the meanings).
  */
 struct Update {
   float rate, beta1, beta2, epsilon, decay, clip, ema, momentum, correct1, correct2;

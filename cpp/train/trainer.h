@@ -170,10 +170,12 @@ struct Trainer {
   // adamw.h
   void reduce(int index);
   double norm() const;
-  void orthogonalize(Worker<E>& k, Matrix<float> x);
-  void muon(Worker<E>& k, std::size_t at, float clip, const Update& o);
   void adamw(std::size_t from, std::size_t to, float keep, float clip, const Update& o);
   void update(int index, const Update& o);
+
+  // muon.h
+  void orthogonalize(Worker<E>& k, Matrix<float> x);
+  void muon(Worker<E>& k, std::size_t at, float clip, const Update& o);
 
   void use(Source source) { w = source == Source::kEma ? ema : weights; }
   void run(Phase phase, int index, const TrainBatch& batch);

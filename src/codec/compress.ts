@@ -45,7 +45,7 @@ async function* encodeBlocks(
   const networks = new Networks(options, platform);
   const blocksAtOnce = new SideBySide(options, platform, () => networks.chosen);
   // the signal does not reach what runs elsewhere
-  ended.addEventListener('abort', () => blocksAtOnce.close());
+  ended.addEventListener('abort', () => blocksAtOnce.close(ended.reason));
   const pauses = new Pauses(ended);
   const window = windowOf(options);
   const finder = new RepeatFinder(window, blockSize, leastCopy(plan));
@@ -132,10 +132,10 @@ async function* encodeBlocks(
       yield chunk;
     }
   } finally {
-    blocksAtOnce.close();
-    networks.close();
-    // a source that owes a chunk is not waited for
+    // what is coded here ends by it, and a source that owes a chunk is not waited for
     stop.abort();
+    await blocksAtOnce.close();
+    networks.close();
     await reader.close();
   }
 }

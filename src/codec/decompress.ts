@@ -42,7 +42,7 @@ async function* decodeBlocks(
   const blocks = new BlockSource(reader, { networks, models, pauses, limits: options, held });
   const blocksAtOnce = new SideBySide(options, platform, () => networks.chosen);
   // the signal does not reach what runs elsewhere
-  ended.addEventListener('abort', () => blocksAtOnce.close());
+  ended.addEventListener('abort', () => blocksAtOnce.close(ended.reason));
   const checksum = platform.crc32 ?? ownChecksum;
   const advance = new Advance();
   let bytesIn = 0;
@@ -105,10 +105,10 @@ async function* decodeBlocks(
       yield bytes;
     }
   } finally {
-    blocksAtOnce.close();
-    networks.close();
-    // a source that owes a chunk is not waited for
+    // what is coded here ends by it, and a source that owes a chunk is not waited for
     stop.abort();
+    await blocksAtOnce.close();
+    networks.close();
     await reader.close();
   }
 }

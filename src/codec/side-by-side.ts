@@ -10,6 +10,9 @@ import type { BlockJob, BlockResult, BlockWorkers, JobProgress, Platform } from 
 /** Shortest blocks that are worth a worker. */
 const LEAST = 2 ** 18;
 
+/** What nobody waits for any more ends by. */
+const OVER = new ShacompError('ERR_ENGINE_UNAVAILABLE', 'the run is over');
+
 /** Progress of blocks at the same time: bytes read and written that are not counted yet. */
 export class Advance {
   readonly #running = new Map<object, [number, number]>();
@@ -43,6 +46,8 @@ export class SideBySide {
   #asked = false;
   /** There are no workers, or not any more. */
   #failed = false;
+  /** The run is over, by this. */
+  #over: { reason: unknown } | undefined;
   /** Bytes of memory of jobs that run, and who waits for less. */
   #taken = 0;
   #running = 0;
@@ -76,7 +81,10 @@ export class SideBySide {
 
   /** Does something on this thread, after what already runs here. @throws what it throws */
   here<Result>(work: () => Promise<Result>): Promise<Result> {
-    return this.#here.do(work);
+    return this.#here.do(() => {
+      if (this.#over) throw this.#over.reason;
+      return work();
+    });
   }
 
   /**
@@ -108,6 +116,7 @@ export class SideBySide {
         try {
           return await this.#workers!.run(job, model, progress);
         } catch (error) {
+          if (this.#over) throw this.#over.reason;
           if (!(error instanceof ShacompError) || error.code !== 'ERR_ENGINE_UNAVAILABLE') throw error;
           // the system gives no thread, or not for long
           this.#failed = true;
@@ -121,10 +130,15 @@ export class SideBySide {
     }
   }
 
-  /** Ends all work at once. */
-  close(): void {
+  /**
+   * Ends all work at once: in workers now, here as soon as what runs sees its signal.
+   * @param reason what it all throws
+   */
+  async close(reason: unknown = OVER): Promise<void> {
     this.#failed = true;
+    this.#over ??= { reason };
     this.#workers?.close();
     this.#workers = undefined;
+    await this.#here.do(async () => {});
   }
 }

@@ -169,6 +169,32 @@ describe('blocks side by side', () => {
   });
 });
 
+it('nothing is coded here when the run is over, though its workers ended by that', async () => {
+  const stop = new AbortController();
+  const ends: (() => void)[] = [];
+  const on: Platform = {
+    ...NODE,
+    blockWorkers: () => ({
+      count: 2,
+      run: () =>
+        new Promise((_, reject) => {
+          ends.push(() => reject(new ShacompError('ERR_ENGINE_UNAVAILABLE', 'the workers have been closed')));
+        }),
+      close: () => {
+        for (const end of ends) end();
+      },
+    }),
+  };
+  let told = 0;
+  const set = { ...options, signal: stop.signal, onProgress: () => told++ };
+  const run = join(compressChunksOn([data], set, on));
+  setTimeout(() => stop.abort(), 20);
+  await expect(run).rejects.toMatchObject({ name: 'AbortError' });
+  told = 0;
+  await wait(100);
+  expect([ends.length, told]).toEqual([2, 0]);
+});
+
 describe('tasks in order', () => {
   it('give their results in the order they came in, and only as many run as may', async () => {
     const waits = [30, 1, 20, 5, 1];

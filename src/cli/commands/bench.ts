@@ -12,7 +12,7 @@ import { printable } from '../terminal/printable.js';
 import { hasCursor, showsProgress } from '../terminal/progress.js';
 import { result, resultJson } from '../terminal/results.js';
 
-/** What one compressor made of one file; null where it failed. */
+/** What one compressor made of one file. */
 interface Measurement {
   compressor: string;
   bytes: number;

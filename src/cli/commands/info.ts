@@ -1,7 +1,7 @@
 /** @file The command `info`: what is in a `.sha` or `.sharnn` file, and what this installation can do. */
 import { blockMemory, streamMemory } from '../../codec/block/memory.js';
 import { CODED_MODES } from '../../codec/block/modes.js';
-import { History } from '../../codec/repeats/history.js';
+import { History, historyMemory } from '../../codec/repeats/history.js';
 import { humanBytes } from '../../format-bytes.js';
 import { type Architecture, engines, inspect, type Mode, models, ShacompError } from '../../index.js';
 import { parameterCount } from '../../model/architecture.js';
@@ -205,10 +205,14 @@ async function readRecords(file: string, chunks: AsyncIterable<Uint8Array>): Pro
       const network =
         mode?.network && architecture && engine ? engine.memory(architecture, streams) : undefined;
       const mixing = mode?.profile && engine ? engine.mixing : undefined;
-      const need =
-        blockMemory({ length, expanded, codedLength, streams, mode, network, mixing }) +
-        Math.min(History.memory(window), 2 * seen);
+      const kernels = mode?.network && engine ? engine.streams : undefined;
       seen += expanded;
+      // a decoder asks for room for the whole window first
+      const need = Math.max(
+        blockMemory({ length, expanded, codedLength, streams, mode, network, mixing, kernels }) +
+          (window > 0 ? historyMemory(window, seen) : 0),
+        History.memory(window),
+      );
       facts.memory = known && facts.memory !== null ? Math.max(facts.memory, need) : null;
     } else if (record.kind === 'end') {
       facts.originalBytes += record.length;
@@ -330,8 +334,8 @@ async function describeInstallation(flags: Flags): Promise<void> {
     );
   const set = variables.filter(([, value]) => value !== undefined);
   if (set.length === 0) return;
-  result('\nenvironment');
-  result(
+  await result('\nenvironment');
+  await result(
     table(
       set.map(([name, value]) => [`  ${name}`, `${value}`]),
       [0, 1],

@@ -160,13 +160,13 @@ export async function openOutput(
     write: (chunk) => file.write(chunk).catch(blame(path)),
     async finish(source) {
       await file.end().catch(blame(path));
-      await copyMetadata(source, file.handle);
+      await copyMetadata(source, file.handle).catch(blame(path));
       await file.finish().catch(blame(path));
     },
     readBack: () => fileChunks(file.temporary),
     commit: () =>
       file.commit(overwrite).catch((error) => {
-        throw error.code === 'EEXIST' ? alreadyExists(path) : error;
+        throw error.code === 'EEXIST' ? alreadyExists(path) : about(path, error);
       }),
     discard: () => file.discard(),
   };

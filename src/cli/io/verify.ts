@@ -57,8 +57,9 @@ export async function verifyWritten(readBack: AsyncIterable<Uint8Array>, written
 }
 
 /**
- * Hands compressed chunks on, each once it has been decompressed: for outputs that cannot be read back. Their
- * blocks carry checksums of the original; the end is compared with `plain`.
+ * Hands compressed chunks on while they are decompressed: for outputs that cannot be read back. A chunk is
+ * handed on once its blocks have been, or, where several are decoded at the same time, have begun to be; the
+ * last one when all have. Blocks carry checksums of the original; the end is compared with `plain`.
  * @throws UserError as {@link verifyCompressed}
  */
 export async function* verifiedChunks<T extends Uint8Array>(
@@ -72,7 +73,7 @@ export async function* verifiedChunks<T extends Uint8Array>(
   let decoded = () => {};
   async function* feed(): AsyncGenerator<Uint8Array> {
     for (;;) {
-      // asking for more means that all before has been decoded
+      // asking for more means that all before has been decoded, or is being decoded in workers
       decoded();
       if (!next && !ended)
         await new Promise<void>((resolve) => {
@@ -84,20 +85,27 @@ export async function* verifiedChunks<T extends Uint8Array>(
       yield chunk;
     }
   }
-  const decoding = new Tally().drain(decompressChunks(feed(), options));
+  const stop = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+  const decoding = new Tally().drain(decompressChunks(feed(), { ...options, signal }));
   decoding.catch(() => {});
-  for await (const chunk of compressed) {
-    const done = new Promise<void>((resolve) => {
-      decoded = resolve;
-    });
-    next = chunk;
+  try {
+    for await (const chunk of compressed) {
+      const done = new Promise<void>((resolve) => {
+        decoded = resolve;
+      });
+      next = chunk;
+      wake();
+      await Promise.race([done, decoding.catch(blame)]);
+      yield chunk;
+    }
+    ended = true;
     wake();
-    await Promise.race([done, decoding.catch(blame)]);
-    yield chunk;
+    if (!(await decoding.catch(blame)).equals(plain)) throw new UserError(MISMATCH);
+  } finally {
+    // whatever ended this: workers that go on would keep the process
+    stop.abort();
   }
-  ended = true;
-  wake();
-  if (!(await decoding.catch(blame)).equals(plain)) throw new UserError(MISMATCH);
 }
 
 /** Damage found while verifying is ours, not the user's. */

@@ -296,8 +296,6 @@ export class ContainerReader {
     // modes of one type differ in the profile alone
     let [mode]: (CodedFormat | undefined)[] = modes;
     if (mode?.network && !member.model) throw corrupt('a network block without a model record');
-    // a stored block behind the copies that a model record stands before
-    if (member.needsModel && !mode?.network) throw corrupt('a model record that is not before a block');
     const length = await readVarint(this.#reader, MAX_BLOCK_SIZE, "a block's length");
     if (length === 0) throw corrupt('an empty block');
     let codedLength = length;
