@@ -113,7 +113,8 @@ async function* remoteChunks<T>(
     await run;
   } finally {
     stop.abort(new Error('no more chunks are wanted'));
-    await chunks.return?.().catch(() => {});
+    // not waited for: a source that owes a chunk ends after that
+    chunks.return?.().catch(() => {});
   }
 }
 

@@ -2,18 +2,32 @@
  * @file What a device or a library must compute right before anything is trusted to it: a small model whose
  * results are known.
  */
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { crc32 } from '../crc32.js';
 import { SYMBOLS } from '../model/architecture.js';
 import { encodeModel, type IntegerMatrix, type IntegerModel, parseModel } from '../model/sharnn.js';
-import type { Network } from './engine.js';
+import type { Network, StreamKernels } from './engine.js';
 
 /**
- * Runs of the check: streams, steps at once and then one by one. They take every kernel that a device has.
+ * Runs of the check: streams, steps at once and then one by one. They take every kernel of a device that
+ * predicts.
  */
 export const CHECK_RUNS = [
   { streams: 1, together: 12, single: 2, crc: 0xc5cceb08 },
   { streams: 9, together: 0, single: 3, crc: 0x6ced4eda },
 ] as const;
+
+/** A block that the model expects, in three streams, and the codes of these. */
+const CODED = {
+  block:
+    'c59cd0d09c9c9c9cd09cc5c59c9cc59c9c9c9c9cc5d0d09c9cc59cd09c9c' +
+    'c59c9cb29c9c9cc59cc5c5389c9c349c9cd09c9cc59c3b9c9cc59cb29c9c',
+  codes: [
+    '2f0160d97526727146b6c635e4581a9b',
+    '2e5c186d985158d40d77cef1565f7968',
+    '305eb69273ccc274c4ae081f4a9bbf86',
+  ],
+};
 
 /** A valid model with numbers of the size that training gives, from a fixed seed. */
 export function checkModel(): IntegerModel {
@@ -90,6 +104,33 @@ export async function checksumOf(
   const view = new DataView(new ArrayBuffer(frequencies.length * 4));
   for (let i = 0; i < frequencies.length; i++) view.setUint32(4 * i, frequencies[i], true);
   return crc32(new Uint8Array(view.buffer));
+}
+
+/**
+ * Whether blocks are coded and decoded as they must.
+ * @param open networks that `kernels` take
+ */
+export async function codesRight(
+  open: (model: IntegerModel, streams: number) => Network,
+  kernels: StreamKernels,
+): Promise<boolean> {
+  const { block, codes } = CODED;
+  const steps = block.length / 2 / codes.length;
+  const network = open(checkModel(), codes.length);
+  try {
+    const encoder = kernels.encodeStreams(network, hexToBytes(block));
+    await encoder?.advance(steps);
+    const coded = await encoder?.finish();
+    encoder?.close();
+    if (coded?.map((code) => bytesToHex(code)).join() !== codes.join()) return false;
+    const decoder = kernels.decodeStreams(network, codes.map(hexToBytes), block.length / 2);
+    await decoder?.advance(steps);
+    const decoded = await decoder?.finish();
+    decoder?.close();
+    return decoded !== undefined && bytesToHex(decoded) === block;
+  } finally {
+    network.close();
+  }
 }
 
 /** Whether networks compute what they must. */

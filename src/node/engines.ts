@@ -44,6 +44,8 @@ const NODE_ENGINES: readonly Entry<Engine>[] = [
   {
     name: 'webgpu',
     graphics: true,
+    // one process has the GPU, for all networks
+    single: true,
     load: async (given) => webgpuEngine(await selectEntry(CPU_ENGINES, 'auto', given)),
     describe: describeGpu,
   },

@@ -35,7 +35,7 @@ export const ENVIRONMENT = [
     name: 'SHACOMP_ISA',
     meaning: 'instruction set of the native engine and of training; otherwise the best one',
     more:
-      '`avx512`, `avx2`, `dotprod` or `baseline`, in training also `avx512bf16` or `amxbf16`; ' +
+      '`avx512`, `avxvnni`, `avx2`, `dotprod` or `baseline`, in training also `avx512bf16` or `amxbf16`; ' +
       'one that the processor lacks is refused',
   },
   {

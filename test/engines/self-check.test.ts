@@ -1,6 +1,18 @@
 import { describe, expect, it } from 'vitest';
+import { decodeBlock, encodeBlock } from '../../src/codec/block/block.js';
+import { codedMode } from '../../src/codec/block/modes.js';
+import { joinCodes, splitCodes } from '../../src/codec/block/stream-table.js';
+import { Pauses } from '../../src/codec/event-loop.js';
+import type { StreamKernels } from '../../src/engines/engine.js';
 import { openReferenceNetwork } from '../../src/engines/reference/network.js';
-import { CHECK_RUNS, checkModel, checksumOf, computesRight } from '../../src/engines/self-check.js';
+import {
+  CHECK_RUNS,
+  checkModel,
+  checksumOf,
+  codesRight,
+  computesRight,
+} from '../../src/engines/self-check.js';
+import type { IntegerModel } from '../../src/model/sharnn.js';
 import { randomModel } from '../helpers/random-model.js';
 
 describe('the self-check of a device', () => {
@@ -13,6 +25,44 @@ describe('the self-check of a device', () => {
     expect(await computesRight((model, streams) => openReferenceNetwork(model, streams))).toBe(true);
     const other = randomModel({ seed: 1 });
     expect(await computesRight((_, streams) => openReferenceNetwork(other, streams))).toBe(false);
+  });
+
+  it('expects the codes that the generic way gives, and finds those that are others', async () => {
+    const open = (model: IntegerModel, streams: number) => openReferenceNetwork(model, streams);
+    const kernels = (change: (code: Uint8Array) => Uint8Array): StreamKernels => ({
+      streamBytes: () => 0,
+      encodeStreams: (network, block) => ({
+        advance: () => 0,
+        finish: async () => {
+          const mode = codedMode('network');
+          const tools = { network, pauses: new Pauses() };
+          const payload = await encodeBlock(block, network.streams, mode, tools);
+          return splitCodes(payload!, network.streams).map(change);
+        },
+        close: () => {},
+      }),
+      decodeStreams: (network, codes, length) => ({
+        advance: () => 0,
+        finish: () =>
+          decodeBlock(joinCodes(codes), length, network.streams, codedMode('network'), {
+            network,
+            pauses: new Pauses(),
+          }) as Promise<Uint8Array<ArrayBuffer>>,
+        close: () => {},
+      }),
+    });
+    expect(
+      await codesRight(
+        open,
+        kernels((code) => code),
+      ),
+    ).toBe(true);
+    expect(
+      await codesRight(
+        open,
+        kernels((code) => code.map((byte) => byte ^ 1)),
+      ),
+    ).toBe(false);
   });
 
   it('has a model whose predictions differ from step to step', async () => {

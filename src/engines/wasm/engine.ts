@@ -87,16 +87,18 @@ function place(exports: NetworkExports, architecture: Architecture, streams: num
  * networks. An instance in which no network is open is soon given back, with all its memory.
  */
 class WasmModel {
-  private static readonly models = new WeakMap<IntegerModel, WasmModel>();
+  private static readonly models = new WeakMap<WebAssembly.Module, WeakMap<IntegerModel, WasmModel>>();
 
   private readonly busy = new Set<ModelInstance>();
   private readonly idle = new Idle<ModelInstance>();
 
   static of(module: WebAssembly.Module, model: IntegerModel): WasmModel {
-    const known = WasmModel.models.get(model);
+    const models = WasmModel.models.get(module) ?? new WeakMap<IntegerModel, WasmModel>();
+    WasmModel.models.set(module, models);
+    const known = models.get(model);
     if (known) return known;
     const made = new WasmModel(() => new ModelInstance(module, modelImage(model), model.architecture));
-    WasmModel.models.set(model, made);
+    models.set(model, made);
     return made;
   }
 

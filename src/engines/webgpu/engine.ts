@@ -7,7 +7,7 @@ import type { Model } from '../../model/model.js';
 import { type IntegerModel, modelImage } from '../../model/sharnn.js';
 import { checkRun, checkStreams, networkClosed } from '../check.js';
 import type { Engine, Predictor } from '../engine.js';
-import { computesRight } from '../self-check.js';
+import { codesRight, computesRight } from '../self-check.js';
 import { type Device, type DeviceOptions, type DeviceReport, gpuUnavailable, openDevice } from './device.js';
 import { DECODED_STEPS, networkPlan, type PartPlan } from './layout.js';
 import { NetworkPart, type Results } from './network.js';
@@ -91,8 +91,9 @@ export async function webgpuPredictor(gpu: GPU, options: DeviceOptions = {}): Pr
     modelImage(model); // only models that were parsed
     return new WebGpuNetwork(shared, model, streams, plan(model.architecture, streams));
   };
+  const streams = streamKernels((network) => network instanceof WebGpuNetwork);
   try {
-    if (!(await computesRight(open)))
+    if (!(await computesRight(open)) || !(await codesRight(open, streams)))
       throw gpuUnavailable(`${report.name} computes wrong numbers; another version of its driver may not`);
   } finally {
     shared.give();
@@ -103,7 +104,7 @@ export async function webgpuPredictor(gpu: GPU, options: DeviceOptions = {}): Pr
     report,
     memory: (architecture, streams) => networkMemory(architecture, streams, report),
     open,
-    streams: streamKernels((network) => network instanceof WebGpuNetwork),
+    streams,
     close: () => shared.close(),
   };
 }

@@ -66,15 +66,22 @@ export function shapeWords(model: IntegerModel, streams: number, capacity: numbe
 }
 
 /**
- * Runs `make`; memory that the device refuses is an error, which it otherwise does not throw. @throws
- * ShacompError ERR_MEMORY_LIMIT
+ * Runs `make`; memory that the device refuses is an error, which it otherwise does not throw.
+ * @param discard gives back what was made of it
+ * @throws ShacompError ERR_MEMORY_LIMIT
  */
-export async function withinMemory<T>({ device, report }: Device, what: string, make: () => T): Promise<T> {
+export async function withinMemory<T>(
+  { device, report }: Device,
+  what: string,
+  make: () => T,
+  discard: (made: T) => void,
+): Promise<T> {
   device.pushErrorScope('out-of-memory');
   const made = make();
   const error = await device.popErrorScope();
-  if (error) throw new ShacompError('ERR_MEMORY_LIMIT', `${report.name} has no room for ${what}`);
-  return made;
+  if (!error) return made;
+  discard(made);
+  throw new ShacompError('ERR_MEMORY_LIMIT', `${report.name} has no room for ${what}`);
 }
 
 const known = new WeakMap<GPUDevice, WeakMap<IntegerModel, Promise<ModelBuffers>>>();
@@ -85,8 +92,21 @@ export function modelBuffers(device: Device, model: IntegerModel): Promise<Model
   known.set(device.device, models);
   const there = models.get(model);
   if (there) return there;
-  const made = withinMemory(device, `the weights of ${model.name}`, () => upload(device, model));
+  const made = withinMemory(
+    device,
+    `the weights of ${model.name}`,
+    () => upload(device, model),
+    ({ layers, output, gates }) => {
+      for (const { weights, numbers } of [...layers, output]) {
+        weights.destroy();
+        numbers.destroy();
+      }
+      gates.destroy();
+    },
+  );
   models.set(model, made);
+  // there may be room the next time
+  made.catch(() => models.delete(model));
   return made;
 }
 

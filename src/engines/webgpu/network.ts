@@ -62,7 +62,12 @@ export class NetworkPart {
   static async open(device: Device, model: IntegerModel, plan: PartPlan): Promise<NetworkPart> {
     const weights = await modelBuffers(device, model);
     const what = `a network of ${plan.streams} streams (${Math.ceil(plan.total / 2 ** 20)} MiB)`;
-    return withinMemory(device, what, () => new NetworkPart(device, model, weights, plan));
+    return withinMemory(
+      device,
+      what,
+      () => new NetworkPart(device, model, weights, plan),
+      (part) => part.close(),
+    );
   }
 
   private constructor(
@@ -184,7 +189,12 @@ export class NetworkPart {
       );
       begin += code.length;
     });
-    this.own.codes = await withinMemory(this.on, 'the codes of a block', () => uploaded(device, all));
+    this.own.codes = await withinMemory(
+      this.on,
+      'the codes of a block',
+      () => uploaded(device, all),
+      (codes) => codes.destroy(),
+    );
     device.queue.writeBuffer(this.own.coders!, 0, coders);
   }
 
@@ -260,6 +270,7 @@ export class NetworkPart {
 
   close(): void {
     for (const buffer of this.all) buffer.destroy();
+    this.own.codes?.destroy();
   }
 
   private kept(buffer: GPUBuffer): GPUBuffer {
