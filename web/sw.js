@@ -3,12 +3,8 @@ const FILES = ['shacomp-files'];
 const CACHE = 'shacomp-page-shacomp-version';
 
 self.addEventListener('install', (event) => {
-  event.waitUntil(
-    caches
-      .open(CACHE)
-      .then((cache) => cache.addAll(FILES))
-      .then(() => self.skipWaiting()),
-  );
+  // a new version waits until no page of the old one is open: that still asks for its own files
+  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(FILES)));
 });
 
 self.addEventListener('activate', (event) => {

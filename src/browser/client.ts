@@ -1,5 +1,5 @@
 /** @file The page's end of workers: starts them, sends them jobs, and gives back what they give. */
-import type { Bytes } from '../codec/bytes.js';
+import { type Bytes, bytesOf, compact } from '../codec/bytes.js';
 import { FLUSH } from '../codec/container/byte-reader.js';
 import { ShacompError } from '../errors.js';
 import { type FromWorker, type JobName, type Jobs, receiveError, sendError, type ToWorker } from './jobs.js';
@@ -86,7 +86,10 @@ class RemoteWorker {
           send({ id, more: true });
         } else {
           const { done, value } = (await source?.next()) ?? { done: true };
-          send({ id, chunk: done ? undefined : value === FLUSH ? null : (value as Bytes) });
+          if (done || value === FLUSH) return send({ id, chunk: done ? undefined : null });
+          // what is no bytes is refused over there
+          const bytes = bytesOf(value);
+          send({ id, chunk: bytes ? compact(bytes) : (value as Bytes) });
         }
       };
       this.#receivers.set(id, (message) => {

@@ -4,7 +4,7 @@
  * workers; where there can be none (a module from another origin), on the calling thread, a few milliseconds
  * at a time.
  */
-import { type Bytes, requireBytes } from '../codec/bytes.js';
+import { type Bytes, compact, requireBytes } from '../codec/bytes.js';
 import type { ByteSource, FLUSH, FlushableSource } from '../codec/container/byte-reader.js';
 import type { ExplainOptions, Explanation } from '../codec/explain/explain.js';
 import {
@@ -66,7 +66,7 @@ export async function compress(data: Bytes, options: CompressOptions = {}): Prom
   checkCompressOptions(options);
   const sent = sendable(options);
   return sent
-    ? remote('compress', { data: requireBytes('data', data), options: sent }, toldOf(options))
+    ? remote('compress', { data: compact(requireBytes('data', data)), options: sent }, toldOf(options))
     : (await local()).compress(data, options);
 }
 
@@ -83,7 +83,7 @@ export async function decompress(
   checkDecompressOptions(options);
   const sent = sendable(options);
   return sent
-    ? remote('decompress', { data: requireBytes('data', data), options: sent }, toldOf(options))
+    ? remote('decompress', { data: compact(requireBytes('data', data)), options: sent }, toldOf(options))
     : (await local()).decompress(data, options);
 }
 
@@ -186,7 +186,7 @@ export async function explain(data: Bytes, options: ExplainOptions = {}): Promis
   if (!sent) return (await local()).explain(data, options);
   return remote(
     'explain',
-    { data: requireBytes('data', data), options: sent },
+    { data: compact(requireBytes('data', data)), options: sent },
     {
       signal,
       onProgress: onProgress && ((progress) => onProgress(...(progress as [number, number]))),

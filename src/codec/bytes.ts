@@ -33,6 +33,10 @@ export function bytesOf(value: unknown): Uint8Array | undefined {
 const isBuffer = (value: unknown): value is ArrayBufferLike =>
   ['[object ArrayBuffer]', '[object SharedArrayBuffer]'].includes(Object.prototype.toString.call(value));
 
+/** Bytes that are alone in their buffer: sending a view to a worker sends all that it is a view of. */
+export const compact = (bytes: Uint8Array): Uint8Array =>
+  bytes.byteLength < bytes.buffer.byteLength ? new Uint8Array(bytes) : bytes;
+
 /** Bytes as a Uint8Array. @throws ShacompError ERR_OPTIONS for anything else */
 export function requireBytes(name: string, value: unknown): Uint8Array {
   const bytes = bytesOf(value);

@@ -194,8 +194,12 @@ export async function webgpuEngine(lender: Engine, options: WebGpuOptions = {}):
   } finally {
     host.give();
   }
-  const carryOn = (why: string) =>
-    onFallback(`the GPU is not used any more, the ${lender.name} engine carries on: ${why}`);
+  const carryOn = (error: Error) =>
+    onFallback(
+      isFull(error)
+        ? `the ${lender.name} engine carries on with what the GPU has no room for: ${error.message}`
+        : `the GPU is not used any more, the ${lender.name} engine carries on: ${error.message}`,
+    );
   const predictor = {
     name: 'webgpu',
     ...describeDevice(report),
@@ -261,6 +265,9 @@ class BlockDecoder {
   }
 }
 
+/** Whether one network finds no room, which does not mean that others find none. */
+const isFull = (error: Error): boolean => error instanceof ShacompError && error.code === 'ERR_MEMORY_LIMIT';
+
 /** A network in the process; on a CPU engine, from where it was, if that fails. */
 class GuardedNetwork implements CodingNetwork {
   private readonly id = counter++;
@@ -279,7 +286,7 @@ class GuardedNetwork implements CodingNetwork {
     private readonly lender: Engine,
     private readonly model: IntegerModel,
     readonly streams: number,
-    private readonly carryOn: (why: string) => void,
+    private readonly carryOn: (error: Error) => void,
   ) {
     this.opened = host.failed ? Promise.resolve() : this.open();
     this.opened.catch(() => {});
@@ -426,10 +433,8 @@ class GuardedNetwork implements CodingNetwork {
 
   /** Brings a network of the CPU to where this one was. */
   private async catchUp(error: Error): Promise<void> {
-    // no room for one network does not mean that others have none
-    if (!(error instanceof ShacompError) || error.code !== 'ERR_MEMORY_LIMIT')
-      this.host.failed ??= error.message;
-    this.carryOn(error.message);
+    if (!isFull(error)) this.host.failed ??= error.message;
+    this.carryOn(error);
     await this.leave();
     const { streams } = this;
     const spare = this.lender.open(this.model, streams);

@@ -16,7 +16,7 @@ import { el } from './dom.js';
 import { count, humanBytes, percent, seconds } from './numbers.js';
 
 /** What `CompressionStream` may know; a browser says which by refusing the others. */
-const FORMATS = ['gzip', 'deflate-raw', 'brotli', 'zstd'] as const;
+const FORMATS = ['gzip', 'brotli', 'zstd'] as const;
 
 export interface JobSettings {
   level: number;
@@ -212,7 +212,7 @@ async function measureOthers(bytes: Uint8Array<ArrayBuffer>, signal: AbortSignal
       },
     });
     await new Blob([bytes]).stream().pipeThrough(stream).pipeTo(sink, { signal });
-    if (format !== 'deflate-raw') found.push({ name: format, bytes: length });
+    found.push({ name: format, bytes: length });
   }
   return found;
 }
