@@ -13,8 +13,8 @@ export interface ShippedModel {
 export const SHIPPED: readonly ShippedModel[] = [
   {
     name: 'lite',
-    id: '4473a6ee03937626c92aa22ecd128a36439fd359891dceefa45ad1def9d63b95',
-    bytes: 1411378,
+    id: '33831b218f1f9b15a3a4b0608d61e9123cd65814da4d2c4bc5eac1e8d31efe95',
+    bytes: 1416555,
     url: () => new URL('../../models/lite.sharnn', import.meta.url),
   },
   {
