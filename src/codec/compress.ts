@@ -134,7 +134,7 @@ async function* encodeBlocks(
   } finally {
     // what is coded here ends by it, and a source that owes a chunk is not waited for
     stop.abort();
-    await blocksAtOnce.close();
+    await blocksAtOnce.close(ended.reason);
     networks.close();
     await reader.close();
   }

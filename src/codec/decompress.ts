@@ -107,7 +107,7 @@ async function* decodeBlocks(
   } finally {
     // what is coded here ends by it, and a source that owes a chunk is not waited for
     stop.abort();
-    await blocksAtOnce.close();
+    await blocksAtOnce.close(ended.reason);
     networks.close();
     await reader.close();
   }

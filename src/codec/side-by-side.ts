@@ -10,9 +10,6 @@ import type { BlockJob, BlockResult, BlockWorkers, JobProgress, Platform } from 
 /** Shortest blocks that are worth a worker. */
 const LEAST = 2 ** 18;
 
-/** What nobody waits for any more ends by. */
-const OVER = new ShacompError('ERR_ENGINE_UNAVAILABLE', 'the run is over');
-
 /** Progress of blocks at the same time: bytes read and written that are not counted yet. */
 export class Advance {
   readonly #running = new Map<object, [number, number]>();
@@ -134,7 +131,7 @@ export class SideBySide {
    * Ends all work at once: in workers now, here as soon as what runs sees its signal.
    * @param reason what it all throws
    */
-  async close(reason: unknown = OVER): Promise<void> {
+  async close(reason: unknown): Promise<void> {
     this.#failed = true;
     this.#over ??= { reason };
     this.#workers?.close();

@@ -67,11 +67,19 @@ describe.skipIf(!chromiumPath)('the library in a page', async () => {
         stop.abort(new Error('enough'));
         yield noise();
       };
+      // a source that owes its next chunk is not waited for
+      const late = new AbortController();
+      const stalled = async function* () {
+        yield noise();
+        setTimeout(() => late.abort(new Error('too late')), 50);
+        await new Promise(() => {});
+      };
       return {
         chunks,
         ended,
         source: await failure(() => drain(compressChunks(bad(), { level: 1, blockSize: 65536 }))),
         signal: await failure(() => drain(compressChunks(aborted(), { level: 1, signal: stop.signal }))),
+        stalled: await failure(() => drain(compressChunks(stalled(), { level: 1, signal: late.signal }))),
         after: (await compress(new Uint8Array(1000), { level: 1 })).length < 100,
       };
     });
@@ -80,6 +88,7 @@ describe.skipIf(!chromiumPath)('the library in a page', async () => {
       ended: true,
       source: 'the source broke',
       signal: 'enough',
+      stalled: 'too late',
       after: true,
     });
     expect(problems).toEqual([]);

@@ -105,12 +105,13 @@ async function checkpointFor(output: string, found: readonly Found[], flags: Fla
 
 /** The paths of the inputs, less those that are measured on. */
 async function withoutHeldOut(found: readonly Found[], heldOut: readonly string[] = []): Promise<string[]> {
-  const held = new Set(await Promise.all(heldOut.map(identityOf)));
+  const held = new Set(await Promise.all(heldOut.map((path) => identityOf(path))));
   const paths: string[] = [];
-  for (const { path } of found)
-    if (heldOut.length > 0 && held.has(await identityOf(path)))
-      note(`${path} : is held out, so it is not trained on`);
+  for (const { path } of found) {
+    const identity = held.size > 0 ? await identityOf(path) : undefined;
+    if (identity !== undefined && held.has(identity)) note(`${path} : is held out, so it is not trained on`);
     else paths.push(path);
+  }
   return paths;
 }
 
