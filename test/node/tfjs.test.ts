@@ -68,7 +68,7 @@ describe('what the engine would run on', () => {
 });
 
 describe('threads that code blocks side by side', () => {
-  it('have no TensorFlow.js engine each', () => {
-    expect(ENGINE_NAMES.filter((name) => !runsInThreads(name))).toEqual(['tfjs']);
+  it('have no engine of a GPU each: there is one of each', () => {
+    expect(ENGINE_NAMES.filter((name) => !runsInThreads(name))).toEqual(['webgpu', 'tfjs']);
   });
 });
