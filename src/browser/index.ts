@@ -96,13 +96,20 @@ async function* remoteChunks<T>(
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
   const stop = new AbortController();
   const chunks = iteratorOf<T>(source);
+  let owes = false;
+  const next = async () => {
+    owes = true;
+    const chunk = await chunks.next();
+    owes = false;
+    return chunk;
+  };
   const made = new Feed<Uint8Array<ArrayBuffer>>();
   const run = remote(
     name,
     { options },
     {
       ...withSignal(told, stop.signal),
-      source: chunks as AsyncIterator<Bytes | typeof FLUSH>,
+      source: { next } as AsyncIterator<Bytes | typeof FLUSH>,
       onChunk: (chunk) => made.put(chunk),
     },
   ).finally(() => made.end());
@@ -113,8 +120,9 @@ async function* remoteChunks<T>(
     await run;
   } finally {
     stop.abort(new Error('no more chunks are wanted'));
-    // not waited for: a source that owes a chunk ends after that
-    chunks.return?.().catch(() => {});
+    const returned = chunks.return?.().catch(() => {});
+    // a source that owes a chunk ends after that
+    if (!owes) await returned;
   }
 }
 
