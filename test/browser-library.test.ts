@@ -98,7 +98,7 @@ describe('the library for pages', () => {
     expect(used.worker).toBeLessThan(28_000);
     expect(used.webgpu).toBeGreaterThan(1000);
     expect(used.webgpu).toBeLessThan(16_000);
-    expect(decoder.first).toBeLessThan(20_500);
+    expect(decoder.first).toBeLessThan(20_000);
     expect(decoder.files.filter((file) => file.includes('worker'))).toEqual([]);
     expect(decoder.first).toBeLessThan(used.first + used.worker);
     for (const file of ['shacomp.wasm', 'shacomp.relaxed.wasm'])

@@ -44,15 +44,13 @@ const TRAINERS: readonly Entry<TrainKernels, void>[] = [
 
 async function trainingKernels(engine: string): Promise<TrainKernels> {
   const wanted = wantedEngine(engine);
-  const trains = TRAINERS.some(({ name }) => name === wanted);
+  if (TRAINERS.some(({ name }) => name === wanted)) return selectEntry(TRAINERS, wanted, undefined);
   // what the environment says is for coding as well
-  if (!trains && engine === 'auto') return selectEntry(TRAINERS, 'auto', undefined);
-  if (!trains)
-    throw new ShacompError(
-      'ERR_ENGINE_UNAVAILABLE',
-      `the engine "${wanted}" does not train; use ${TRAINERS.map(({ name }) => name).join(' or ')}`,
-    );
-  return selectEntry(TRAINERS, wanted, undefined);
+  if (engine === 'auto') return selectEntry(TRAINERS, 'auto', undefined);
+  throw new ShacompError(
+    'ERR_ENGINE_UNAVAILABLE',
+    `the engine "${wanted}" does not train; use ${TRAINERS.map(({ name }) => name).join(' or ')}`,
+  );
 }
 
 /** Weights, moments and state of one training run. */

@@ -14,7 +14,7 @@ describe('lite, computed with integers', () => {
   const model = parseModel(readFileSync(file('models/lite.sharnn')));
   const { arch, values } = dequantize(model);
   // more than the memory holds
-  const text = new Uint8Array(readFileSync(file('LICENSE')).subarray(0, arch.window + 128));
+  const text = new Uint8Array(readFileSync(file('LICENSE')).subarray(0, 2 * arch.window));
   const inputs = inputsOf(text);
   const T = text.length;
   const { logits } = forward(arch, values, { B: 1, T, inputs, targets: text }, initialState(arch, 1));
@@ -45,6 +45,6 @@ describe('lite, computed with integers', () => {
   });
 
   it('codes the text in the same number of bits', () => {
-    expect(Math.abs(mean((s) => s.integer) / mean((s) => s.float) - 1)).toBeLessThan(0.006);
+    expect(Math.abs(mean((s) => s.integer) / mean((s) => s.float) - 1)).toBeLessThan(0.005);
   });
 });
